@@ -1,0 +1,66 @@
+"""What a store can do. A store holds immutable or overwritten objects under keys, as S3 does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event as Flag
+from typing import Protocol
+
+Progress = Callable[[int], None]
+"""Called with the number of bytes that have just been moved."""
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """One stored object: its key, its size in bytes, and a tag that changes with its content."""
+
+    key: str
+    bytes: int
+    etag: str
+
+
+class Store(Protocol):
+    """Objects under keys. Keys are relative, with "/" between parts.
+
+    A reader sees an object whole or not at all: an interrupted `put` or `put_file` leaves the old object, or none.
+    No method depends on conditional writes, which some S3 servers ignore silently (Garage 1.2).
+    Every failure is a `StoreError` that names the key and what to do.
+    """
+
+    @property
+    def url(self) -> str:
+        """The URL that `open_store` opens this store from, such as "file:///data/reson" or "s3://bucket"."""
+
+    def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
+        """Stores `data` under `key`, over what was there."""
+
+    def put_file(
+        self,
+        key: str,
+        path: Path,
+        *,
+        content_type: str = "application/octet-stream",
+        progress: Progress | None = None,
+        cancel: Flag | None = None,
+    ) -> None:
+        """Stores a file of any size under `key`; returns early with `StoreError` soon after `cancel` is set."""
+
+    def get(self, key: str) -> bytes:
+        """Returns an object's bytes. Raises `NotFound`."""
+
+    def get_if_changed(self, key: str, etag: str | None) -> tuple[bytes, str] | None:
+        """Returns an object's bytes and tag in one request, or None while its tag still is `etag`. Raises `NotFound`."""
+
+    def get_file(self, key: str, path: Path, *, progress: Progress | None = None) -> None:
+        """Writes an object to a file, which appears whole or not at all. Raises `NotFound`."""
+
+    def stat(self, key: str) -> ObjectInfo | None:
+        """Returns what is known of an object, or None if there is none."""
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Yields the objects whose keys start with `prefix`, in order of their keys."""
+
+    def delete(self, key: str) -> None:
+        """Removes an object; none there is no error."""

@@ -1,0 +1,85 @@
+"""Every error a user can meet, one tree.
+
+    ResonError
+    ├── ConfigError      a configuration value cannot be used
+    ├── CaptureError     a cell cannot be turned into source that ships
+    ├── ShardError       a shard zip or its manifest cannot be used
+    ├── JobError         the parts do not make a job
+    ├── StoreError       files could not be written to or read from a store
+    │   └── NotFound     there is no such object in the store
+    ├── TargetError      the run could not be started or reached where it should run
+    └── RunError         something about a run
+        ├── RunFailed    the run ended without a trained model; carries the failures
+        ├── RunTimeout   waiting ended before the run did (the run goes on)
+        └── RunNotFound  no run of that id is known
+
+These are shown to the user as one message without a traceback. Anything else that is raised is a bug of this package or of the
+user's own code and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+
+class ResonError(Exception):
+    """An error meant for the user.
+
+    Args:
+        message: What happened, and where.
+        hint: What to do about it, as a full sentence.
+    """
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython shows these lines instead of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class ConfigError(ResonError):
+    """A configuration value cannot be used."""
+
+
+class CaptureError(ResonError):
+    """A cell cannot be turned into source that ships."""
+
+
+class ShardError(ResonError):
+    """A shard zip or its manifest cannot be used."""
+
+
+class JobError(ResonError):
+    """The parts do not make a job."""
+
+
+class StoreError(ResonError):
+    """Files could not be written to or read from a store."""
+
+
+class NotFound(StoreError):
+    """There is no such object in the store."""
+
+
+class TargetError(ResonError):
+    """The run could not be started or reached where it should run."""
+
+
+class RunError(ResonError):
+    """Something about a run."""
+
+
+class RunFailed(RunError):
+    """The run ended without a trained model; its failures are in the message."""
+
+
+class RunTimeout(RunError):
+    """Waiting ended before the run did; the run goes on."""
+
+
+class RunNotFound(RunError):
+    """No run of that id is known here."""
