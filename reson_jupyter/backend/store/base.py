@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event as Flag
 from typing import Protocol
 
+from ...errors import StoreError
+
 Progress = Callable[[int], None]
-"""Called with the number of bytes that have just been moved."""
+"""Called in the caller's thread with the number of bytes that have just been moved; negative when a part is sent again."""
+
+MAX_KEY_BYTES = 1024
+MAX_PART_BYTES = 255
 
 
 @dataclass(frozen=True)
@@ -64,3 +70,46 @@ class Store(Protocol):
 
     def delete(self, key: str) -> None:
         """Removes an object; none there is no error."""
+
+
+def check_key(key: str) -> str:
+    """Returns `key` if every kind of store can hold it: relative, no ".." or empty parts, NFC, no control characters.
+
+    Raises:
+        StoreError: any other key.
+    """
+    problem = _key_problem(key)
+    if problem:
+        raise StoreError(f"{key!r} cannot be the name of a stored object: {problem}.", "Use relative names such as jobs/a/b.json.")
+    return key
+
+
+def check_prefix(prefix: str) -> str:
+    """Returns `prefix` if some allowed key could start with it; "" is every key.
+
+    Raises:
+        StoreError: no allowed key starts with it.
+    """
+    # "jobs/a", "jobs/" and "jobs/." all start allowed keys; a letter at the end completes the last two.
+    if prefix:
+        check_key(f"{prefix}x")
+    return prefix
+
+
+def _key_problem(key: str) -> str | None:
+    try:
+        encoded = key.encode()
+    except UnicodeEncodeError:
+        return "it is not valid Unicode"
+    parts = key.split("/")
+    if "" in parts:
+        return "a part of it is empty"
+    if "." in parts or ".." in parts:
+        return "it has a part that is . or .."
+    if "\\" in key or any(ord(char) < 32 or ord(char) == 127 for char in key):
+        return "it has a backslash or a control character"
+    if not unicodedata.is_normalized("NFC", key):
+        return "it is not in Unicode normal form C"
+    if len(encoded) > MAX_KEY_BYTES or any(len(part.encode()) > MAX_PART_BYTES for part in parts):
+        return f"it is longer than {MAX_KEY_BYTES} bytes, or a part of it than {MAX_PART_BYTES}"
+    return None

@@ -1,0 +1,60 @@
+"""Train a PyTorch model across sites whose data must not move, without leaving the notebook.
+
+In a notebook: `%load_ext reson_jupyter`, put `%%reson_model` on the cell that defines the model, then
+`%reson submit --name NAME --shards FOLDER`. The same from Python:
+
+    import reson_jupyter as reson
+    run = reson.submit(model=Net, name="digits", shards_dir="shards")
+    model = run.wait().model()
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._version import __version__
+from .api import attach, build, submit
+from .backend.job import Job
+from .backend.run import Run
+from .config import FederationConfig, ModelConfig, ResonTechConfig, TrainingConfig
+from .data.shards import check_shards
+from .errors import ResonError, RunFailed, RunTimeout
+from .events import Event, RunState
+from .session import Session
+from .session import current_session as session
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+__all__ = [
+    "Event",
+    "FederationConfig",
+    "Job",
+    "ModelConfig",
+    "ResonError",
+    "ResonTechConfig",
+    "Run",
+    "RunFailed",
+    "RunState",
+    "RunTimeout",
+    "Session",
+    "TrainingConfig",
+    "__version__",
+    "attach",
+    "build",
+    "check_shards",
+    "session",
+    "submit",
+]
+
+
+def load_ipython_extension(ipython: InteractiveShell) -> None:
+    """Registers the magics and the live view: `%load_ext reson_jupyter`."""
+    from .notebook import load
+
+    load(ipython)
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    """Where JupyterLab finds the extension in a development install."""
+    return [{"src": "labextension", "dest": "reson-jupyter"}]

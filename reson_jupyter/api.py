@@ -1,0 +1,124 @@
+"""Build, submit, attach: what a notebook or a script calls. Nothing is uploaded before everything has been checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .backend.job import Job
+from .backend.record import RunRecord, home
+from .backend.run import Run
+from .backend.store import default_store_url, open_store
+from .backend.submission import Submission
+from .backend.targets import open_target
+from .config import FederationConfig, ModelConfig, TrainingConfig
+from .prepare import Request, prepare
+from .session import current_session
+
+RunObserver = Callable[[Run], None]
+_run_observers: list[RunObserver] = []
+
+
+def on_run(observer: RunObserver) -> None:
+    """Has `observer(run)` called for every run that this process submits or attaches to; the notebook shows its live view so."""
+    _run_observers.append(observer)
+
+
+def build(
+    model: type | None = None,
+    *,
+    name: str = "job",
+    shards_dir: str | Path | None = None,
+    training: TrainingConfig | None = None,
+    federation: FederationConfig | None = None,
+    model_config: ModelConfig | None = None,
+    executor: type | None = None,
+    persistor: type | None = None,
+    train: Callable[..., Any] | None = None,
+    requirements: str | Path | Sequence[str] | None = None,
+    checkpoint: str | Path | None = None,
+) -> Job:
+    """Builds the job that `submit` would send, and sends nothing. The arguments are those of `submit`.
+
+    Without `shards_dir`, what comes from the shards (the number of classes, of sites) stays as the configs have it.
+    """
+    request = Request(
+        name, shards_dir, model, training, federation, model_config, executor, persistor, train, requirements, checkpoint
+    )
+    return prepare(request, current_session()).job
+
+
+def submit(
+    model: type | None = None,
+    *,
+    name: str,
+    shards_dir: str | Path,
+    training: TrainingConfig | None = None,
+    federation: FederationConfig | None = None,
+    model_config: ModelConfig | None = None,
+    executor: type | None = None,
+    persistor: type | None = None,
+    train: Callable[..., Any] | None = None,
+    requirements: str | Path | Sequence[str] | None = None,
+    checkpoint: str | Path | None = None,
+    store: str | None = None,
+    target: str | None = None,
+) -> Run:
+    """Starts a run and returns at once; files are uploaded and sites trained in other threads and processes.
+
+    Args:
+        model: The model's class; None for what `%%reson_model` captured.
+        name: The run's name, for people.
+        shards_dir: Folder with one zip for each site.
+        training: How each site trains; None for this session's config, as are the other configs.
+        federation: How the rounds run; a `min_clients` that nobody set becomes the number of shards.
+        model_config: The model's class by dotted path, and its constructor's arguments.
+        executor: A class (not an instance) that takes the default executor's place; None for what was captured, if anything.
+        persistor: A class that takes the default persistor's place; None for what was captured, if anything.
+        train: The train function; None for what was captured, else the default image classification trains the model.
+        requirements: A requirements file, or its lines; None takes them from what ships.
+        checkpoint: A file of weights to start from instead of the constructor's.
+        store: URL of the store; None for the session's, else the bucket of the RESON_S3_* variables, else a folder of this user's.
+        target: Where it runs; None for the session's.
+
+    Raises:
+        ResonError: something cannot be used; nothing has been uploaded then.
+    """
+    request = Request(
+        name, shards_dir, model, training, federation, model_config, executor, persistor, train, requirements, checkpoint
+    )
+    session = current_session()
+    where = target or session.target
+    destination = open_target(where)
+    connection = session.connection
+    store_url = store or session.store or default_store_url(connection, home())
+    opened = open_store(store_url, connection)
+    prepared = prepare(request, session)
+    record = RunRecord.new(name, where, store_url)
+    submission = Submission(prepared.job, prepared.shards, record, opened, destination, connection)
+    return _announce(submission.start(prepared.notes, prepared.model_class))
+
+
+def attach(run_id: str, *, store: str | None = None) -> Run:
+    """Returns the handle of a run that was submitted before, by this or another process, with everything it has said.
+
+    Args:
+        run_id: The run's id.
+        store: URL of the run's store; needed only for a run that was submitted on another machine.
+
+    Raises:
+        RunNotFound: no run of that id is known here, or there is none in the store.
+    """
+    session = current_session()
+    if store:
+        record = RunRecord(id=run_id, name=run_id, target=session.target, store=store, created=0.0)
+    else:
+        record = RunRecord.load(run_id)
+    return _announce(Run(record, open_store(record.store, session.connection), open_target(record.target)))
+
+
+def _announce(run: Run) -> Run:
+    for observer in _run_observers:
+        observer(run)
+    return run

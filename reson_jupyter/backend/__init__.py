@@ -1,0 +1,1 @@
+"""Build the job, store it, run it, follow it."""

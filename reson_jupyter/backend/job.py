@@ -1,0 +1,169 @@
+"""A job: every file that a run needs besides its data, in memory. The same parts always give the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..config import FederationConfig, TrainingConfig
+from ..errors import JobError
+from ..worker import source as worker_source
+from . import nvflare_config
+
+SCRIPTS = ("model_def.py", "custom_client_executor.py", "custom_persistor.py")
+CONFIGS = ("config_fed_client.json", "config_fed_server.json")
+
+
+@dataclass(frozen=True)
+class UserModule:
+    """Captured source that replaces one of ours, and the class in it that NVFlare loads."""
+
+    source: str
+    class_name: str
+
+
+@dataclass(frozen=True)
+class JobParts:
+    """What a job is built from.
+
+    `model_source` is the text of model_def.py; empty when `model_path` names a class that every site can import. `train_fn` is
+    empty when the user gave only a model: the adapter then trains it.
+    """
+
+    name: str
+    model_path: str
+    model_source: str = ""
+    model_args: Mapping[str, Any] = field(default_factory=dict)
+    accepts_num_classes: bool = False
+    train_fn: str = ""
+    validate_fn: str = ""
+    executor: UserModule | None = None
+    persistor: UserModule | None = None
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    federation: FederationConfig = field(default_factory=FederationConfig)
+    requirements: tuple[str, ...] = ()
+    checkpoint: Path | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """The files of a job by their key below the job's prefix, and the checkpoint that it starts from, if any."""
+
+    name: str
+    files: Mapping[str, bytes]
+    checkpoint: Path | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all files (not the checkpoint), as hex."""
+        digest = hashlib.sha256()
+        for key, data in sorted(self.files.items()):
+            digest.update(f"{key}\0{len(data)}\0".encode())
+            digest.update(data)
+        return digest.hexdigest()
+
+    def config(self, name: str) -> dict[str, Any]:
+        """Returns one of the config files, parsed."""
+        return dict(json.loads(self.files[f"configs/{name}"]))
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes the folder that `nvflare simulator` takes as it is, and returns it."""
+        files = dict(self.files)
+        if self.checkpoint:
+            files[f"model/{self.checkpoint.name}"] = self.checkpoint.read_bytes()
+        return write_nvflare_folder(files, Path(folder))
+
+    def __repr__(self) -> str:
+        size = sum(map(len, self.files.values()))
+        return f"Job({self.name!r}, {len(self.files)} files, {size:,} bytes, sha256 {self.digest[:12]})"
+
+
+def build_job(parts: JobParts) -> Job:
+    """Builds a job.
+
+    Raises:
+        JobError: the parts contradict each other.
+    """
+    model_args = _model_args(parts)
+    default_training = not parts.train_fn and parts.executor is None
+    train_fn, validate_fn = ("rt_train_model", "rt_validate_model") if default_training else (parts.train_fn, parts.validate_fn)
+    client = nvflare_config.client_config(
+        executor=parts.executor.class_name if parts.executor else "GenericClientExecutor",
+        model_class=parts.model_path.removeprefix("model_def."),
+        model_args=model_args,
+        train_fn=train_fn,
+        validate_fn=validate_fn,
+        training=parts.training,
+    )
+    server = nvflare_config.server_config(
+        persistor=parts.persistor.class_name if parts.persistor else "CustomPersistor",
+        model_path=parts.model_path,
+        model_args=model_args,
+        federation=parts.federation,
+        checkpoint=parts.checkpoint.name if parts.checkpoint else None,
+    )
+    job_name = parts.federation.job_name if "job_name" in parts.federation.model_fields_set else parts.name
+    return Job(
+        name=parts.name,
+        files={
+            "scripts/model_def.py": _join(parts.model_source, worker_source("adapter") if default_training else ""),
+            "scripts/custom_client_executor.py": _join(
+                parts.executor.source if parts.executor else worker_source("executor")
+            ),
+            "scripts/custom_persistor.py": _join(
+                parts.persistor.source if parts.persistor else worker_source("persistor"), worker_source("reporter")
+            ),
+            "configs/config_fed_client.json": _json(client),
+            "configs/config_fed_server.json": _json(server),
+            "configs/meta.json": _json(nvflare_config.meta(job_name, parts.federation)),
+            "requirements/requirements.txt": _lines(parts.requirements),
+        },
+        checkpoint=parts.checkpoint,
+    )
+
+
+def write_nvflare_folder(files: Mapping[str, bytes], folder: Path) -> Path:
+    """Lays out a job's files as an NVFlare job folder: meta.json, app/config, app/custom; returns the folder."""
+    for key, data in files.items():
+        place, _, name = key.partition("/")
+        if place in ("scripts", "model"):
+            path = folder / "app" / "custom" / name
+        elif name in CONFIGS:
+            path = folder / "app" / "config" / name
+        elif name == "meta.json":
+            path = folder / name
+        else:
+            continue  # requirements.txt is for whoever sets up a site
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return folder
+
+
+def _model_args(parts: JobParts) -> dict[str, Any]:
+    """The constructor's arguments; a model whose signature takes num_classes gets it."""
+    args = dict(parts.model_args)
+    classes = parts.training.num_classes
+    if not parts.accepts_num_classes or not classes:
+        return args
+    if args.setdefault("num_classes", classes) != classes:
+        raise JobError(
+            f"model_args says num_classes={args['num_classes']} but the training config says {classes}",
+            "Set it in one place: TrainingConfig(num_classes=...) reaches the model's constructor by itself.",
+        )
+    return args
+
+
+def _join(*sources: str) -> bytes:
+    return ("\n\n\n".join(text.strip("\n") for text in sources if text) + "\n").encode()
+
+
+def _lines(lines: Iterable[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,208 @@
+"""A run's events folded into what is known of the run now: rounds, sites, metrics, failures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+from ..events import Event, EventType, RunState
+
+
+class MetricRecord(TypedDict):
+    """One value of one metric. `site` is None for the mean over sites, weighted by samples; `step` is None for a round's value."""
+
+    site: str | None
+    round: int
+    step: int | None
+    name: str
+    value: float
+    time: float
+
+
+@dataclass
+class SiteProgress:
+    """What is known of one site."""
+
+    name: str
+    shard: str = ""
+    phase: str = "waiting"
+    round: int | None = None
+    samples: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    last_seen: float | None = None
+    problem: str | None = None
+
+
+@dataclass
+class RoundProgress:
+    """What is known of one round."""
+
+    started: float
+    contributions: dict[str, float] = field(default_factory=dict)
+    rejected: set[str] = field(default_factory=set)
+    aggregated: list[str] | None = None
+    ended: float | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One error that a run reported."""
+
+    site: str | None
+    round: int | None
+    message: str
+    traceback: str
+    time: float
+
+
+class RunProgress:
+    """Folds events, in the order of the log, into the present state of a run."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.target = ""
+        self.num_rounds = 0
+        self.min_clients = 0
+        self.digest = ""
+        self.state = RunState.PENDING
+        self.reason = ""
+        self.submitted: float | None = None
+        self.started: float | None = None
+        self.ended: float | None = None
+        self.run_ended = False
+        self.sites: dict[str, SiteProgress] = {}
+        self.rounds: dict[int, RoundProgress] = {}
+        self.metrics: list[MetricRecord] = []
+        self.latest: dict[tuple[str, str | None, int], float] = {}
+        self.failures: list[Failure] = []
+        self.models: dict[int | None, dict[str, Any]] = {}
+        self.saved: list[dict[str, Any]] = []
+        self.lost_batches: dict[str, int] = {}
+        self.result: dict[str, dict[str, Any]] = {}
+        self.events: list[Event] = []
+        self._means: dict[tuple[str, int], MetricRecord] = {}
+
+    def apply(self, events: Iterable[Event]) -> None:
+        """Takes the next events of the log."""
+        for event in events:
+            self.events.append(event)
+            if event.site:
+                self._site(event.site).last_seen = event.time
+            handler = getattr(self, f"_on_{event.type.value}", None)
+            if handler:
+                handler(event, event.data)
+
+    @property
+    def rounds_done(self) -> int:
+        """How many rounds have been aggregated."""
+        return sum(entry.aggregated is not None for entry in self.rounds.values())
+
+    def remaining(self) -> float | None:
+        """Seconds that the rounds still to come will take if they are like those before; None before the first has ended."""
+        ended = [entry.ended - entry.started for entry in self.rounds.values() if entry.ended is not None]
+        if not ended or self.state.done:
+            return None
+        return sum(ended) / len(ended) * max(0, self.num_rounds - len(ended))
+
+    def means(self) -> list[MetricRecord]:
+        """The weighted means over sites, by round and name."""
+        return [self._means[key] for key in sorted(self._means, key=lambda key: (key[1], key[0]))]
+
+    def _site(self, name: str) -> SiteProgress:
+        return self.sites.setdefault(name, SiteProgress(name))
+
+    def _on_submitted(self, event: Event, data: dict[str, Any]) -> None:
+        self.submitted = event.time
+        self.name, self.target, self.digest = data["name"], data["target"], data["digest"]
+        self.num_rounds, self.min_clients = data["num_rounds"], data["min_clients"]
+        for name, shard in data["sites"].items():
+            self._site(name).shard = shard["shard"]
+
+    def _on_state(self, event: Event, data: dict[str, Any]) -> None:
+        self.state, self.reason = RunState(data["state"]), data.get("reason", "")
+        if self.state.done:
+            self.ended = event.time
+            for site in self.sites.values():
+                site.phase = "problem" if site.problem else "done"
+
+    def _on_run_started(self, event: Event, data: dict[str, Any]) -> None:
+        self.started = event.time
+
+    def _on_round_started(self, event: Event, data: dict[str, Any]) -> None:
+        assert event.round is not None
+        self.rounds[event.round] = RoundProgress(started=event.time)
+
+    def _on_site(self, event: Event, data: dict[str, Any]) -> None:
+        assert event.site is not None
+        site = self._site(event.site)
+        site.phase, site.round = data["phase"], event.round
+
+    def _on_metrics(self, event: Event, data: dict[str, Any]) -> None:
+        assert event.site is not None and event.round is not None
+        for name, value in data["values"].items():
+            if value is None:
+                continue
+            self.metrics.append(
+                MetricRecord(
+                    site=event.site, round=event.round, step=data.get("step"), name=name, value=value, time=event.time
+                )
+            )
+            self.latest[name, event.site, event.round] = value
+            self._site(event.site).metrics[name] = value
+            self._update_mean(name, event.round, event.time)
+
+    def _on_contribution(self, event: Event, data: dict[str, Any]) -> None:
+        assert event.site is not None and event.round is not None
+        entry = self.rounds.setdefault(event.round, RoundProgress(started=event.time))
+        if not data["accepted"]:
+            entry.rejected.add(event.site)
+            return
+        entry.contributions[event.site] = data["samples"]
+        self._site(event.site).samples = data["samples"]
+
+    def _on_aggregated(self, event: Event, data: dict[str, Any]) -> None:
+        assert event.round is not None
+        entry = self.rounds.setdefault(event.round, RoundProgress(started=event.time))
+        entry.aggregated, entry.ended = list(data["sites"]), event.time
+        for name in {name for name, _, number in self.latest if number == event.round}:
+            self._update_mean(name, event.round, event.time)
+
+    def _on_error(self, event: Event, data: dict[str, Any]) -> None:
+        failure = Failure(event.site, event.round, data["message"], data.get("traceback", ""), event.time)
+        self.failures.append(failure)
+        if event.site:
+            self._site(event.site).problem = failure.message
+
+    def _on_model(self, event: Event, data: dict[str, Any]) -> None:
+        self.models[event.round] = data
+
+    def _on_saved(self, event: Event, data: dict[str, Any]) -> None:
+        self.saved.append(data)
+
+    def _on_lost(self, event: Event, data: dict[str, Any]) -> None:
+        assert event.site is not None
+        self.lost_batches[event.site] = self.lost_batches.get(event.site, 0) + data["batches"]
+
+    def _on_run_ended(self, event: Event, data: dict[str, Any]) -> None:
+        self.run_ended = True
+
+    def _on_result(self, event: Event, data: dict[str, Any]) -> None:
+        self.result = data["files"]
+
+    def _update_mean(self, name: str, number: int, time: float) -> None:
+        """The mean of a round's metric over the sites whose contributions made the round's model, weighted by samples."""
+        entry = self.rounds.get(number)
+        if entry is None or not entry.aggregated:
+            return
+        pairs = [
+            (self.latest[name, site, number], entry.contributions.get(site, 0.0))
+            for site in entry.aggregated
+            if (name, site, number) in self.latest
+        ]
+        weight = sum(samples for _, samples in pairs)
+        if len(pairs) < len(entry.aggregated) or weight <= 0:
+            return
+        mean = sum(value * samples for value, samples in pairs) / weight
+        self.latest[name, None, number] = mean
+        self._means[name, number] = MetricRecord(site=None, round=number, step=None, name=name, value=mean, time=time)

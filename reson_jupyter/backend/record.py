@@ -1,0 +1,109 @@
+"""What this machine keeps of a run: a folder with its record, its lock and its runner's log.
+
+The lock is held by whichever process carries the run now (first the kernel that uploads, then the detached runner), and the system
+drops it when that process dies; so whether a run is still carried needs no guess and no process id.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import os
+import re
+import secrets
+import time
+import unicodedata
+from pathlib import Path
+from typing import IO, Self
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict
+
+from ..errors import RunNotFound
+
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,80}")
+
+
+def home() -> Path:
+    """Returns the folder where runs and caches lie: RESON_HOME, or the platform's user data folder."""
+    configured = os.environ.get("RESON_HOME")
+    folder = Path(configured).expanduser() if configured else platformdirs.user_data_path("reson_jupyter")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder.resolve()
+
+
+class RunRecord(BaseModel):
+    """Where a run is: enough to follow it from any process. It holds no secret."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+    target: str
+    store: str
+    created: float
+
+    @classmethod
+    def new(cls, name: str, target: str, store: str) -> Self:
+        """Makes the record of a new run, with an id that no other run has."""
+        now = time.time()
+        stamp = base64.b32hexencode(int(now).to_bytes(5, "big")).decode().strip("=").lower()
+        return cls(id=f"{slug(name)}-{stamp}{secrets.token_hex(2)}", name=name, target=target, store=store, created=now)
+
+    @classmethod
+    def load(cls, run_id: str) -> Self:
+        """Reads a record. Raises `RunNotFound`."""
+        if not _ID.fullmatch(run_id):
+            raise RunNotFound(f"{run_id!r} is not a run id")
+        try:
+            return cls.model_validate_json((home() / "runs" / run_id / "run.json").read_bytes())
+        except FileNotFoundError:
+            raise RunNotFound(
+                f"this machine knows no run {run_id!r}",
+                "For a run that was submitted elsewhere, name its store: reson.attach(run_id, store='s3://bucket').",
+            ) from None
+
+    @property
+    def prefix(self) -> str:
+        """The key prefix of the run's files in its store."""
+        return f"jobs/{self.id}"
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder on this machine; it may not exist."""
+        return home() / "runs" / self.id
+
+    def save(self) -> None:
+        """Writes the record into the run's folder."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self.folder / "run.json").write_text(self.model_dump_json(indent=2))
+
+
+def slug(name: str) -> str:
+    """Returns `name` as lower-case ASCII letters, digits and "-", at most 40 characters, "job" if nothing is left."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "job"
+
+
+class RunLock:
+    """The lock of a run; a child process that inherits `file` keeps holding it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file: IO[bytes] = (folder / "lock").open("ab")
+        fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def release(self) -> None:
+        """Lets go in this process only."""
+        self.file.close()
+
+
+def is_carried(folder: Path) -> bool | None:
+    """Whether a process of this machine carries the run of this folder; None if the run was not started here."""
+    try:
+        with (folder / "lock").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return True
+    return False

@@ -1,0 +1,240 @@
+"""The process that carries out one local run and outlives the kernel: `python -m reson_jupyter.backend.runner RUN_FOLDER`.
+
+It takes the job from the store, runs it, appends everything the run says to the run's log in the store, judges how it ended, and
+stores the result. It ends with the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..config import ResonTechConfig
+from ..data.shards import unpack_shard
+from ..errors import ResonError, StoreError
+from ..events import Event, EventType, RunState
+from .event_log import EventLogReader, EventLogWriter
+from .job import write_nvflare_folder
+from .progress import RunProgress
+from .record import RunRecord
+from .simulator import Simulator, make_work_folder
+from .store import Store, open_store
+from .tail import EventFile
+from .targets.local import ABORT_FILE
+from .verdict import verdict
+
+_POLL = 0.1
+_HEARTBEAT = 5.0
+# How long NVFlare gets to end by itself: after a stop was asked for, after its server ended, after too few sites were left.
+_STOP_GRACE = 10.0
+_END_GRACE = 3.0
+_HOPELESS_GRACE = 4.0
+
+
+class Runner:
+    """Carries out one run from the stored job to the stored result."""
+
+    def __init__(self, record: RunRecord, store: Store) -> None:
+        self._record = record
+        self._store = store
+        self._progress = RunProgress()
+        self._progress.apply(EventLogReader(store, record.prefix).read())
+        self._log = EventLogWriter(store, record.prefix)
+        self._unsent: list[Event] = []
+        self._beat = 0.0
+        self._stop_asked: float | None = None
+        self._terminated = False
+
+    def carry(self) -> None:
+        """Carries out the run; whatever happens, the log's last event says how it ended."""
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+        work = make_work_folder()
+        simulator = Simulator(work, len(self._progress.sites), work / "data")
+        try:
+            self._say_state(RunState.STARTING)
+            self._prepare(simulator, work / "data")
+            simulator.start()
+            stopped = self._follow(simulator)
+            simulator.stop()
+            self._conclude(simulator, stopped)
+        except ResonError as error:
+            self._say(EventType.ERROR, message=str(error), traceback="")
+            self._say_state(RunState.FAILED, str(error))
+        except Exception as error:
+            self._say(EventType.ERROR, message=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
+            self._say_state(RunState.FAILED, f"The runner failed: {type(error).__name__}: {error}")
+        finally:
+            simulator.stop()
+            shutil.rmtree(work, ignore_errors=True)
+            self._deliver()
+
+    def _prepare(self, simulator: Simulator, data: Path) -> None:
+        """Fetches the job's files and unpacks each site's shard."""
+        prefix = f"{self._record.prefix}/"
+        files = {}
+        for folder in ("scripts", "configs", "model"):
+            for info in self._store.list(f"{prefix}{folder}/"):
+                files[info.key.removeprefix(prefix)] = self._store.get(info.key)
+        write_nvflare_folder(files, simulator.job)
+        for site, shard in self._shards().items():
+            archive = simulator.job.parent / f"{site}.zip"
+            self._store.get_file(f"{prefix}shards/{shard['shard']}", archive)
+            if _sha256(archive) != shard["sha256"]:
+                raise StoreError(
+                    f"shard {shard['shard']} in the store is not the one that was submitted", "Submit the run again."
+                )
+            unpack_shard(archive, data / site)
+            archive.unlink()
+
+    def _shards(self) -> Mapping[str, Mapping[str, str]]:
+        submitted = next(event for event in self._progress.events if event.type == EventType.SUBMITTED)
+        sites: Mapping[str, Mapping[str, str]] = submitted.data["sites"]
+        return sites
+
+    def _follow(self, simulator: Simulator) -> str:
+        """Relays what the run says until its processes have ended; returns why they were ended before their time, or ""."""
+        file = EventFile(simulator.server_folder / "events.ndjson")
+        if simulator.threads < len(self._progress.sites):
+            self._say(
+                EventType.LOG, level="warning",
+                message=f"memory holds {simulator.threads} sites at once, so they take turns; every round starts them anew",
+            )  # fmt: skip
+        ended_at = hopeless_at = None
+        while True:
+            exited = simulator.poll() is not None
+            self._relay(file.read())
+            now = time.monotonic()
+            if exited:
+                return ""
+            if self._abort_asked():
+                if self._stop_asked is None:
+                    self._stop_asked = now
+                    if not simulator.ask_to_stop():
+                        return "It was stopped before the server had started"
+                if now - self._stop_asked > _STOP_GRACE:
+                    return "The run did not end by itself after it was asked to"
+            if self._progress.run_ended:
+                ended_at = ended_at or now
+                if not simulator.sites_running() or now - ended_at > _END_GRACE:
+                    return ""
+            else:
+                self._report_dead_sites(simulator)
+            if self._hopeless():
+                hopeless_at = hopeless_at or now
+                if now - hopeless_at > _HOPELESS_GRACE:
+                    return "Too few sites were left for the round"
+            time.sleep(_POLL)
+
+    def _relay(self, events: list[Event]) -> None:
+        for event in events:
+            self._emit(event)
+            if event.type == EventType.RUN_STARTED:
+                self._say_state(RunState.RUNNING)
+            elif event.type == EventType.RUN_ENDED:
+                self._say_state(RunState.FINISHING)
+        self._deliver()
+
+    def _report_dead_sites(self, simulator: Simulator) -> None:
+        for site in simulator.dead_sites():
+            if simulator.threads < len(self._progress.sites):
+                continue  # sites that take turns end their process after every task
+            said = simulator.errors_of(site)
+            number = max(self._progress.rounds, default=None)
+            self._say(EventType.ERROR, site, number, message=_last_line(said) or "its process ended", traceback=said)
+
+    def _hopeless(self) -> bool:
+        """Whether the round can no longer get the sites that it needs."""
+        number = max(self._progress.rounds, default=None)
+        entry = self._progress.rounds.get(number) if number is not None else None
+        failed = {
+            failure.site
+            for failure in self._progress.failures
+            if failure.site and failure.round == number and not (entry and failure.site in entry.contributions)
+        }
+        return len(self._progress.sites) - len(failed) < self._progress.min_clients
+
+    def _conclude(self, simulator: Simulator, stopped: str) -> None:
+        """Judges the run, stores its logs and its model, and says how it ended."""
+        progress = self._progress
+        aborted = self._stop_asked is not None
+        models = simulator.models()
+        judged = verdict(progress, files=len(models), aborted=aborted, stopped="" if aborted else stopped)
+        if judged.state == RunState.FAILED and not progress.failures:
+            for name in [*progress.sites, "server"]:
+                said = simulator.errors_of(name)
+                if said:
+                    self._say(
+                        EventType.ERROR, None if name == "server" else name, message=_last_line(said), traceback=said
+                    )
+            judged = verdict(progress, files=len(models), aborted=aborted, stopped=stopped)
+        for name, path in simulator.logs().items():
+            self._store.put_file(f"{self._record.prefix}/files_out/logs/{name}", path, content_type="text/plain")
+        if progress.rounds_done:
+            self._store_result(simulator, models)
+        self._say_state(judged.state, judged.reason)
+
+    def _store_result(self, simulator: Simulator, models: list[Path]) -> None:
+        result = {}
+        for path in models:
+            name = path.relative_to(simulator.out).as_posix() if path.is_relative_to(simulator.out) else path.name
+            self._store.put_file(f"{self._record.prefix}/model_out/{name}", path)
+            result[name] = {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        self._say(EventType.RESULT, files=result)
+
+    def _abort_asked(self) -> bool:
+        return self._terminated or (self._record.folder / ABORT_FILE).exists()
+
+    def _on_sigterm(self, *_: object) -> None:
+        self._terminated = True
+
+    def _say_state(self, state: RunState, reason: str = "") -> None:
+        self._say(EventType.STATE, state=state.value, reason=reason)
+        self._deliver()
+
+    def _say(self, kind: EventType, site: str | None = None, number: int | None = None, **data: Any) -> None:
+        self._emit(Event(time=time.time(), type=kind, site=site, round=number, data=data))
+
+    def _emit(self, event: Event) -> None:
+        self._unsent.append(event)
+        self._progress.apply([event])
+
+    def _deliver(self) -> None:
+        """Appends what is new to the log, and shows a sign of life every few seconds; an unreachable store is tried again."""
+        now = time.monotonic()
+        try:
+            if self._unsent:
+                self._log.append(self._unsent)
+                self._unsent = []
+                self._beat = now
+            elif now - self._beat > _HEARTBEAT:
+                self._log.touch()
+                self._beat = now
+        except StoreError as error:
+            print(f"the store did not take {len(self._unsent)} events: {error}", flush=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else ""
+
+
+def main(folder: str) -> None:
+    """Carries out the run of a run folder."""
+    record = RunRecord.model_validate_json((Path(folder) / "run.json").read_bytes())
+    Runner(record, open_store(record.store, ResonTechConfig())).carry()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,67 @@
+"""Where files lie: one protocol, a plain directory or an S3 bucket behind it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from ...config import ResonTechConfig
+from ...errors import StoreError
+from .base import ObjectInfo, Progress, Store, check_key
+from .directory import DirectoryStore
+
+__all__ = ["DirectoryStore", "ObjectInfo", "Progress", "Store", "check_key", "default_store_url", "open_store"]
+
+_HINT = "Use file:///a/folder for a folder of this machine, or s3://bucket or s3://bucket/prefix for a bucket."
+
+
+def default_store_url(connection: ResonTechConfig | None, home: Path) -> str:
+    """Returns the store's URL when nobody named one: $RESON_STORE, else the connection's bucket, else a folder under `home`."""
+    named = os.environ.get("RESON_STORE")
+    if named:
+        return named
+    if connection is not None and connection.s3_access_key_id and connection.s3_bucket:
+        return f"s3://{connection.s3_bucket}"
+    return (home / "store").absolute().as_uri()
+
+
+def open_store(url: str, connection: ResonTechConfig | None = None) -> Store:
+    """Opens a store; no request is made yet.
+
+    Args:
+        url: "file:///path", "s3://bucket" or "s3://bucket/prefix".
+        connection: Endpoint, region and keys of a bucket; None reads them from the RESON_S3_* variables. Without keys, the
+            AWS configuration of this machine is used.
+
+    Raises:
+        StoreError: the URL is of no kind known here, or its folder cannot be used.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise StoreError(f"The store {url!r} is not a URL: {error}.", _HINT) from None
+    if parts.scheme == "file":
+        return DirectoryStore(_folder(url, parts.netloc, parts.path))
+    if parts.scheme == "s3":
+        if not parts.netloc or "@" in parts.netloc or ":" in parts.netloc or parts.query or parts.fragment:
+            raise StoreError("The store's URL must hold a bucket and perhaps a prefix, and nothing else.", _HINT)
+        # boto3 takes a third of a second to import, which a folder user should not wait for.
+        from .s3 import S3Store
+
+        return S3Store(parts.netloc, parts.path.strip("/"), connection or ResonTechConfig())
+    hint = _HINT
+    if not parts.scheme and url:
+        hint = f"Did you mean {Path(url).expanduser().absolute().as_uri()}? {_HINT}"
+    raise StoreError(f"The store {url!r} is of no kind known here.", hint)
+
+
+def _folder(url: str, host: str, path: str) -> Path:
+    # "file://data/x" names a machine called data, which nobody means.
+    if host not in ("", "localhost") or "\\0" in path or "%00" in path:
+        raise StoreError(f"The store {url!r} does not name a folder of this machine.", "Three slashes: file:///a/folder.")
+    folder = Path(url2pathname(path))
+    if not folder.is_absolute():
+        raise StoreError(f"The store {url!r} does not name a folder.", _HINT)
+    return folder

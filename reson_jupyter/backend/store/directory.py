@@ -1,0 +1,203 @@
+"""A store in a plain directory: no server, no account; objects are files named by their keys."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event as Flag
+from typing import BinaryIO
+
+from ...errors import NotFound, StoreError
+from .base import ObjectInfo, Progress, check_key, check_prefix
+
+CHUNK = 1 << 20
+# Half-written files lie here, on the same file system as their place, so that a rename makes them appear whole.
+INCOMING = ".incoming"
+_STALE_SECONDS = 24 * 3600.0
+
+
+class DirectoryStore:
+    """Objects as files under `root`, which is made if it is not there.
+
+    Writers and readers may be any threads and processes that see the directory.
+
+    Raises:
+        StoreError: `root` cannot be made or is not a directory.
+    """
+
+    def __init__(self, root: Path) -> None:
+        try:
+            # Shards are private: the folder is the owner's alone, unless somebody made it differently.
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.root = root.resolve(strict=True)
+            self._incoming = self.root / INCOMING
+            self._incoming.mkdir(exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"The store's folder {root} cannot be used: {error.strerror}.", "Choose another folder.") from None
+        self._sweep()
+
+    def __repr__(self) -> str:
+        return f"DirectoryStore({str(self.root)!r})"
+
+    @property
+    def url(self) -> str:
+        """The URL that `open_store` opens this store from."""
+        return self.root.as_uri()
+
+    def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
+        """Stores `data` under `key`, over what was there; a directory keeps no content type."""
+        with self._appearing(key) as file:
+            file.write(data)
+
+    def put_file(
+        self,
+        key: str,
+        path: Path,
+        *,
+        content_type: str = "application/octet-stream",
+        progress: Progress | None = None,
+        cancel: Flag | None = None,
+    ) -> None:
+        """Stores a file of any size under `key`; `StoreError` when `cancel` is set meanwhile."""
+        with _open_source(path) as source, self._appearing(key) as file:
+            while chunk := source.read(CHUNK):
+                if cancel is not None and cancel.is_set():
+                    raise StoreError(f"The upload of {path.name} was stopped.", "Nothing of it was stored.")
+                file.write(chunk)
+                if progress is not None:
+                    progress(len(chunk))
+
+    def get(self, key: str) -> bytes:
+        """Returns an object's bytes. Raises `NotFound`."""
+        with self._open(key) as file:
+            return file.read()
+
+    def get_if_changed(self, key: str, etag: str | None) -> tuple[bytes, str] | None:
+        """Returns an object's bytes and tag, or None while its tag still is `etag`. Raises `NotFound`."""
+        with self._open(key) as file:
+            # The tag of the open file, not of the path: a writer may replace the object at any moment.
+            tag = _etag(os.fstat(file.fileno()))
+            return None if tag == etag else (file.read(), tag)
+
+    def get_file(self, key: str, path: Path, *, progress: Progress | None = None) -> None:
+        """Writes an object to a file, which appears whole or not at all. Raises `NotFound`."""
+        part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
+        with self._open(key) as source, _renamed(part, path, f"{path} could not be written") as file:
+            while chunk := source.read(CHUNK):
+                file.write(chunk)
+                if progress is not None:
+                    progress(len(chunk))
+
+    def stat(self, key: str) -> ObjectInfo | None:
+        """Returns what is known of an object, or None if there is none."""
+        try:
+            with self._open(key) as file:
+                found = os.fstat(file.fileno())
+        except NotFound:
+            return None
+        return ObjectInfo(key, found.st_size, _etag(found))
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Yields the objects whose keys start with `prefix`, in order of their keys."""
+        folder = self.root / check_prefix(prefix).rpartition("/")[0]
+        keys = []
+        for parent, folders, names in os.walk(folder):
+            if Path(parent) == self.root and INCOMING in folders:
+                folders.remove(INCOMING)
+            above = Path(parent).relative_to(self.root).as_posix()
+            keys += [name if above == "." else f"{above}/{name}" for name in names]
+        for key in sorted(keys):
+            # Somebody may delete an object, or put a strange file into the folder, while we look.
+            if key.startswith(prefix) and (info := self._info(key)) is not None:
+                yield info
+
+    def delete(self, key: str) -> None:
+        """Removes an object; none there is no error."""
+        try:
+            self._path(key).unlink(missing_ok=True)
+        except NotADirectoryError:
+            return
+        except OSError as error:
+            raise _failed(f"{key} could not be deleted", error) from None
+
+    def _info(self, key: str) -> ObjectInfo | None:
+        try:
+            return self.stat(key)
+        except StoreError:
+            return None
+
+    def _path(self, key: str) -> Path:
+        path = self.root / check_key(key)
+        if key.partition("/")[0] == INCOMING:
+            raise StoreError(f"{key!r} cannot be the name of a stored object: {INCOMING} is kept for uploads.")
+        # A symbolic link among the folders would lead out of the store.
+        if not path.parent.resolve().is_relative_to(self.root) or path.is_symlink():
+            raise StoreError(f"{key!r} leads out of the store's folder {self.root}.", "Remove the symbolic link on its way.")
+        return path
+
+    def _open(self, key: str) -> BinaryIO:
+        path = self._path(key)
+        try:
+            file = path.open("rb")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise NotFound(f"There is no {key} in {self.url}.") from None
+        except OSError as error:
+            raise _failed(f"{key} could not be read", error) from None
+        return file
+
+    @contextmanager
+    def _appearing(self, key: str) -> Iterator[BinaryIO]:
+        path = self._path(key)
+        problem = f"{key} could not be stored"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _failed(problem, error) from None
+        with _renamed(self._incoming / secrets.token_hex(16), path, problem) as file:
+            yield file
+
+    def _sweep(self) -> None:
+        """Removes what uploads left behind that were killed a day ago or earlier."""
+        for left in self._incoming.iterdir():
+            try:
+                if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                    left.unlink()
+            except OSError:
+                continue
+
+
+@contextmanager
+def _renamed(part: Path, path: Path, problem: str) -> Iterator[BinaryIO]:
+    """Opens `part` for writing; once written whole, it becomes `path`. On any failure neither is left."""
+    try:
+        try:
+            with part.open("xb") as file:
+                yield file
+            # File systems stamp times in steps of some milliseconds; two changes within one step must differ.
+            now = time.time_ns()
+            os.utime(part, ns=(now, now))
+            os.replace(part, path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise _failed(problem, error) from None
+
+
+def _open_source(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise _failed(f"{path} could not be read", error) from None
+
+
+def _etag(found: os.stat_result) -> str:
+    return f"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}"
+
+
+def _failed(problem: str, error: OSError) -> StoreError:
+    return StoreError(f"{problem}: {error.strerror or error}.", "Check the folder's permissions and the space left on the disk.")

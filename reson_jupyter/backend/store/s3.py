@@ -1,0 +1,170 @@
+"""A store in an S3 bucket: AWS, Garage, or any other server that speaks S3."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event as Flag
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import botocore.session
+from boto3.s3.transfer import TransferConfig, create_transfer_manager
+from botocore.config import Config as BotoConfig
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from s3transfer.exceptions import CancelledError
+from s3transfer.subscribers import BaseSubscriber
+from urllib3.exceptions import HTTPError
+
+from ...config import ResonTechConfig
+from ...errors import NotFound, StoreError
+from .base import ObjectInfo, Progress, check_key, check_prefix
+from .s3_errors import explain, is_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from s3transfer.futures import TransferFuture
+    from s3transfer.manager import TransferManager
+
+PART_BYTES = 16 << 20
+THREADS = 4
+# A cancelled transfer that cannot be ended within this time is ended in the background.
+_CANCEL_SECONDS = 0.7
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+class S3Store:
+    """Objects in a bucket, under a prefix that may be "". Any thread may use it; nothing is requested before it is used.
+
+    The secret key stays inside botocore. Bytes are checked on the way by the checksums that boto3 adds.
+
+    Raises:
+        StoreError: the bucket's name or the prefix cannot be right.
+    """
+
+    def __init__(self, bucket: str, prefix: str, connection: ResonTechConfig) -> None:
+        if not _BUCKET.fullmatch(bucket):
+            raise StoreError(f"{bucket!r} cannot be a bucket's name.", "Use s3://bucket or s3://bucket/prefix.")
+        self.bucket = bucket
+        self.prefix = f"{check_key(prefix)}/" if prefix else ""
+        self.endpoint = connection.s3_endpoint
+        # "garage" is only the default of servers with an endpoint of their own; AWS regions come from the AWS configuration.
+        named = connection.s3_region != "garage" or self.endpoint
+        self._client = _client(connection, connection.s3_region if named else None)
+        self._lock = threading.Lock()
+        self._manager: TransferManager | None = None
+
+    def __repr__(self) -> str:
+        return f"S3Store({self.url!r}, endpoint={self.endpoint!r})"
+
+    @property
+    def url(self) -> str:
+        """The URL that `open_store` opens this store from."""
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+    def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
+        """Stores `data` under `key`, over what was there."""
+        with self._explained(f"{key} could not be stored", key):
+            self._client.put_object(Bucket=self.bucket, Key=self._full(key), Body=data, ContentType=content_type)
+
+    def put_file(
+        self,
+        key: str,
+        path: Path,
+        *,
+        content_type: str = "application/octet-stream",
+        progress: Progress | None = None,
+        cancel: Flag | None = None,
+    ) -> None:
+        """Stores a file of any size under `key`, in parts of 16 MiB; `StoreError` when `cancel` is set meanwhile."""
+        full = self._full(key)
+
+        def start(subscriber: BaseSubscriber) -> TransferFuture:
+            extra = {"ContentType": content_type}
+            return self._transfers().upload(str(path), self.bucket, full, extra_args=extra, subscribers=[subscriber])
+
+        with self._explained(f"{path.name} could not be stored as {key}", key):
+            if not _wait(start, progress, cancel):
+                raise StoreError(f"The upload of {path.name} was stopped.", "Nothing of it was stored.")
+
+    def get(self, key: str) -> bytes:
+        """Returns an object's bytes. Raises `NotFound`."""
+        with self._explained(f"{key} could not be read", key):
+            return self._client.get_object(Bucket=self.bucket, Key=self._full(key))["Body"].read()
+
+    def get_if_changed(self, key: str, etag: str | None) -> tuple[bytes, str] | None:
+        """Returns an object's bytes and tag in one request, or None while its tag still is `etag`. Raises `NotFound`."""
+        full = self._full(key)
+        with self._explained(f"{key} could not be read", key):
+            try:
+                if etag is None:
+                    found = self._client.get_object(Bucket=self.bucket, Key=full)
+                else:
+                    found = self._client.get_object(Bucket=self.bucket, Key=full, IfNoneMatch=etag)
+            except ClientError as error:
+                if is_code(error, "304", "NotModified"):
+                    return None
+                raise
+            return found["Body"].read(), found["ETag"]
+
+    def get_file(self, key: str, path: Path, *, progress: Progress | None = None) -> None:
+        """Writes an object to a file, which appears whole or not at all. Raises `NotFound`."""
+        full = self._full(key)
+
+        def start(subscriber: BaseSubscriber) -> TransferFuture:
+            return self._transfers().download(self.bucket, full, str(path), subscribers=[subscriber])
+
+        with self._explained(f"{key} could not be read into {path}", key):
+            _wait(start, progress, None)
+
+    def stat(self, key: str) -> ObjectInfo | None:
+        """Returns what is known of an object, or None if there is none."""
+        try:
+            with self._explained(f"{key} could not be looked up", key):
+                found = self._client.head_object(Bucket=self.bucket, Key=self._full(key))
+        except NotFound:
+            return None
+        return ObjectInfo(key, found["ContentLength"], found["ETag"])
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Yields the objects whose keys start with `prefix`, in order of their keys."""
+        full = self.prefix + check_prefix(prefix)
+        with self._explained(f"{self.url} could not be listed", prefix):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=full):
+                for item in page.get("Contents", []):
+                    yield ObjectInfo(item["Key"].removeprefix(self.prefix), item["Size"], item["ETag"])
+
+    def delete(self, key: str) -> None:
+        """Removes an object; none there is no error."""
+        with self._explained(f"{key} could not be deleted", key):
+            self._client.delete_object(Bucket=self.bucket, Key=self._full(key))
+
+    def _full(self, key: str) -> str:
+        return check_key(self.prefix + check_key(key))
+
+    def _transfers(self) -> TransferManager:
+        with self._lock:
+            if self._manager is None:
+                config = TransferConfig(
+                    multipart_threshold=PART_BYTES,
+                    multipart_chunksize=PART_BYTES,
+                    max_concurrency=THREADS,
+                    preferred_transfer_client="classic",
+                )
+                self._manager = create_transfer_manager(self._client, config)
+            return self._manager
+
+    @contextmanager
+    def _explained(self, problem: str, key: str) -> Iterator[None]:
+        """Turns every failure of a request into a `StoreError` that says what to do."""
+        try:
+            yield
+        except (ClientError, BotoCoreError, HTTPError, OSError, S3_TRANSFER_ERRORS) as error:
+            if is_code(error, "404", "NoSuchKey", "NotFound"):
+                raise NotFound(f"There is no {key} in {self.url}.") from None
+            reason, hint = explain(error, bucket=self.bucket, endpoint=self.endpoint)
+            raise StoreError(f"{problem}: {reason}.", hint) from None

@@ -1,0 +1,112 @@
+"""From a built job and checked shards to a run: the log is begun, the files are uploaded, the target is told."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..config import ResonTechConfig
+from ..data.shards import ShardSummary
+from ..errors import ResonError
+from ..events import Event, EventType, RunState
+from .event_log import EventLogWriter
+from .job import Job
+from .record import RunLock, RunRecord
+from .run import Run
+from .store import Store
+from .store.transfer import Upload, upload
+from .targets.base import Target
+from .targets.local import ABORT_FILE
+
+if TYPE_CHECKING:
+    import torch
+
+_CONTENT_TYPES = {".py": "text/x-python", ".json": "application/json", ".txt": "text/plain", ".zip": "application/zip"}
+_ORDER = ("scripts", "configs", "requirements", "shards", "model")
+
+
+class Submission:
+    """One job on its way to its target."""
+
+    def __init__(
+        self, job: Job, shards: Sequence[ShardSummary], record: RunRecord, store: Store, target: Target, connection: ResonTechConfig
+    ) -> None:
+        self._job = job
+        self._shards = shards
+        self._record = record
+        self._store = store
+        self._target = target
+        self._connection = connection
+        self._cancel = threading.Event()
+
+    def start(self, notes: Sequence[str] = (), model_class: type[torch.nn.Module] | None = None) -> Run:
+        """Begins the run's log and returns the run; files are uploaded by a thread that outlasts the main program.
+
+        Args:
+            notes: What the user should know of how the job was made; they open the run's log.
+            model_class: The live class of the model, for `Run.model`.
+
+        Raises:
+            StoreError: the store cannot be written to.
+        """
+        self._record.save()
+        lock = RunLock(self._record.folder)
+        log = EventLogWriter(self._store, self._record.prefix)
+        log.append([self._submitted(), _state(RunState.PENDING), *map(_note, notes)])
+        run = Run(self._record, self._store, self._target, model_class=model_class)
+        threading.Thread(target=self._carry, args=(log, lock, run), name=f"upload {run.id}").start()
+        return run
+
+    def _carry(self, log: EventLogWriter, lock: RunLock, run: Run) -> None:
+        try:
+            log.append([_state(RunState.UPLOADING)])
+            upload(self._store, self._uploads(), progress=lambda done, total, _: self._on_progress(run, done, total), cancel=self._cancel)
+            log.append([_state(RunState.QUEUED)])
+            self._target.start(self._record, lock, self._connection)
+        except ResonError as error:
+            state = RunState.ABORTED if self._cancel.is_set() else RunState.FAILED
+            log.append([_state(state, "Stopped on request during the upload." if self._cancel.is_set() else str(error))])
+            lock.release()
+
+    def _on_progress(self, run: Run, done: int, total: int) -> None:
+        if (self._record.folder / ABORT_FILE).exists():
+            self._cancel.set()
+        run.set_note(f"Uploading: {done / 1e6:.1f} of {total / 1e6:.1f} MB.")
+
+    def _uploads(self) -> list[Upload]:
+        """Everything that goes to the store, in the platform's order: what is small and read first goes first."""
+        sources: dict[str, bytes | Path] = dict(self._job.files)
+        sources |= {f"shards/{shard.path.name}": shard.path for shard in self._shards}
+        if self._job.checkpoint:
+            sources[f"model/{self._job.checkpoint.name}"] = self._job.checkpoint
+        return [
+            Upload(f"{self._record.prefix}/{key}", source, _CONTENT_TYPES.get(Path(key).suffix, "application/octet-stream"))
+            for key, source in sorted(sources.items(), key=lambda item: (_ORDER.index(item[0].split("/")[0]), item[0]))
+        ]
+
+    def _submitted(self) -> Event:
+        server = self._job.config("config_fed_server.json")
+        rounds: dict[str, Any] = server["workflows"][0]["args"]
+        data = {
+            "name": self._job.name,
+            "target": self._record.target,
+            "num_rounds": rounds["num_rounds"],
+            "min_clients": rounds["min_clients"],
+            "digest": self._job.digest,
+            "sites": {
+                f"site-{number}": {"shard": shard.path.name, "sha256": shard.sha256}
+                for number, shard in enumerate(self._shards, start=1)
+            },
+        }
+        return Event(time=time.time(), type=EventType.SUBMITTED, data=data)
+
+
+def _state(state: RunState, reason: str = "") -> Event:
+    return Event(time=time.time(), type=EventType.STATE, data={"state": state.value, "reason": reason})
+
+
+def _note(text: str) -> Event:
+    return Event(time=time.time(), type=EventType.LOG, data={"level": "info", "message": text})

@@ -1,0 +1,148 @@
+"""From what a user asks for, and what the session has, to a job that is ready to be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .backend.job import Job, JobParts, UserModule, build_job
+from .capture.capture import Capture
+from .capture.module import combine
+from .capture.objects import capture_object
+from .capture.requirements import requirements_for
+from .config import FederationConfig, ModelConfig, TrainingConfig
+from .data.shards import ShardsReport, ShardSummary, check_shards, infer_num_classes
+from .errors import CaptureError, JobError
+from .session import Session
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Request:
+    """The arguments of `reson_jupyter.submit` and `reson_jupyter.build`; what is None comes from the session."""
+
+    name: str
+    shards_dir: str | Path | None
+    model: type | None
+    training: TrainingConfig | None
+    federation: FederationConfig | None
+    model_config: ModelConfig | None
+    executor: type | None
+    persistor: type | None
+    train: Callable[..., Any] | None
+    requirements: str | Path | Sequence[str] | None
+    checkpoint: str | Path | None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job that is ready, its shards, and what the user should know of how it was made."""
+
+    job: Job
+    shards: tuple[ShardSummary, ...]
+    notes: tuple[str, ...]
+    model_class: type[torch.nn.Module] | None
+
+
+def prepare(request: Request, session: Session) -> Prepared:
+    """Checks everything that a run needs and builds its job.
+
+    Raises:
+        ResonError: something cannot be used.
+    """
+    training, federation = request.training or session.training, request.federation or session.federation
+    model_config = request.model_config or session.model_config
+    captures = _captures(request, session)
+    modules = [capture for role in ("model", "train") if (capture := captures.get(role))]
+    functions = {function.purpose: function.name for capture in modules for function in capture.functions}
+    default_training = "train" not in functions and "executor" not in captures
+    model = captures.get("model")
+    if model is None and "." not in model_config.model_class:
+        hint = "Put %%reson_model on the first line of the cell that defines it and run that cell, or pass model=Net."
+        raise CaptureError("there is no model", hint)
+    report = _check_shards(request.shards_dir, training.manifest_file, default_training)
+    notes: list[str] = []
+    if report is not None:
+        training, federation = _fit(training, federation, report, notes)
+    job = build_job(
+        JobParts(
+            name=request.name,
+            model_path=f"model_def.{model.name}" if model else model_config.model_class,
+            model_source=combine(modules).source if modules else "",
+            model_args=model_config.model_args,
+            accepts_num_classes=model.accepts_num_classes if model else False,
+            train_fn=functions.get("train", ""),
+            validate_fn=functions.get("validate", ""),
+            executor=_module(captures.get("executor")),
+            persistor=_module(captures.get("persistor")),
+            training=training,
+            federation=federation,
+            requirements=_requirements(request.requirements, captures.values(), ["pillow"] if default_training else []),
+            checkpoint=_file(request.checkpoint) if request.checkpoint else None,
+        )
+    )
+    live = model.live if model and isinstance(model.live, type) else None
+    return Prepared(job, report.shards if report else (), tuple(notes), live)
+
+
+def _captures(request: Request, session: Session) -> dict[str, Capture]:
+    """The captures by role: of the objects that were passed, else of what the session has."""
+    captures = dict(session.captures)
+    given = {"model": request.model, "train": request.train, "executor": request.executor, "persistor": request.persistor}
+    for role, value in given.items():
+        known = captures.get(role)
+        if value is not None and (known is None or known.live is not value):
+            captures[role] = capture_object(value, role)
+    return captures
+
+
+def _check_shards(folder: str | Path | None, manifest: str, default_training: bool) -> ShardsReport | None:
+    """Only the default training needs a manifest; a user's own train function may read anything."""
+    if folder is None:
+        return None
+    report = check_shards(Path(folder).expanduser(), manifest, manifest_required=default_training)
+    report.raise_for_problems()
+    return report
+
+
+def _fit(
+    training: TrainingConfig, federation: FederationConfig, report: ShardsReport, notes: list[str]
+) -> tuple[TrainingConfig, FederationConfig]:
+    """Takes from the shards what the configs leave open, and notes what was taken."""
+    sites = len(report.shards)
+    classes = infer_num_classes(report, training.num_classes)
+    if classes != training.num_classes:
+        notes.append(f"num_classes is {classes}, the greatest label in the shards plus one")
+        training = training.replace(num_classes=classes)
+    if "min_clients" not in federation.model_fields_set:
+        notes.append(f"min_clients was not set, so every round needs all {sites} sites")
+        federation = federation.replace(min_clients=sites)
+    elif federation.min_clients > sites:
+        raise JobError(
+            f"min_clients is {federation.min_clients}, but there are {sites} shards, so only {sites} sites",
+            "Lower min_clients, or make more shards: every site has one.",
+        )
+    return training, federation
+
+
+def _module(capture: Capture | None) -> UserModule | None:
+    return UserModule(capture.source, capture.name) if capture else None
+
+
+def _requirements(given: str | Path | Sequence[str] | None, captures: Iterable[Capture], needs: Sequence[str]) -> tuple[str, ...]:
+    if given is None:
+        return requirements_for({name for capture in captures for name in capture.imports}, needs)
+    if isinstance(given, str | Path):
+        return tuple(_file(given).read_text().splitlines())
+    return tuple(given)
+
+
+def _file(path: str | Path) -> Path:
+    found = Path(path).expanduser().resolve()
+    if not found.is_file():
+        raise JobError(f"there is no file {path}")
+    return found
