@@ -1,0 +1,112 @@
+"""What every run needs: a home of its own, shards, and something that plays the kernel."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import random
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image
+
+import reson_jupyter as reson
+from reson_jupyter.backend.job import JobParts, build_job
+from reson_jupyter.backend.record import RunRecord
+from reson_jupyter.backend.record import home as home_folder
+from reson_jupyter.backend.store import default_store_url, open_store
+from reson_jupyter.backend.submission import Submission
+from reson_jupyter.backend.targets import open_target
+from reson_jupyter.data.shards import check_shards
+
+COLOURS = [(220, 40, 40), (40, 220, 40), (40, 40, 220)]
+
+
+def write_image_shard(path: Path, labels: list[int], seed: int) -> None:
+    """Writes a shard of 12 x 12 images whose colour tells the label."""
+    noise = random.Random(seed)
+    with zipfile.ZipFile(path, "w") as archive:
+        lines = []
+        for number, label in enumerate(labels):
+            colour = tuple(max(0, min(255, part + noise.randint(-30, 30))) for part in COLOURS[label])
+            data = io.BytesIO()
+            Image.new("RGB", (12, 12), colour).save(data, "PNG")
+            archive.writestr(f"images/{number}.png", data.getvalue())
+            lines.append(json.dumps({"id": f"{path.stem}-{number}", "uri": f"file://images/{number}.png", "y": [label]}))
+        archive.writestr("manifest.ndjson", "\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="session")
+def image_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two image shards of unequal size and class mix."""
+    folder = tmp_path_factory.mktemp("image-shards")
+    write_image_shard(folder / "shard_0.zip", [0] * 30 + [1] * 20 + [2] * 10, seed=1)
+    write_image_shard(folder / "shard_1.zip", [1] * 10 + [2] * 30, seed=2)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def plain_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two shards without a manifest, for train functions that read what they like."""
+    folder = tmp_path_factory.mktemp("plain-shards")
+    for number in range(2):
+        with zipfile.ZipFile(folder / f"shard_{number}.zip", "w") as archive:
+            archive.writestr("number.txt", str(number))
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A RESON_HOME of the test's own; no variable of the machine's user reaches the test."""
+    for name in ("STORE", "TARGET", "S3_ENDPOINT", "S3_KEY", "S3_SECRET", "S3_BUCKET", "S3_REGION", "BASE_URL", "API_KEY"):
+        monkeypatch.delenv(f"RESON_{name}", raising=False)
+    monkeypatch.setenv("RESON_HOME", str(tmp_path / "home"))
+    yield tmp_path / "home"
+
+
+def rounds(number: int, **more: int) -> reson.FederationConfig:
+    """A federation config with so many rounds."""
+    return reson.FederationConfig(num_rounds=number, **more)
+
+
+def submit_parts(parts: JobParts, shards: Path) -> reson.Run:
+    """Submits a job that `reson.submit` would not let through, as it is."""
+    report = check_shards(shards, manifest_required=False)
+    url = default_store_url(None, home_folder())
+    record = RunRecord.new(parts.name, "local", url)
+    submission = Submission(build_job(parts), report.shards, record, open_store(url), open_target("local"), reson.ResonTechConfig())
+    return submission.start()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Waits until `condition` holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.1)
+
+
+def processes_of(run: reson.Run) -> list[str]:
+    """The command lines of all processes that still work for runs: runner, simulator, sites."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            command = " ".join(process.cmdline())
+            if run.id in command or ("nvflare" in command and "reson-" in command):
+                found.append(command)
+    return found
+
+
+def runners_of(run: reson.Run) -> list[psutil.Process]:
+    """The runner process of a run."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if run.id in " ".join(process.cmdline()):
+                found.append(process)
+    return found

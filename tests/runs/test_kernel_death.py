@@ -1,0 +1,74 @@
+"""A run outlives the kernel that submitted it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from jupyter_client.manager import start_new_kernel
+
+import reson_jupyter as reson
+from tests.runs import slow
+from tests.runs.conftest import runners_of, wait_for
+from tests.runs.models import Line
+
+pytestmark = pytest.mark.nvflare
+
+MODEL = """%%reson_model
+import time
+import torch
+from torch import nn
+
+class Counter(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rounds = nn.Parameter(torch.zeros(1))
+
+def fl_train(model, env, out_dir, logger=None):
+    time.sleep(0.5)
+    return {"weights": {"rounds": model.rounds + 1}, "samples": 1}
+"""
+
+
+def test_the_kernel_is_killed_after_round_2_and_a_new_one_sees_the_run_from_its_first_event_to_its_end(
+    home: Path, plain_shards: Path
+) -> None:
+    manager, client = start_new_kernel(kernel_name="python3")
+    try:
+        for cell in (
+            "%load_ext reson_jupyter",
+            MODEL,
+            "%reson config num_rounds=6",
+            f"run = %reson submit --name counter --shards {plain_shards}",
+            "import time\nwhile run.progress.rounds_done < 2: time.sleep(0.1)",
+        ):
+            reply = client.execute_interactive(cell, timeout=60, output_hook=lambda _: None)["content"]
+            assert reply["status"] == "ok", reply
+        pid = manager.provisioner.pid
+        os.kill(pid, signal.SIGKILL)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    (record,) = (home / "runs").iterdir()
+    run = reson.attach(record.name)
+    wait_for(lambda: bool(run.events()))
+    assert not run.state.done, "the run must still be under way for this test to tell anything"
+    run.wait(120)
+    assert run.state == reson.RunState.FINISHED
+    assert run.events()[0].type == "submitted" and [event.seq for event in run.events()] == list(range(len(run.events())))
+    # The class of the killed kernel is gone; the model comes from the source that was shipped.
+    assert run.model().state_dict()["rounds"].item() == 6
+
+
+def test_a_run_whose_carrier_died_is_lost_and_not_pending_for_ever(home: Path, plain_shards: Path) -> None:
+
+    run = reson.submit(Line, train=slow.fl_train_model, name="slow", shards_dir=plain_shards)
+    wait_for(lambda: run.state == reson.RunState.RUNNING)
+    for process in runners_of(run):
+        process.kill()
+    with pytest.raises(reson.RunFailed, match="lost"):
+        run.wait(30)
+    assert run.state == reson.RunState.LOST
+    assert len(run.events()) > 3, "what it reported until then is kept"

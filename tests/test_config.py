@@ -1,0 +1,138 @@
+"""What a user can set, and what is said when a value cannot be used."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reson_jupyter.config import FederationConfig, ModelConfig, ResonTechConfig, TrainingConfig, check_url
+from reson_jupyter.errors import ConfigError
+
+
+def test_the_defaults_are_those_that_the_platform_documents() -> None:
+    assert TrainingConfig().model_dump() == {
+        "num_classes": 0,
+        "local_epochs": 2,
+        "batch_size": 32,
+        "learning_rate": 0.001,
+        "img_size": 224,
+        "manifest_file": "manifest.ndjson",
+    }
+    assert FederationConfig().model_dump() == {
+        "num_rounds": 5,
+        "min_clients": 1,
+        "wait_time_after_min_received": 10,
+        "heart_beat_timeout": 600,
+        "job_name": "rt_job",
+    }
+
+
+def test_extra_keys_are_kept_beside_the_fixed_ones() -> None:
+    config = TrainingConfig(dropout=0.1, schedule=[1, 2, {"a": None}])
+    assert config.extra == {"dropout": 0.1, "schedule": [1, 2, {"a": None}]}
+    assert config.model_dump()["dropout"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: TrainingConfig(batch_size=0), "batch_size: input should be greater than or equal to 1 (got 0)"),
+        (lambda: TrainingConfig(learning_rate=float("nan")), "learning_rate"),
+        (lambda: TrainingConfig(learning_rate="fast"), "learning_rate: input should be a valid number"),
+        (lambda: TrainingConfig(batchsize=8), "did you mean 'batch_size'?"),
+        (lambda: TrainingConfig(data_root="/tmp"), "taken by the run itself"),
+        (lambda: TrainingConfig(LR=1), "taken by the run itself"),
+        (lambda: TrainingConfig(tokenizer={"path": "my.tok"}), "built into an object by NVFlare"),
+        (lambda: TrainingConfig(model=object()), "a object cannot travel in a config"),
+        (lambda: TrainingConfig(limit=float("inf")), "cannot be written as JSON"),
+        (lambda: TrainingConfig(manifest_file="../x"), "plain file name"),
+        (lambda: FederationConfig(num_round=3), "did you mean 'num_rounds'?"),
+        (lambda: FederationConfig(num_rounds=0), "num_rounds"),
+        (lambda: FederationConfig(wait_time_after_min_received=700), "must be below heart_beat_timeout"),
+        (lambda: ModelConfig(model_class="not a name"), "must be a class name"),
+        (lambda: ModelConfig(model_args={"a": object()}), "a object cannot travel in a config"),
+        (lambda: ResonTechConfig(s3_access_key_id="key"), "set RESON_S3_SECRET"),
+        (lambda: ResonTechConfig(s3_endpoint="http://10.0.0.1:3900"), "use https"),
+    ],
+)
+def test_a_bad_value_is_refused_with_the_field_and_what_to_do(make: object, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make()  # type: ignore[operator]
+    assert said in str(caught.value)
+
+
+def test_replace_keeps_what_was_set_and_leaves_unset_fields_unset() -> None:
+    config = FederationConfig(num_rounds=3)
+    assert "min_clients" not in config.replace(num_rounds=4).model_fields_set
+    with pytest.raises(ConfigError):
+        config.replace(num_rounds=-1)
+    assert config.num_rounds == 3
+
+
+def test_the_connection_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"KEY": "id", "SECRET": "canary-1", "BUCKET": "jobs", "ENDPOINT": "http://127.0.0.1:1/"}.items():
+        monkeypatch.setenv(f"RESON_S3_{name}", value)
+    config = ResonTechConfig()
+    assert (config.s3_access_key_id, config.s3_bucket, config.s3_endpoint) == ("id", "jobs", "http://127.0.0.1:1")
+    assert config.s3_secret_access_key.get_secret_value() == "canary-1"
+
+
+def test_no_secret_shows_in_any_text_of_the_connection() -> None:
+    config = ResonTechConfig(
+        password="canary-1", platform_api_key="canary-2", s3_access_key_id="id", s3_secret_access_key="canary-3", s3_bucket="b"
+    )
+    for text in (repr(config), str(config), config.model_dump_json(), str(config.model_dump())):
+        assert "canary" not in text
+
+
+def test_a_wrong_secret_is_not_repeated_in_the_error() -> None:
+    with pytest.raises(ConfigError) as caught:
+        ResonTechConfig(password=["canary-1"])
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9", "http://localhost", "http://[::1]:3", "https://s3.example.org", "https://10.0.0.1"]
+)
+def test_https_is_taken_from_anywhere_and_http_from_this_machine(url: str) -> None:
+    assert check_url(url + "/") == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org",
+        "http://127.0.0.1.evil.org",
+        "http://127.1",
+        "http://2130706433",
+        "http://[::ffff:127.0.0.1]",
+        "https://user@example.org",
+        "https://example.org?x=1",
+        "ftp://example.org",
+        "example.org",
+        "",
+    ],
+)
+def test_any_other_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError):
+        check_url(url)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(JSON)
+def test_any_extra_value_is_refused_or_survives_json_unchanged(value: object) -> None:
+    try:
+        config = TrainingConfig(mine=value)
+    except ConfigError:
+        assert "path" in repr(value)
+        return
+    assert json.loads(json.dumps(config.extra))["mine"] == config.extra["mine"]
