@@ -85,7 +85,8 @@ def follow(home: Path, stop: threading.Event) -> None:
             if entry.ended is not None and number > shown:
                 shown = number
                 values = "  ".join(f"{name} {value:.3f}" for name, value in means.get(number, {}).items())
-                print(f"  round {number + 1} of {run.progress.num_rounds}  {len(entry.contributions)} sites  {values}", flush=True)
+                sites = len(entry.contributions)
+                print(f"  round {number + 1} of {run.progress.num_rounds}  {sites} sites  {values}", flush=True)
 
     run.observe(show)
     run.wait()

@@ -76,10 +76,10 @@ def submit(
         model_config: The model's class by dotted path, and its constructor's arguments.
         executor: A class (not an instance) that takes the default executor's place; None for what was captured, if anything.
         persistor: A class that takes the default persistor's place; None for what was captured, if anything.
-        train: The train function; None for what was captured, else the default image classification trains the model.
+        train: The train function; None for what was captured, else the default image classification trains.
         requirements: A requirements file, or its lines; None takes them from what ships.
         checkpoint: A file of weights to start from instead of the constructor's.
-        store: URL of the store; None for the session's, else the bucket of the RESON_S3_* variables, else a folder of this user's.
+        store: URL of the store; None for the session's, else the bucket of the RESON_S3_* variables, else a folder.
         target: Where it runs; None for the session's.
 
     Raises:

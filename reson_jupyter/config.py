@@ -71,7 +71,9 @@ def _check_json(key: str, value: Any) -> None:
         raise ValueError(f"{key}: {value} cannot be written as JSON; give a finite number or null")
     if isinstance(value, Mapping):
         if isinstance(value.get("path"), str) or isinstance(value.get("class_path"), str):
-            raise ValueError(f"{key}: a dict with a key 'path' or 'class_path' is built into an object by NVFlare; rename that key")
+            raise ValueError(
+                f"{key}: a dict with a key 'path' or 'class_path' is built into an object by NVFlare; rename that key"
+            )
         for name, item in value.items():
             if not isinstance(name, str):
                 raise ValueError(f"{key}: the key {name!r} must be a string")
@@ -84,12 +86,12 @@ def _check_json(key: str, value: Any) -> None:
             json.dumps(value)
         except TypeError:
             raise ValueError(
-                f"{key}: a {type(value).__name__} cannot travel in a config; use numbers, strings, booleans, null, lists or dicts"
+                f"{key}: a {type(value).__name__} cannot travel in a config; use numbers, text, booleans, null, lists or dicts"
             ) from None
 
 
 class TrainingConfig(Config):
-    """How each site trains in a round. Extra keys are hyperparameters of the user's own; they reach the user's code as they are."""
+    """How each site trains in a round. Extra keys are the user's own hyperparameters; they reach the user's code as they are."""
 
     model_config = ConfigDict(frozen=True, extra="allow", validate_default=True)
 
@@ -150,7 +152,9 @@ class FederationConfig(Config):
 class ModelConfig(Config):
     """Which class is the model and what its constructor gets."""
 
-    model_class: str = Field("", description="Class name, or dotted path of a class that every site can import; empty: as captured.")
+    model_class: str = Field(
+        "", description="Class name, or dotted path of a class that every site can import; empty: as captured."
+    )
     model_args: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments of the model's constructor.")
 
     @field_validator("model_class")
@@ -174,23 +178,27 @@ def _from_env(name: str, default: str = "") -> Callable[[], str]:
     return lambda: os.environ.get(name, default)
 
 
+def _secret_from_env(name: str) -> Callable[[], SecretStr]:
+    return lambda: SecretStr(os.environ.get(name, ""))
+
+
 class ResonTechConfig(Config):
     """Where the platform and the bucket are, and the keys to them; unset fields come from RESON_* environment variables."""
 
     base_url: str = Field(default_factory=_from_env("RESON_BASE_URL"), description="REST API of the ResonTech platform.")
     email: str = Field(default_factory=_from_env("RESON_EMAIL"), description="Account e-mail, for deployments with a login.")
     password: SecretStr = Field(
-        default_factory=_from_env("RESON_PASSWORD"),  # type: ignore[arg-type]  # validate_default makes it a SecretStr
+        default_factory=_secret_from_env("RESON_PASSWORD"),
         description="Account password, for deployments with a login.",
     )
     platform_api_key: SecretStr = Field(
-        default_factory=_from_env("RESON_API_KEY"),  # type: ignore[arg-type]
+        default_factory=_secret_from_env("RESON_API_KEY"),
         description="Platform key (rsk_live_... or rsk_dev_...).",
     )
     s3_endpoint: str = Field(default_factory=_from_env("RESON_S3_ENDPOINT"), description="URL of the S3 API; empty: AWS.")
     s3_access_key_id: str = Field(default_factory=_from_env("RESON_S3_KEY"), description="Access key id of the bucket.")
     s3_secret_access_key: SecretStr = Field(
-        default_factory=_from_env("RESON_S3_SECRET"),  # type: ignore[arg-type]
+        default_factory=_secret_from_env("RESON_S3_SECRET"),
         description="Secret key of the bucket.",
     )
     s3_bucket: str = Field(default_factory=_from_env("RESON_S3_BUCKET"), description="Bucket that holds the jobs.")
@@ -206,7 +214,8 @@ class ResonTechConfig(Config):
     @model_validator(mode="after")
     def _pairs(self) -> Self:
         if bool(self.s3_access_key_id) != bool(self.s3_secret_access_key.get_secret_value()):
-            have, need = ("s3_access_key_id", "RESON_S3_SECRET") if self.s3_access_key_id else ("s3_secret_access_key", "RESON_S3_KEY")
+            id_set = bool(self.s3_access_key_id)
+            have, need = ("s3_access_key_id", "RESON_S3_SECRET") if id_set else ("s3_secret_access_key", "RESON_S3_KEY")
             raise ValueError(f"{have} is set but its other half is not; set {need} in the environment as well")
         if self.s3_access_key_id and not self.s3_bucket:
             raise ValueError("the S3 keys are set but no bucket is; set RESON_S3_BUCKET")

@@ -1,4 +1,4 @@
-"""What a run says: the one schema between worker, runner, store and widget.
+r"""What a run says: the one schema between worker, runner, store and widget.
 
 A run is an append-only log of events, one JSON object a line:
 
@@ -9,17 +9,18 @@ not by the worker. The worker files write the same objects as plain dicts (they 
 
 | type           | written by        | site  | round | data |
 |----------------|-------------------|-------|-------|------|
+| submitted      | submitter         |       |       | name, target, num_rounds, min_clients, digest, sites: {site: shard} |
 | state          | submitter, runner |       |       | state, reason (one sentence or "") |
 | run_started    | reporter          |       |       | num_rounds, min_clients, nvflare (version) |
 | round_started  | reporter          |       | yes   | |
-| site           | executor          | yes   | maybe | phase: "training" \\| "validating" \\| "returned" \\| "aborted" |
-| metrics        | executor          | yes   | yes   | step (int \\| null), values {name: float}, stage: "train" \\| "validate" |
-| attributes     | executor          | yes   | yes   | values {name: str \\| int \\| float \\| bool \\| null} |
-| log            | any               | maybe | maybe | level: "info" \\| "warning" \\| "error", message |
+| site           | executor          | yes   | maybe | phase: "training" \| "validating" \| "returned" \| "aborted" |
+| metrics        | executor          | yes   | yes   | step (int \| null), values {name: float}, stage: "train" \| "validate" |
+| attributes     | executor          | yes   | yes   | values {name: a JSON scalar} |
+| log            | any               | maybe | maybe | level: "info" \| "warning" \| "error", message |
 | error          | any               | maybe | maybe | message (one line), traceback ("" when there is none) |
 | contribution   | reporter          | yes   | yes   | accepted (bool), samples (float) |
 | aggregated     | reporter          |       | yes   | sites [site, ...] whose contributions are in the new model |
-| model          | reporter          |       | maybe | digest (sha256 of the global weights), finite (bool), round null: the initial model |
+| model          | reporter          |       | maybe | digest (sha256 of the weights), finite; round null: the initial model |
 | saved          | persistor         |       | maybe | file (name in the output folder), bytes, final (bool) |
 | lost           | reporter          | yes   |       | batches (how many reports of this site never arrived) |
 | run_ended      | reporter          |       |       | |
@@ -79,6 +80,7 @@ _SENTENCES = {
 class EventType(StrEnum):
     """What an event tells; the table in this module's docstring gives the data of each."""
 
+    SUBMITTED = "submitted"
     STATE = "state"
     RUN_STARTED = "run_started"
     ROUND_STARTED = "round_started"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .backend.job import Job, JobParts, UserModule, build_job
 from .capture.capture import Capture
+from .capture.contract import Role
 from .capture.module import combine
 from .capture.objects import capture_object
 from .capture.requirements import requirements_for
@@ -92,7 +93,12 @@ def prepare(request: Request, session: Session) -> Prepared:
 def _captures(request: Request, session: Session) -> dict[str, Capture]:
     """The captures by role: of the objects that were passed, else of what the session has."""
     captures = dict(session.captures)
-    given = {"model": request.model, "train": request.train, "executor": request.executor, "persistor": request.persistor}
+    given: dict[Role, Any] = {
+        "model": request.model,
+        "train": request.train,
+        "executor": request.executor,
+        "persistor": request.persistor,
+    }
     for role, value in given.items():
         known = captures.get(role)
         if value is not None and (known is None or known.live is not value):

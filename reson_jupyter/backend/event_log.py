@@ -16,7 +16,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import RLock
+from threading import Lock
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
@@ -64,10 +64,9 @@ class EventLogWriter:
     def __init__(self, store: Store, prefix: str) -> None:
         self._store = store
         self._prefix = prefix
-        self._lock = RLock()
-        self._pending: list[tuple[Event, str]] = []
+        self._lock = Lock()
         self._latest = _parse_latest(found[0]) if (found := _read_latest(store, prefix)) else Latest()
-        self._recent: list[Sequence[str]] = [[_line(event) for event in self._latest.tail]]
+        self._recent: list[list[str]] = [[_line(event) for event in self._latest.tail]]
         if self._adopt():
             self.touch()
 
@@ -85,30 +84,23 @@ class EventLogWriter:
         """Appends events in order and returns them with their `seq`.
 
         Raises:
-            ValueError: a state event gives no known state, or data is not JSON; nothing is appended.
-            StoreError: the store cannot be reached. The events are kept and go out with the next `append` or `touch`; do not
-                append them again.
+            ValueError, KeyError, TypeError: a state event gives no known state, or data is not JSON; nothing is appended.
+            StoreError: the store cannot be reached; append the same events again later, with more if there are.
         """
         with self._lock:
-            start = self._latest.seq + len(self._pending)
-            numbered = [event.model_copy(update={"seq": start + place}) for place, event in enumerate(events)]
-            _states(numbered)
-            self._pending += [(event, _line(_as_dict(event))) for event in numbered]
-            if self._pending:
-                self.touch()
+            start = self._latest.seq
+            numbered = [event.model_copy(update={"seq": seq}) for seq, event in enumerate(events, start)]
+            if numbered:
+                latest, lines = self._with_segment(numbered)
+                data = "".join(f"{line}\n" for line in lines).encode()
+                self._store.put(segment_key(self._prefix, self._latest.segments), data, content_type="application/x-ndjson")
+                self._announce(latest, [*self._recent[-1:], lines])
             return numbered
 
     def touch(self) -> None:
-        """Writes what is pending and renews latest.json's time, the sign that the writer lives. Raises `StoreError`."""
+        """Renews latest.json's time, the sign that the writer lives. Raises `StoreError`."""
         with self._lock:
-            if self._pending:
-                events, lines = zip(*self._pending, strict=True)
-                data = "".join(f"{line}\n" for line in lines).encode()
-                # Until latest.json announces it, nobody reads the segment: writing it again after a failure is safe.
-                self._store.put(segment_key(self._prefix, self._latest.segments), data, content_type="application/x-ndjson")
-                self._advance(events, lines)
-                self._pending = []
-            self._announce()
+            self._announce(self._latest, self._recent)
 
     def _adopt(self) -> bool:
         """Takes in segments that an earlier writer wrote but did not live to announce."""
@@ -116,30 +108,29 @@ class EventLogWriter:
         while True:
             key = segment_key(self._prefix, self._latest.segments)
             try:
-                data = self._store.get(key)
+                events = list(_parse_segment(self._store.get(key), key))
             except NotFound:
                 return found
-            events = list(_parse_segment(data, key))
             if [event.seq for event in events] != list(range(self._latest.seq, self._latest.seq + len(events))):
                 raise StoreError(f"{key} does not continue the run's log.", _DAMAGED)
-            self._advance(events, [_line(_as_dict(event)) for event in events])
+            self._latest, lines = self._with_segment(events)
+            self._recent = [*self._recent[-1:], lines]
             found = True
 
-    def _advance(self, events: Sequence[Event], lines: Sequence[str]) -> None:
-        states = _states(events)
-        self._latest = self._latest.model_copy(
-            update={
-                "state": states[-1] if states else self._latest.state,
-                "seq": self._latest.seq + len(events),
-                "segments": self._latest.segments + 1,
-            }
-        )
-        self._recent = [*self._recent[-1:], lines]
+    def _with_segment(self, events: Sequence[Event]) -> tuple[Latest, list[str]]:
+        """Returns what latest.json will say once `events` are a segment, and the segment's lines."""
+        latest = self._latest.model_copy(update={"seq": self._latest.seq + len(events), "segments": self._latest.segments + 1})
+        states = [RunState(event.data["state"]) for event in events if event.type is EventType.STATE]
+        if states:
+            latest.state = states[-1]
+        return latest, [_line(_as_dict(event)) for event in events]
 
-    def _announce(self) -> None:
-        head = {"state": self._latest.state, "seq": self._latest.seq, "segments": self._latest.segments, "time": time.time()}
-        text = f'{_line(head)[:-1]},"tail":[{",".join(_capped(self._recent))}]}}'
+    def _announce(self, latest: Latest, recent: list[list[str]]) -> None:
+        """Writes latest.json. When that fails the writer stays as it was, so that the segment is written once more."""
+        head = {"state": latest.state, "seq": latest.seq, "segments": latest.segments, "time": time.time()}
+        text = f'{_line(head)[:-1]},"tail":[{",".join(_capped(recent))}]}}'
         self._store.put(latest_key(self._prefix), text.encode(), content_type="application/json")
+        self._latest, self._recent = latest, recent
 
 
 class EventLogReader:
@@ -190,14 +181,15 @@ class EventLogReader:
             key = latest_key(self._prefix)
             events = [_parse_event(event, key) for event in latest.tail[start - first_in_tail :]]
         else:
-            events = list(self._from_segments(latest.segments))
+            events = [event for event in self._from_segments(latest.segments) if start <= event.seq < latest.seq]
         if [event.seq for event in events] != list(range(start, latest.seq)):
             raise StoreError(f"The log of {self._prefix} has a gap.", _DAMAGED)
         return events
 
     def _from_segments(self, until: int) -> Iterator[Event]:
-        keys = [segment_key(self._prefix, number) for number in range(self._latest.segments, until)]
-        with ThreadPoolExecutor(min(_FETCHERS, len(keys) or 1)) as pool:
+        # The last segment seen is read again: a writer whose latest.json arrived without an answer wrote it again, with more.
+        keys = [segment_key(self._prefix, number) for number in range(max(0, self._latest.segments - 1), until)]
+        with ThreadPoolExecutor(_FETCHERS) as pool:
             for key, data in zip(keys, pool.map(self._store.get, keys), strict=True):
                 yield from _parse_segment(data, key)
 
@@ -244,10 +236,6 @@ def _of_unknown_type(event: dict[str, Any]) -> Event:
     return Event.model_validate({**event, "type": EventType.LOG, "data": {**event.get("data", {}), **note}})
 
 
-def _states(events: Iterable[Event]) -> list[RunState]:
-    return [RunState(event.data.get("state")) for event in events if event.type is EventType.STATE]
-
-
 def _as_dict(event: Event) -> dict[str, Any]:
     # Without nulls a metrics event is a fifth smaller, and polls are paid per byte.
     return {name: value for name, value in event.model_dump().items() if value is not None}
@@ -259,7 +247,7 @@ def _line(value: dict[str, Any]) -> str:
     return text.encode(errors="replace").decode()
 
 
-def _capped(recent: Sequence[Sequence[str]]) -> list[str]:
+def _capped(recent: list[list[str]]) -> list[str]:
     """The newest lines of the last segments that fit into TAIL_BYTES."""
     kept: list[str] = []
     room = TAIL_BYTES

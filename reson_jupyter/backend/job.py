@@ -111,9 +111,7 @@ def build_job(parts: JobParts) -> Job:
         name=parts.name,
         files={
             "scripts/model_def.py": _join(parts.model_source, worker_source("adapter") if default_training else ""),
-            "scripts/custom_client_executor.py": _join(
-                parts.executor.source if parts.executor else worker_source("executor")
-            ),
+            "scripts/custom_client_executor.py": _join(parts.executor.source if parts.executor else worker_source("executor")),
             "scripts/custom_persistor.py": _join(
                 parts.persistor.source if parts.persistor else worker_source("persistor"), worker_source("reporter")
             ),

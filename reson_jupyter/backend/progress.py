@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from ..events import Event, EventType, RunState
+from ..events import Event, RunState
 
 
 class MetricRecord(TypedDict):
-    """One value of one metric. `site` is None for the mean over sites, weighted by samples; `step` is None for a round's value."""
+    """A value of a metric. `site` is None for the mean over sites, weighted by samples; `step` is None for a round's value."""
 
     site: str | None
     round: int
@@ -144,9 +144,7 @@ class RunProgress:
             if value is None:
                 continue
             self.metrics.append(
-                MetricRecord(
-                    site=event.site, round=event.round, step=data.get("step"), name=name, value=value, time=event.time
-                )
+                MetricRecord(site=event.site, round=event.round, step=data.get("step"), name=name, value=value, time=event.time)
             )
             self.latest[name, event.site, event.round] = value
             self._site(event.site).metrics[name] = value

@@ -1,7 +1,7 @@
 """What this machine keeps of a run: a folder with its record, its lock and its runner's log.
 
-The lock is held by whichever process carries the run now (first the kernel that uploads, then the detached runner), and the system
-drops it when that process dies; so whether a run is still carried needs no guess and no process id.
+The lock is held by whichever process carries the run now (first the kernel that uploads, then the detached runner), and the
+system drops it when that process dies; so whether a run is still carried needs no guess and no process id.
 """
 
 from __future__ import annotations

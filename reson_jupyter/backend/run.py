@@ -97,7 +97,7 @@ class Run:
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
             with _Bar(self._progress, disable=bool(self._observers)) as bar:
-                while not self._over.wait(0.1):
+                while not self._over.wait(0.2):
                     bar.show(self._note)
                     if deadline is not None and time.monotonic() > deadline:
                         raise RunTimeout(
@@ -109,7 +109,8 @@ class Run:
             print(f"The run goes on. Wait again with run.wait(), stop it with run.abort(); later: reson.attach({self.id!r})")
             raise
         if self.state not in _WITH_MODEL:
-            raise RunFailed(f"run {self.id} {self.state.value}: {self.reason}", "run.errors() has the tracebacks.")
+            hint = "run.errors()[0].traceback shows where." if self.errors() else None
+            raise RunFailed(f"run {self.id} {self.state.value}: {self.reason}", hint)
         return self
 
     def abort(self) -> None:
@@ -217,6 +218,7 @@ class _Bar:
     def __init__(self, progress: RunProgress, *, disable: bool) -> None:
         self._progress = progress
         self._bar: tqdm[Any] = tqdm(total=progress.num_rounds or None, unit="round", disable=disable)
+        self._shown: tuple[object, ...] = ()
 
     def __enter__(self) -> _Bar:
         return self
@@ -226,9 +228,13 @@ class _Bar:
 
     def show(self, note: str) -> None:
         run = self._progress
+        last = {record["name"]: f"{record['value']:.4g}" for record in run.means()}
+        now = (note or run.state.value, run.num_rounds, run.rounds_done, last)
+        if now == self._shown:
+            return
+        self._shown = now
         self._bar.total = run.num_rounds or None
         self._bar.set_description_str(note or run.state.value, refresh=False)
-        last = {record["name"]: f"{record['value']:.4g}" for record in run.means()}
         self._bar.set_postfix(last, refresh=False)
         self._bar.n = run.rounds_done
         self._bar.refresh()

@@ -7,6 +7,7 @@ stores the result. It ends with the run.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import signal
 import sys
@@ -28,7 +29,7 @@ from .simulator import Simulator, make_work_folder
 from .store import Store, open_store
 from .tail import EventFile
 from .targets.local import ABORT_FILE
-from .verdict import verdict
+from .verdict import Verdict, verdict
 
 _POLL = 0.1
 _HEARTBEAT = 5.0
@@ -36,6 +37,8 @@ _HEARTBEAT = 5.0
 _STOP_GRACE = 10.0
 _END_GRACE = 3.0
 _HOPELESS_GRACE = 4.0
+_STORE_GRACE = 300.0
+_EXCEPTION = re.compile(r"^[\w.]*(?:Error|Exception|Exit): .+", re.MULTILINE)
 
 
 class Runner:
@@ -63,17 +66,19 @@ class Runner:
             simulator.start()
             stopped = self._follow(simulator)
             simulator.stop()
-            self._conclude(simulator, stopped)
+            judged = self._conclude(simulator, stopped)
         except ResonError as error:
             self._say(EventType.ERROR, message=str(error), traceback="")
-            self._say_state(RunState.FAILED, str(error))
+            judged = Verdict(RunState.FAILED, str(error))
         except Exception as error:
-            self._say(EventType.ERROR, message=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
-            self._say_state(RunState.FAILED, f"The runner failed: {type(error).__name__}: {error}")
+            reason = f"{type(error).__name__}: {error}"
+            self._say(EventType.ERROR, message=reason, traceback=traceback.format_exc())
+            judged = Verdict(RunState.FAILED, f"The runner failed: {reason}")
         finally:
             simulator.stop()
             shutil.rmtree(work, ignore_errors=True)
-            self._deliver()
+        self._say_state(judged.state, judged.reason)
+        self._deliver_all()
 
     def _prepare(self, simulator: Simulator, data: Path) -> None:
         """Fetches the job's files and unpacks each site's shard."""
@@ -147,7 +152,7 @@ class Runner:
                 continue  # sites that take turns end their process after every task
             said = simulator.errors_of(site)
             number = max(self._progress.rounds, default=None)
-            self._say(EventType.ERROR, site, number, message=_last_line(said) or "its process ended", traceback=said)
+            self._say(EventType.ERROR, site, number, message=_cause(said) or "its process ended", traceback=said)
 
     def _hopeless(self) -> bool:
         """Whether the round can no longer get the sites that it needs."""
@@ -160,25 +165,27 @@ class Runner:
         }
         return len(self._progress.sites) - len(failed) < self._progress.min_clients
 
-    def _conclude(self, simulator: Simulator, stopped: str) -> None:
-        """Judges the run, stores its logs and its model, and says how it ended."""
+    def _conclude(self, simulator: Simulator, stopped: str) -> Verdict:
+        """Judges the run, and stores its logs and its model."""
         progress = self._progress
         aborted = self._stop_asked is not None
         models = simulator.models()
         judged = verdict(progress, files=len(models), aborted=aborted, stopped="" if aborted else stopped)
         if judged.state == RunState.FAILED and not progress.failures:
-            for name in [*progress.sites, "server"]:
-                said = simulator.errors_of(name)
-                if said:
-                    self._say(
-                        EventType.ERROR, None if name == "server" else name, message=_last_line(said), traceback=said
-                    )
+            self._report_error_logs(simulator)
             judged = verdict(progress, files=len(models), aborted=aborted, stopped=stopped)
         for name, path in simulator.logs().items():
             self._store.put_file(f"{self._record.prefix}/files_out/logs/{name}", path, content_type="text/plain")
         if progress.rounds_done:
             self._store_result(simulator, models)
-        self._say_state(judged.state, judged.reason)
+        return judged
+
+    def _report_error_logs(self, simulator: Simulator) -> None:
+        """Says what the server and the sites wrote to their error logs, for runs that died before anybody could report."""
+        for name in ["server", *self._progress.sites]:
+            said = simulator.errors_of(name)
+            if said:
+                self._say(EventType.ERROR, None if name == "server" else name, message=_cause(said), traceback=said)
 
     def _store_result(self, simulator: Simulator, models: list[Path]) -> None:
         result = {}
@@ -219,15 +226,24 @@ class Runner:
         except StoreError as error:
             print(f"the store did not take {len(self._unsent)} events: {error}", flush=True)
 
+    def _deliver_all(self) -> None:
+        """How a run ended must reach its log: a store that is away for a while is waited for."""
+        until = time.monotonic() + _STORE_GRACE
+        self._deliver()
+        while self._unsent and time.monotonic() < until:
+            time.sleep(1)
+            self._deliver()
+
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ""
+def _cause(log: str) -> str:
+    """The first exception in an error log, which is the root of those that follow from it; else the first line."""
+    found = _EXCEPTION.search(log)
+    return found[0] if found else next((line.strip() for line in log.splitlines() if line.strip()), "")
 
 
 def main(folder: str) -> None:

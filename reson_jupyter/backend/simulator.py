@@ -8,6 +8,7 @@ stray model_def.py there would be loaded instead of the job's; a workspace path 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import re
@@ -22,6 +23,7 @@ import psutil
 
 # Between two questions of a site for its next task; NVFlare's default of 2 s suits machines far apart, not one machine.
 _TASK_REQUEST_INTERVAL = 0.05
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _BYTES_PER_SITE = 600 * 1024**2
 _SECRET = re.compile(r"^(RESON_(S3_|API_KEY|PASSWORD|EMAIL)|AWS_)")
 
@@ -56,7 +58,7 @@ class Simulator:
     @property
     def threads(self) -> int:
         """How many sites run at once: all, as far as the memory that is free now holds them."""
-        return max(1, min(self._sites, psutil.virtual_memory().available // _BYTES_PER_SITE))
+        return max(1, min(self._sites, int(psutil.virtual_memory().available // _BYTES_PER_SITE)))
 
     def start(self) -> None:
         """Starts the run of the job folder."""
@@ -66,7 +68,7 @@ class Simulator:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 command, cwd=self._cwd, env=self._environment(), stdout=log, stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL, start_new_session=True,
+                stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_end_with_parent,
             )  # fmt: skip
 
     def poll(self) -> int | None:
@@ -80,9 +82,9 @@ class Simulator:
         for name in gone:
             del self._workers[name]
         for process in self._tree():
-            name = _site_of(process)
-            if name:
-                self._workers[name] = process
+            site = _site_of(process)
+            if site:
+                self._workers[site] = process
         return [name for name in gone if name not in self._workers]
 
     def ask_to_stop(self) -> bool:
@@ -119,15 +121,13 @@ class Simulator:
 
     def logs(self) -> Mapping[str, Path]:
         """Returns the log files by the name they get in the store."""
-        found = {"simulator.txt": self.log, "server.txt": self.server_folder / "log.txt"}
-        for folder in sorted(self.workspace.glob("site-*")):
-            found[f"{folder.name}.txt"] = next(iter(sorted(folder.glob("**/log.txt"))), folder / "log.txt")
-        return {name: path for name, path in found.items() if path.is_file()}
+        logs = {f"{path.parent.name}.txt": path for path in sorted(self.workspace.glob("*/log.txt"))}
+        return {**logs, "simulator.txt": self.log} if self.log.exists() else logs
 
     def errors_of(self, name: str) -> str:
         """Returns what a site, or "server", wrote to its error log."""
-        folder = self.server_folder if name == "server" else self.workspace / name
-        return "\n".join(path.read_text(errors="replace").strip() for path in sorted(folder.glob("**/error_log.txt"))).strip()
+        files = sorted((self.workspace / name).glob("**/error_log.txt"))
+        return "\n".join(path.read_text(errors="replace").strip() for path in files)
 
     def models(self) -> list[Path]:
         """Returns the model files: what the persistor put into the output folder, else what it left with the server's app."""
@@ -159,6 +159,12 @@ def make_work_folder() -> Path:
     """Makes a folder for one run whose path has no white space."""
     base = tempfile.gettempdir()
     return Path(tempfile.mkdtemp(prefix="reson-", dir="/tmp" if re.search(r"\s", base) else base)).resolve()
+
+
+def _end_with_parent() -> None:
+    """In the child: have the system interrupt it when its parent dies, so that a killed runner leaves no training behind."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def _tune(server_config: Path) -> None:

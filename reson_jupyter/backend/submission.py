@@ -17,7 +17,7 @@ from .job import Job
 from .record import RunLock, RunRecord
 from .run import Run
 from .store import Store
-from .store.transfer import Upload, upload
+from .store.transfer import Upload, UploadProgress, upload
 from .targets.base import Target
 from .targets.local import ABORT_FILE
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
 _CONTENT_TYPES = {".py": "text/x-python", ".json": "application/json", ".txt": "text/plain", ".zip": "application/zip"}
+_BETWEEN_NOTES = 0.25
 _ORDER = ("scripts", "configs", "requirements", "shards", "model")
 
 
@@ -32,7 +33,13 @@ class Submission:
     """One job on its way to its target."""
 
     def __init__(
-        self, job: Job, shards: Sequence[ShardSummary], record: RunRecord, store: Store, target: Target, connection: ResonTechConfig
+        self,
+        job: Job,
+        shards: Sequence[ShardSummary],
+        record: RunRecord,
+        store: Store,
+        target: Target,
+        connection: ResonTechConfig,
     ) -> None:
         self._job = job
         self._shards = shards
@@ -63,7 +70,7 @@ class Submission:
     def _carry(self, log: EventLogWriter, lock: RunLock, run: Run) -> None:
         try:
             log.append([_state(RunState.UPLOADING)])
-            upload(self._store, self._uploads(), progress=lambda done, total, _: self._on_progress(run, done, total), cancel=self._cancel)
+            upload(self._store, self._uploads(), progress=self._progress_of(run), cancel=self._cancel)
             log.append([_state(RunState.QUEUED)])
             self._target.start(self._record, lock, self._connection)
         except ResonError as error:
@@ -71,10 +78,21 @@ class Submission:
             log.append([_state(state, "Stopped on request during the upload." if self._cancel.is_set() else str(error))])
             lock.release()
 
-    def _on_progress(self, run: Run, done: int, total: int) -> None:
-        if (self._record.folder / ABORT_FILE).exists():
-            self._cancel.set()
-        run.set_note(f"Uploading: {done / 1e6:.1f} of {total / 1e6:.1f} MB.")
+    def _progress_of(self, run: Run) -> UploadProgress:
+        """Shows the upload beside the run's state, and stops it when somebody asked for the run's end."""
+        shown_at = 0.0
+
+        def on_progress(done: int, total: int, _key: str) -> None:
+            nonlocal shown_at
+            now = time.monotonic()
+            if now - shown_at < _BETWEEN_NOTES:
+                return
+            shown_at = now
+            if (self._record.folder / ABORT_FILE).exists():
+                self._cancel.set()
+            run.set_note(f"Uploading: {done / 1e6:.1f} of {total / 1e6:.1f} MB.")
+
+        return on_progress
 
     def _uploads(self) -> list[Upload]:
         """Everything that goes to the store, in the platform's order: what is small and read first goes first."""

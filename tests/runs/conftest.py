@@ -79,8 +79,8 @@ def submit_parts(parts: JobParts, shards: Path) -> reson.Run:
     report = check_shards(shards, manifest_required=False)
     url = default_store_url(None, home_folder())
     record = RunRecord.new(parts.name, "local", url)
-    submission = Submission(build_job(parts), report.shards, record, open_store(url), open_target("local"), reson.ResonTechConfig())
-    return submission.start()
+    connection = reson.ResonTechConfig()
+    return Submission(build_job(parts), report.shards, record, open_store(url), open_target("local"), connection).start()
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:

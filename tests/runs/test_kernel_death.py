@@ -11,7 +11,7 @@ from jupyter_client.manager import start_new_kernel
 
 import reson_jupyter as reson
 from tests.runs import slow
-from tests.runs.conftest import runners_of, wait_for
+from tests.runs.conftest import processes_of, runners_of, wait_for
 from tests.runs.models import Line
 
 pytestmark = pytest.mark.nvflare
@@ -72,3 +72,4 @@ def test_a_run_whose_carrier_died_is_lost_and_not_pending_for_ever(home: Path, p
         run.wait(30)
     assert run.state == reson.RunState.LOST
     assert len(run.events()) > 3, "what it reported until then is kept"
+    wait_for(lambda: processes_of(run) == [])

@@ -47,7 +47,7 @@ def open_store(url: str, connection: ResonTechConfig | None = None) -> Store:
     if parts.scheme == "s3":
         if not parts.netloc or "@" in parts.netloc or ":" in parts.netloc or parts.query or parts.fragment:
             raise StoreError("The store's URL must hold a bucket and perhaps a prefix, and nothing else.", _HINT)
-        # boto3 takes a third of a second to import, which a folder user should not wait for.
+        # boto3 takes some tenths of a second to import, which nobody with a folder should wait for.
         from .s3 import S3Store
 
         return S3Store(parts.netloc, parts.path.strip("/"), connection or ResonTechConfig())

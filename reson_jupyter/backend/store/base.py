@@ -80,7 +80,7 @@ def check_key(key: str) -> str:
     """
     problem = _key_problem(key)
     if problem:
-        raise StoreError(f"{key!r} cannot be the name of a stored object: {problem}.", "Use relative names such as jobs/a/b.json.")
+        raise StoreError(f"{key!r} cannot be the name of a stored object: {problem}.", "Use names such as jobs/a/b.json.")
     return key
 
 

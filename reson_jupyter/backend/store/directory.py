@@ -117,12 +117,13 @@ class DirectoryStore:
 
     def delete(self, key: str) -> None:
         """Removes an object; none there is no error."""
+        path = self._path(key)
         try:
-            self._path(key).unlink(missing_ok=True)
-        except NotADirectoryError:
-            return
+            path.unlink(missing_ok=True)
         except OSError as error:
-            raise _failed(f"{key} could not be deleted", error) from None
+            # A folder, or a place under a file, is no object.
+            if path.is_file():
+                raise _failed(f"{key} could not be deleted", error) from None
 
     def _info(self, key: str) -> ObjectInfo | None:
         try:

@@ -4,36 +4,27 @@ from __future__ import annotations
 
 import re
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event as Flag
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import boto3
-import botocore.session
 from boto3.s3.transfer import TransferConfig, create_transfer_manager
-from botocore.config import Config as BotoConfig
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from s3transfer.exceptions import CancelledError
+from botocore.exceptions import ClientError
 from s3transfer.subscribers import BaseSubscriber
-from urllib3.exceptions import HTTPError
 
 from ...config import ResonTechConfig
 from ...errors import NotFound, StoreError
 from .base import ObjectInfo, Progress, check_key, check_prefix
-from .s3_errors import explain, is_code
+from .s3_client import FAILURES, explain, is_code, make_client, wait
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
     from s3transfer.futures import TransferFuture
     from s3transfer.manager import TransferManager
 
 PART_BYTES = 16 << 20
 THREADS = 4
-# A cancelled transfer that cannot be ended within this time is ended in the background.
-_CANCEL_SECONDS = 0.7
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
@@ -52,9 +43,9 @@ class S3Store:
         self.bucket = bucket
         self.prefix = f"{check_key(prefix)}/" if prefix else ""
         self.endpoint = connection.s3_endpoint
-        # "garage" is only the default of servers with an endpoint of their own; AWS regions come from the AWS configuration.
+        # "garage" is a label of servers with an endpoint of their own; on AWS the AWS configuration names the region.
         named = connection.s3_region != "garage" or self.endpoint
-        self._client = _client(connection, connection.s3_region if named else None)
+        self._client = make_client(connection, connection.s3_region if named else None)
         self._lock = threading.Lock()
         self._manager: TransferManager | None = None
 
@@ -88,7 +79,7 @@ class S3Store:
             return self._transfers().upload(str(path), self.bucket, full, extra_args=extra, subscribers=[subscriber])
 
         with self._explained(f"{path.name} could not be stored as {key}", key):
-            if not _wait(start, progress, cancel):
+            if not wait(start, progress, cancel):
                 raise StoreError(f"The upload of {path.name} was stopped.", "Nothing of it was stored.")
 
     def get(self, key: str) -> bytes:
@@ -119,7 +110,7 @@ class S3Store:
             return self._transfers().download(self.bucket, full, str(path), subscribers=[subscriber])
 
         with self._explained(f"{key} could not be read into {path}", key):
-            _wait(start, progress, None)
+            wait(start, progress, None)
 
     def stat(self, key: str) -> ObjectInfo | None:
         """Returns what is known of an object, or None if there is none."""
@@ -163,7 +154,7 @@ class S3Store:
         """Turns every failure of a request into a `StoreError` that says what to do."""
         try:
             yield
-        except (ClientError, BotoCoreError, HTTPError, OSError, S3_TRANSFER_ERRORS) as error:
+        except FAILURES as error:
             if is_code(error, "404", "NoSuchKey", "NotFound"):
                 raise NotFound(f"There is no {key} in {self.url}.") from None
             reason, hint = explain(error, bucket=self.bucket, endpoint=self.endpoint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 
 from ...config import ResonTechConfig
 from ...errors import TargetError
@@ -23,13 +24,15 @@ class LocalTarget:
         command = [sys.executable, "-P", "-m", "reson_jupyter.backend.runner", str(record.folder)]
         with (record.folder / "runner.log").open("ab") as log:
             try:
-                subprocess.Popen(
+                runner = subprocess.Popen(
                     command, cwd=cwd, env=_environment(connection), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                     start_new_session=True, pass_fds=(lock.file.fileno(),),
                 )  # fmt: skip
             except OSError as error:
                 raise TargetError(f"the runner could not be started: {error}", "Is the machine out of memory?") from error
         lock.release()
+        # Somebody must take note of its end, or it would stay in the process table for as long as the kernel lives.
+        threading.Thread(target=runner.wait, name=f"reap {record.id}", daemon=True).start()
 
     def abort(self, record: RunRecord) -> None:
         """Leaves word for the runner, which looks several times a second."""

@@ -1,0 +1,53 @@
+# `make` lists the commands. All of them work from a fresh clone with Python, make and node.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+# jlpm comes with the Python package jupyter-builder.
+JLPM := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" jlpm
+FRONT_END := reson_jupyter/notebook/static/run_view.js
+FRONT_END_SOURCES := $(wildcard labextension/src/*.ts labextension/run_view/* labextension/style/* labextension/style/icons/*) \
+	labextension/esbuild.mjs labextension/tsconfig.json labextension/tsconfig.build.json
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test check lab bench python-tests front-end-tests
+
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(STAMP) $(FRONT_END)  ## create .venv with the package, its extras and the linked JupyterLab extension
+
+$(STAMP): pyproject.toml constraints.txt labextension/package.json labextension/yarn.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,demo,dev]'
+	$(BIN)/jupyter-builder develop . --overwrite
+	touch $@ $(FRONT_END)
+
+$(FRONT_END): $(FRONT_END_SOURCES) | $(STAMP)
+	$(JLPM) build
+
+demo: venv  ## train a model on three sites over an S3 store and print the result
+	$(BIN)/python notebooks/demo.py
+
+test: venv front-end-tests python-tests  ## every test: Python, TypeScript, and in a real browser
+
+front-end-tests: venv
+	$(JLPM) check
+	$(JLPM) test
+
+python-tests: venv
+	RESON_TEST_CHROMIUM="$$(tests/ui/ensure_chromium.sh)" $(BIN)/python -m pytest
+
+check: venv  ## ruff, mypy, tsc and the quick tests: no browser, no real NVFlare
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(JLPM) check
+	$(JLPM) test
+	$(BIN)/python -m pytest -m "not ui and not nvflare and not slow"
+
+lab: venv  ## open JupyterLab with the extension
+	$(BIN)/jupyter lab notebooks
+
+bench: venv  ## run every benchmark
+	set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done

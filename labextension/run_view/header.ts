@@ -1,0 +1,89 @@
+import { AbortButton } from './abort';
+import { element, setText } from './dom';
+import { duration } from './format';
+import type { Link } from './link';
+import type { RunModel } from './state';
+
+const TONES: Record<string, string> = { finished: 'good', degraded: 'warn', failed: 'bad', lost: 'bad', aborted: 'idle' };
+/** Silence for longer than this is worth a word. */
+const QUIET_S = 10;
+
+/** State, progress and time of the run, and the button that stops it. */
+export class Header {
+  readonly node = element('header', 'reson-header');
+  private readonly pill = element('span', 'reson-pill');
+  private readonly name = element('span', 'reson-name');
+  private readonly target = element('span', 'reson-target');
+  private readonly sentence = element('p', 'reson-sentence');
+  private readonly bar = element('div', 'reson-bar', '', { role: 'progressbar', 'aria-label': 'Rounds', 'aria-valuemin': '0' });
+  private readonly filled = element('div', 'reson-bar-filled');
+  private readonly rounds = element('span', 'reson-rounds');
+  private readonly times = element('span', 'reson-times');
+  private readonly abort: AbortButton;
+
+  constructor(private readonly link: Link) {
+    this.abort = new AbortButton(() => link.abort());
+    const top = element('div', 'reson-top');
+    const title = element('div', 'reson-title');
+    title.append(this.pill, this.name, this.target);
+    top.append(title, this.abort.node);
+    // Said by a screen reader when it changes; the ticking times are not in it.
+    const status = element('div', '', '', { role: 'status' });
+    status.append(this.sentence);
+    this.bar.append(this.filled);
+    const facts = element('div', 'reson-facts');
+    facts.append(this.rounds, this.times);
+    this.node.append(top, status, this.bar, facts);
+  }
+
+  update(): void {
+    const { model, live, answer } = this.link;
+    const { run } = model;
+    setText(this.pill, run.state);
+    this.pill.dataset['tone'] = TONES[run.state] ?? 'busy';
+    this.bar.dataset['tone'] = this.pill.dataset['tone'];
+    setText(this.name, run.name || run.id);
+    this.name.title = run.id;
+    setText(this.target, run.target && `on ${run.target}`);
+    setText(this.sentence, [run.sentence, run.reason].filter(Boolean).join(' '));
+    this.progress(model);
+    this.abort.update(live && !model.done, answer);
+    this.tick();
+  }
+
+  tick(): void {
+    setText(this.times, times(this.link));
+  }
+
+  private progress({ run, done }: RunModel): void {
+    const part = run.rounds ? Math.min(1, run.round / run.rounds) : 0;
+    this.filled.style.width = `${100 * part}%`;
+    this.bar.setAttribute('aria-valuemax', String(run.rounds));
+    this.bar.setAttribute('aria-valuenow', String(run.round));
+    // `round` counts completed rounds; while sites train, the one they are in is the next.
+    const current = done ? run.round : Math.min(run.round + 1, run.rounds);
+    const text = done ? `${run.round} of ${run.rounds} rounds done` : `Round ${current} of ${run.rounds}`;
+    this.bar.setAttribute('aria-valuetext', text);
+    setText(this.rounds, run.rounds ? text : '');
+  }
+}
+
+function times({ model, now, live, heard }: Link): string {
+  const { started, ended, remaining, now: told } = model.run;
+  const parts: string[] = [];
+  if (started !== null) {
+    parts.push(model.done ? `took ${duration((ended ?? now) - started)}` : `${duration(now - started)} elapsed`);
+  }
+  if (model.done) {
+    return parts.join(' · ');
+  }
+  if (remaining !== null) {
+    const left = remaining - (told === null ? 0 : now - told);
+    parts.push(left > 1 ? `about ${duration(left)} remaining` : 'nearly done');
+  }
+  const quiet = (performance.now() - heard) / 1000;
+  if (quiet > QUIET_S) {
+    parts.push(live ? `last news ${duration(quiet)} ago` : 'the kernel has not answered: it is busy or gone');
+  }
+  return parts.join(' · ');
+}

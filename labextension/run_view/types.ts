@@ -1,0 +1,65 @@
+/** The messages of the kernel, as `reson_jupyter/notebook/run_snapshot.py` writes them. Times are seconds since the epoch. */
+
+export interface RunInfo {
+  id: string;
+  name: string;
+  target: string;
+  state: string;
+  sentence: string;
+  reason: string;
+  /** Rounds completed. */
+  round: number;
+  rounds: number;
+  started: number | null;
+  ended: number | null;
+  remaining: number | null;
+  now: number | null;
+}
+
+/** JSON has no NaN or infinity: those arrive as text. */
+export type Value = number | string | null;
+
+export interface SiteRow {
+  site: string;
+  phase: string;
+  /** 0-based. */
+  round: number | null;
+  samples: number | null;
+  metrics: Record<string, Value>;
+  last_seen: number | null;
+  problem: string | null;
+}
+
+export interface Point {
+  name: string;
+  /** null: the mean over the sites, weighted by samples. */
+  site: string | null;
+  /** 0-based. */
+  round: number;
+  value: Value;
+}
+
+export interface RunEvent {
+  time: number;
+  level: string;
+  site: string | null;
+  text: string;
+}
+
+/** A delta carries only what changed; a full message everything. */
+export interface Message {
+  version: number;
+  full: boolean;
+  run?: Partial<RunInfo>;
+  sites?: (Partial<SiteRow> & { site: string })[];
+  points?: Point[];
+  events?: RunEvent[];
+}
+
+/** A message and the kernel's clock when it was sent. */
+export interface Letter {
+  clock: number;
+  message: Message;
+}
+
+export const DONE_STATES: ReadonlySet<string> = new Set(['finished', 'degraded', 'failed', 'aborted', 'lost']);

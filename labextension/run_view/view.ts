@@ -1,0 +1,45 @@
+import { Charts } from './charts';
+import { element } from './dom';
+import { EventList } from './events';
+import { Header } from './header';
+import type { Link } from './link';
+import { SiteTable } from './table';
+
+const TICK_MS = 1000;
+
+/** Draws the run into `el` and keeps it current; the function that is returned ends that. */
+export function mount(link: Link, el: HTMLElement): () => void {
+  const root = element('div', 'reson-run', '', { role: 'region', 'aria-label': 'Training run' });
+  const header = new Header(link);
+  const charts = new Charts();
+  const sites = new SiteTable();
+  const events = new EventList();
+  root.append(header.node, charts.node, sites.node, events.node);
+  el.append(root);
+
+  let frame = 0;
+  const draw = () => {
+    frame = 0;
+    header.update();
+    charts.update(link.model);
+    sites.update(link.model, link.now);
+    events.update(link.model.events);
+  };
+  // Several messages between two pictures of the screen make one drawing.
+  const unsubscribe = link.subscribe(() => {
+    frame ||= requestAnimationFrame(draw);
+  });
+  const ticker = setInterval(() => {
+    header.tick();
+    sites.tick(link.now);
+  }, TICK_MS);
+  draw();
+
+  return () => {
+    unsubscribe();
+    clearInterval(ticker);
+    cancelAnimationFrame(frame);
+    charts.dispose();
+    root.remove();
+  };
+}

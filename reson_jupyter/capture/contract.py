@@ -1,0 +1,145 @@
+"""What a model, a train function, an executor and a persistor must satisfy."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..errors import CaptureError
+
+Role = Literal["model", "train", "executor", "persistor"]
+Purpose = Literal["train", "validate"]
+
+TRAIN_NAMES = ("fl_train", "fl_train_model")
+VALIDATE_NAMES = ("fl_validate", "fl_validate_model")
+EXPECTED = (
+    "Write one of: fl_train_model(payload), fl_train_model(payload, out_dir, logger), fl_train(model, env, out_dir, logger); "
+    "to validate: fl_validate_model or fl_validate with the same arguments."
+)
+# Where the base class of each role is, and how people call it. LearnablePersistor is ModelPersistor's base.
+_BASES: Mapping[Role, tuple[str, str, str]] = {
+    "model": ("torch.nn", "Module", "torch.nn.Module"),
+    "executor": ("nvflare.apis.executor", "Executor", "nvflare.apis.executor.Executor"),
+    "persistor": (
+        "nvflare.app_common.abstract.learnable_persistor",
+        "LearnablePersistor",
+        "nvflare.app_common.abstract.model_persistor.ModelPersistor",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ContractFunction:
+    """A function that the worker calls by name.
+
+    Attributes:
+        name: Its name in the module, such as "fl_train".
+        purpose: "train" or "validate".
+        contract: "payload": called as f(payload[, out_dir, logger]); "model": as f(model, env, out_dir, logger).
+    """
+
+    name: str
+    purpose: Purpose
+    contract: Literal["payload", "model"]
+
+
+def contract_functions(names: Mapping[str, object], where: str) -> tuple[ContractFunction, ...]:
+    """Returns the contract functions among the names that a cell defines: at most one to train and one to validate.
+
+    Args:
+        names: The names that the cell defines and what the kernel has under each.
+        where: The cell's label, for messages.
+
+    Raises:
+        CaptureError: there are two for one purpose, or one does not have a known signature.
+    """
+    found: list[ContractFunction] = []
+    purposes: tuple[tuple[Purpose, tuple[str, str]], ...] = (("train", TRAIN_NAMES), ("validate", VALIDATE_NAMES))
+    for purpose, known in purposes:
+        present = [name for name in known if name in names]
+        if len(present) > 1:
+            raise CaptureError(f"{where} defines both {present[0]} and {present[1]}; only one can {purpose}", "Keep one of them.")
+        found.extend(_contract_function(name, names[name], purpose, where) for name in present)
+    return tuple(found)
+
+
+def require_class(value: object, what: str) -> type:
+    """Returns `value` if it is a class.
+
+    Args:
+        value: What was given.
+        what: What it is to be, such as "executor".
+
+    Raises:
+        CaptureError: it is an instance, or something else.
+    """
+    if isinstance(value, type):
+        return value
+    name = type(value).__name__
+    if isinstance(value, str) or inspect.isroutine(value) or inspect.ismodule(value):
+        raise CaptureError(f"the {what} must be a class, not {value!r}")
+    raise CaptureError(
+        f"the {what} must be a class: pass the class {name}, not an instance of it", f"Write {name} instead of {name}(...)."
+    )
+
+
+def is_a(value: object, role: Role) -> bool:
+    """Whether an object is a class of the kind that a role needs; nothing is imported to find out."""
+    module, name, _ = _BASES[role]
+    base = getattr(sys.modules.get(module), name, None)
+    return isinstance(value, type) and isinstance(base, type) and issubclass(value, base)
+
+
+def require_kind(value: object, role: Role) -> type:
+    """Returns `value` if it is a class of the kind that a role needs.
+
+    Raises:
+        CaptureError: it is not.
+    """
+    found = require_class(value, role)
+    if not is_a(found, role):
+        raise CaptureError(f"{found.__name__} cannot be the {role}: it is no subclass of {base_name(role)}")
+    return found
+
+
+def base_name(role: Role) -> str:
+    """Returns the name of the class that a role's class must inherit from."""
+    return _BASES[role][2]
+
+
+def accepts_num_classes(model: type) -> bool:
+    """Whether the constructor names a parameter `num_classes`; `**kwargs` does not tell who takes it."""
+    try:
+        parameter = inspect.signature(model).parameters.get("num_classes")
+    except (TypeError, ValueError):
+        return False
+    return parameter is not None and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+
+
+def _contract_function(name: str, value: object, purpose: Purpose, where: str) -> ContractFunction:
+    if not callable(value) or isinstance(value, type):
+        raise CaptureError(f"{where}: {name} is no function but a {type(value).__name__}", EXPECTED)
+    if inspect.iscoroutinefunction(value) or inspect.isgeneratorfunction(value) or inspect.isasyncgenfunction(value):
+        raise CaptureError(f"{where}: {name} must be a plain function, neither async nor a generator", EXPECTED)
+    contract = _contract(value)
+    if contract is None or (contract == "payload" and not name.endswith("_model")):
+        raise CaptureError(f"{where}: {name}{inspect.signature(value)} has a signature that no contract knows", EXPECTED)
+    return ContractFunction(name, purpose, contract)
+
+
+def _contract(function: Callable[..., Any]) -> Literal["payload", "model"] | None:
+    """How the worker will call a function: by name if it knows every parameter, else by position."""
+    kinds, every = inspect.Parameter, inspect.signature(function).parameters.values()
+    own = [one for one in every if one.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)]
+    names = [one.name for one in own]
+    payload = names[:1] == ["payload"] or len(names) < 3 or names[1] == "out_dir"
+    offered = ("payload", "out_dir", "logger") if payload else ("model", "env", "out_dir", "logger")
+    if not names or own[0].kind is kinds.KEYWORD_ONLY:
+        return None
+    beyond = [one for index, one in enumerate(own) if index >= len(offered) or one.kind is kinds.KEYWORD_ONLY]
+    if not set(names) <= set(offered) and any(one.default is kinds.empty for one in beyond):
+        return None
+    return "payload" if payload else "model"

@@ -1,0 +1,206 @@
+"""Which names a statement binds and which it needs, as Python's own symbol table says."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import dis
+import inspect
+import symtable
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import CodeType
+
+# IPython adds these to the builtins of a notebook; a site has none of them.
+NOTEBOOK_ONLY = frozenset({"display", "get_ipython", "__IPYTHON__"})
+# Python itself sets these in every module.
+_MODULE_NAMES = frozenset(
+    {"__name__", "__file__", "__doc__", "__package__", "__spec__", "__loader__", "__builtins__", "__annotations__"}
+)
+SUPPLIED = (
+    frozenset(dir(builtins)) | {"exit", "quit", "help", "copyright", "credits", "license"} | _MODULE_NAMES
+) - NOTEBOOK_ONLY
+
+_FUTURE = "from __future__ import annotations\n"
+# Methods that change their object, by the standard library's names.
+_CHANGING = frozenset(
+    {"append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "update", "setdefault", "popitem"}
+    | {"add", "discard", "appendleft", "register"}
+)
+_MODULE_LOADS = frozenset({"LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"})
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a top-level statement has to do with the module's names.
+
+    Attributes:
+        binds: Names it binds when it runs.
+        later: Names that a `global` in one of its functions binds when that function runs.
+        needs: Names it reads from the module, at once or when something in it is called.
+        hints: Names that occur only in annotations which Python does not evaluate.
+        changes: Names whose object it changes in place: X[...] = , X.attr = , X.append().
+    """
+
+    binds: frozenset[str] = frozenset()
+    later: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset()
+    hints: frozenset[str] = frozenset()
+    changes: frozenset[str] = frozenset()
+
+
+def analyse(text: str, node: ast.stmt, future_annotations: bool = False) -> Names:
+    """Returns the names of one top-level statement.
+
+    Args:
+        text: The statement's source.
+        node: The same, parsed.
+        future_annotations: Whether `from __future__ import annotations` holds where it stands.
+
+    Raises:
+        SyntaxError: Python cannot make sense of the scopes.
+    """
+    source = _FUTURE + text if future_annotations else text
+    top = _table(source)
+    symbols = [symbol for symbol in top.get_symbols() if symbol.get_name() != "annotations" or not future_annotations]
+    binds = {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
+    # Python deletes the name of `except ... as name` when the handler ends.
+    binds -= {str(handler.name) for handler in ast.walk(node) if isinstance(handler, ast.ExceptHandler)}
+    needs = {symbol.get_name() for symbol in symbols if symbol.is_referenced()}
+    later: set[str] = set()
+    for scope in _scopes(top):
+        for symbol in scope.get_symbols():
+            name = symbol.get_name()
+            if symbol.is_global():
+                if symbol.is_referenced():
+                    needs.add(name)
+                if symbol.is_declared_global() and (symbol.is_assigned() or symbol.is_imported()):
+                    later.add(name)
+            elif scope.get_type() == "class" and symbol.is_referenced() and _class_reads_first(text, scope.get_name(), name):
+                needs.add(name)
+    if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+        needs.add(node.target.id)
+    hints = set(_hints(node, future_annotations)) - needs
+    return Names(*(frozenset(filter(str.isidentifier, names)) for names in (binds, later - binds, needs, hints, _changes(node))))
+
+
+def locate(text: str, name: str) -> tuple[int, int]:
+    """Returns line (1-based) and column (0-based) in `text` where the module's `name` is first read."""
+    places = []
+    for code in _codes(text):
+        for step in dis.get_instructions(code):
+            where = step.positions
+            if step.argval == name and step.opname in _MODULE_LOADS and where and where.lineno:
+                places.append((where.lineno, where.col_offset or 0))
+    if not places:
+        nodes = ast.walk(parsed(text))
+        places = [(node.lineno, node.col_offset) for node in nodes if isinstance(node, ast.Name) and node.id == name]
+    return min(places, default=(1, 0))
+
+
+def parsed(text: str) -> ast.Module:
+    """Parses source without the warnings that Python has for it; they appeared when the cell ran."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
+
+
+def bound_in(nodes: Iterable[ast.stmt]) -> set[str]:
+    """Returns the names that statements of a block bind, without a look into functions and classes."""
+    names: set[str] = set()
+    todo: list[ast.AST] = list(nodes)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names.update(bound_name(alias) for alias in node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        todo.extend(ast.iter_child_nodes(node))
+    return names
+
+
+def bound_name(alias: ast.alias) -> str:
+    """Returns the name that `import a.b`, `import a.b as c` or `from m import a as c` binds."""
+    return alias.asname or alias.name.split(".")[0]
+
+
+def root_name(node: ast.expr) -> str | None:
+    """Returns X for X, X.a, X[0].b and the like."""
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def _changes(node: ast.AST) -> set[str]:
+    found: set[str | None] = set()
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Attribute | ast.Subscript) and isinstance(inner.ctx, ast.Store | ast.Del):
+            found.add(root_name(inner))
+        elif isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr in _CHANGING:
+            found.add(root_name(inner.func))
+    return {name for name in found if name}
+
+
+def _hints(node: ast.AST, future_annotations: bool) -> Iterator[str]:
+    for inner in ast.walk(node):
+        annotations: list[ast.expr | None] = []
+        if isinstance(inner, ast.arg | ast.AnnAssign):
+            annotations.append(inner.annotation)
+        elif isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
+            annotations.append(inner.returns)
+        for annotation in annotations:
+            if annotation is not None:
+                yield from _annotation_names(annotation, future_annotations)
+
+
+def _annotation_names(annotation: ast.expr, unevaluated: bool) -> Iterator[str]:
+    if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value).endswith("Literal"):
+        return
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        try:
+            yield from _annotation_names(ast.parse(annotation.value, mode="eval").body, True)
+        except SyntaxError:
+            return
+    elif isinstance(annotation, ast.Name) and unevaluated:
+        yield annotation.id
+    for child in ast.iter_child_nodes(annotation):
+        if isinstance(child, ast.expr):
+            yield from _annotation_names(child, unevaluated)
+
+
+def _class_reads_first(text: str, class_name: str, name: str) -> bool:
+    """Whether a class body reads `name` from the module before it binds it, as in `class A: x = x`."""
+    for code in _codes(text):
+        if code.co_name == class_name and not code.co_flags & inspect.CO_OPTIMIZED:
+            for step in dis.get_instructions(code):
+                if step.argval == name and step.opname in _MODULE_LOADS:
+                    return True
+                if step.argval == name and step.opname == "STORE_NAME":
+                    break
+    return False
+
+
+def _scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+    for child in table.get_children():
+        yield child
+        yield from _scopes(child)
+
+
+def _table(source: str) -> symtable.SymbolTable:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return symtable.symtable(source, "<cell>", "exec")
+
+
+def _codes(text: str) -> Iterator[CodeType]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        todo = [compile(text, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)]
+    while todo:
+        code = todo.pop()
+        yield code
+        todo.extend(constant for constant in code.co_consts if isinstance(constant, CodeType))

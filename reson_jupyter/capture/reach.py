@@ -1,0 +1,169 @@
+"""Which statements of a cell a definition reaches."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from .cell import Unit
+from .names import SUPPLIED, bound_name, root_name
+
+_MADE_HERE = frozenset({"function", "class", "constant", "block"})
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What ships of a cell.
+
+    Attributes:
+        units: The statements that ship, in order.
+        wanted: Every name that they mention or that was asked for.
+        missing: For each name that no statement of the cell supplies, the first statement that needs it.
+    """
+
+    units: tuple[Unit, ...]
+    wanted: frozenset[str]
+    missing: tuple[tuple[Unit, str], ...]
+
+
+def reach(units: Iterable[Unit], targets: Iterable[str]) -> Reach:
+    """Returns what the definitions called `targets` need of `units`, themselves included.
+
+    What ships reaches itself again and nothing more, so that the module, captured once more, gives itself.
+    """
+    known = tuple(unit for unit in units if unit.kind not in ("run", "future"))
+    while True:
+        found = _Search(known).run(targets)
+        if len(found.units) == len(known):
+            return found
+        known = found.units
+
+
+class _Search:
+    """One pass from the targets over everything they need."""
+
+    def __init__(self, units: tuple[Unit, ...]) -> None:
+        self._units = units
+        self._providers: dict[str, list[int]] = {}
+        for index, unit in enumerate(units):
+            for name in unit.names.binds | unit.typing_binds | (star_exports(unit) or frozenset()):
+                self._providers.setdefault(name, []).append(index)
+        self._reached: dict[int, frozenset[str]] = {}
+
+    def run(self, targets: Iterable[str]) -> Reach:
+        wanted, chosen, todo = set(targets), set[int](), sorted(targets)
+        while todo:
+            for index in self._supply(todo.pop()):
+                if index not in chosen:
+                    chosen.add(index)
+                    self._want(index, wanted, todo)
+            if not todo:
+                for index in self._registered(chosen):
+                    chosen.add(index)
+                    self._want(index, wanted, todo)
+        units = tuple(self._units[index] for index in sorted(chosen))
+        return Reach(units, frozenset(wanted), tuple(self._missing(units)))
+
+    def _want(self, index: int, wanted: set[str], todo: list[str]) -> None:
+        names = self._units[index].names
+        todo.extend(sorted((names.needs | names.hints) - wanted))
+        wanted |= names.needs | names.hints
+
+    def _supply(self, name: str) -> list[int]:
+        """The statements that give `name` its value: all that bind it, but for those whose value nothing can have seen."""
+        direct = self._providers.get(name, [])
+        if not direct:
+            later = [index for index, unit in enumerate(self._units) if name in unit.names.later]
+            return later or ([] if name in SUPPLIED else self._unknown_stars())
+        return [index for index in direct if not any(self._hides(index, other, name) for other in direct if other > index)]
+
+    def _unknown_stars(self) -> list[int]:
+        return [index for index, unit in enumerate(self._units) if is_star(unit) and star_exports(unit) is None]
+
+    def _hides(self, index: int, other: int, name: str) -> bool:
+        """Whether `other` binds `name` anew in every case, with nothing between that could have used the value of `index`."""
+        if self._units[other].kind == "block":
+            return False
+        return not any(_runs(self._units[between]) and name in self._reaches(between) for between in range(index + 1, other + 1))
+
+    def _reaches(self, index: int) -> frozenset[str]:
+        """All names that a statement needs, directly or through what it uses."""
+        if index not in self._reached:
+            names, seen, todo = set[str](), {index}, [index]
+            while todo:
+                for name in self._units[todo.pop()].names.needs - names:
+                    names.add(name)
+                    new = [provider for provider in self._providers.get(name, []) if provider not in seen]
+                    seen.update(new)
+                    todo.extend(new)
+            self._reached[index] = frozenset(names)
+        return self._reached[index]
+
+    def _registered(self, chosen: set[int]) -> list[int]:
+        """Statements that nothing mentions by name but that change what ships: `X[0] = 1`, `Net.forward = f`, `@register`."""
+        made = {
+            name: self._units[index] for index in sorted(chosen) if self._units[index].kind in _MADE_HERE
+            for name in self._units[index].names.binds
+        }  # fmt: skip
+        return [
+            index for index, unit in enumerate(self._units) if index not in chosen and any(_changes_by(unit.node, made))
+        ]  # fmt: skip
+
+    def _missing(self, units: tuple[Unit, ...]) -> Iterator[tuple[Unit, str]]:
+        seen = set[str]()
+        for unit in units:
+            for name in sorted(unit.names.needs - seen):
+                real = [index for index in self._supply(name) if name not in self._units[index].typing_binds]
+                if not real and name not in SUPPLIED:
+                    seen.add(name)
+                    yield unit, name
+
+
+def is_star(unit: Unit) -> bool:
+    """Whether a statement is `from module import *`."""
+    return isinstance(unit.node, ast.ImportFrom) and unit.node.names[0].name == "*"
+
+
+def star_exports(unit: Unit) -> frozenset[str] | None:
+    """Returns the names that a star import gives in this process; None if it is none, or its module is not loaded."""
+    if not isinstance(unit.node, ast.ImportFrom) or not is_star(unit):
+        return None
+    module = sys.modules.get(unit.node.module or "")
+    if module is None:
+        return None
+    names = getattr(module, "__all__", None)
+    return frozenset(names if names is not None else (name for name in vars(module) if not name.startswith("_")))
+
+
+def import_names(unit: Unit, wanted: frozenset[str]) -> tuple[str, ...]:
+    """Returns what an import statement gives of the names that are wanted."""
+    if not isinstance(unit.node, ast.Import | ast.ImportFrom):
+        return ()
+    if is_star(unit):
+        exports = star_exports(unit)
+        return tuple(sorted(wanted if exports is None else exports & wanted))
+    return tuple(name for alias in unit.node.names if (name := bound_name(alias)) in wanted)
+
+
+def _runs(unit: Unit) -> bool:
+    """Whether anything is evaluated when the statement is met; a plain `def` only stores its body."""
+    if not isinstance(unit.node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return True
+    arguments = unit.node.args
+    return bool(unit.node.decorator_list or arguments.defaults or any(arguments.kw_defaults))
+
+
+def _changes_by(node: ast.stmt, made: dict[str, Unit]) -> Iterator[bool]:
+    for target in getattr(node, "targets", []) or [getattr(node, "target", None)]:
+        yield isinstance(target, ast.Attribute | ast.Subscript) and root_name(target) in made
+    for decorator in getattr(node, "decorator_list", []):
+        called = decorator.func if isinstance(decorator, ast.Call) else decorator
+        maker = made.get(root_name(called) or "")
+        if maker is not None:
+            keeps = maker.kind == "function" and any(made[name].kind == "constant" for name in maker.names.changes & made.keys())
+            yield keeps or maker.kind == "constant" or isinstance(called, ast.Attribute)
+    for base in getattr(node, "bases", []):
+        maker = made.get(root_name(base) or "")
+        yield maker is not None and any(getattr(inner, "name", "") == "__init_subclass__" for inner in ast.walk(maker.node))

@@ -1,0 +1,201 @@
+"""manifest.ndjson: which samples a shard holds, one JSON object a line.
+
+    {"id": "0001", "uri": "file://images/0001.png", "y": [3], "meta": {"hospital": "A"}}
+
+`id` is unique in the shard; `uri` names a member of the shard, relative to its root, with or without "file://", or an https
+address; `y` holds class indices, one or (multi-label) several or none; `meta` is free and may be missing.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from ..errors import ShardError
+
+SHOWN_PROBLEMS = 20
+MAX_LABEL = 999_999
+_DONE = "Correct these lines and make the shard again."
+
+
+@dataclass(slots=True)
+class Sample:
+    """One line of a manifest."""
+
+    id: str
+    uri: str
+    labels: list[int]
+    meta: dict[str, Any]
+    line: int
+
+
+@dataclass
+class Problems:
+    """What is wrong with something: the first 20 in words, and how many in all."""
+
+    shown: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, text: str) -> None:
+        """Notes one problem."""
+        self.count += 1
+        if len(self.shown) < SHOWN_PROBLEMS:
+            self.shown.append(text)
+
+    def merge(self, other: Problems, where: str) -> None:
+        """Notes another's problems, each with `where` before it."""
+        for text in other.shown:
+            self.add(f"{where}: {text}")
+        self.count += other.count - len(other.shown)
+
+    def raise_if_any(self, subject: str, hint: str) -> None:
+        """Raises one `ShardError` with them all, if there are any."""
+        if not self.count:
+            return
+        more = [f"... and {self.count - len(self.shown)} more"] if self.count > len(self.shown) else []
+        lines = "".join(f"\n  - {line}" for line in [*self.shown, *more])
+        raise ShardError(f"{subject}: {self.count} problem{'s' if self.count > 1 else ''}{lines}", hint)
+
+
+@dataclass
+class Summary:
+    """What a manifest's samples come to.
+
+    Attributes:
+        samples: How many there are.
+        label_counts: Samples of each label, in order of the labels.
+        max_label_id: Id of the first sample with the greatest label; None when no sample has a label.
+        multi_label: Whether some sample has more than one label.
+        unlabelled: Lines of the first samples without any label, at most 20.
+    """
+
+    samples: int = 0
+    label_counts: dict[int, int] = field(default_factory=dict)
+    max_label_id: str | None = None
+    multi_label: bool = False
+    unlabelled: list[int] = field(default_factory=list)
+
+    @property
+    def max_label(self) -> int | None:
+        """The greatest label, or None when no sample has one."""
+        return max(self.label_counts, default=None)
+
+
+def parse_manifest(data: bytes, name: str = "manifest.ndjson") -> list[Sample]:
+    """Returns the samples of a manifest.
+
+    Raises:
+        ShardError: with every problem and its line.
+    """
+    problems = Problems()
+    samples = list(scan_manifest(data, problems))
+    problems.raise_if_any(name, _DONE)
+    return samples
+
+
+def scan_manifest(data: bytes, problems: Problems) -> Iterator[Sample]:
+    """Yields the samples of a manifest whose lines are right, and notes what is wrong with the others."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        problems.add("it is written in UTF-16; save it as UTF-8")
+        return
+    seen: dict[str, int] = {}
+    for number, line in enumerate(data.removeprefix(codecs.BOM_UTF8).split(b"\n"), 1):
+        if not line.strip():
+            continue
+        sample = _read_line(line, number)
+        if isinstance(sample, str):
+            problems.add(f"line {number}: {sample}")
+        elif (first := seen.setdefault(sample.id, number)) != number:
+            problems.add(f"line {number}: id {_short(sample.id)} is already on line {first}")
+        else:
+            yield sample
+
+
+def summarise(samples: Iterator[Sample]) -> Summary:
+    """Counts samples and labels."""
+    summary = Summary()
+    counts: Counter[int] = Counter()
+    greatest = -1
+    for sample in samples:
+        summary.samples += 1
+        counts.update(sample.labels)
+        if len(sample.labels) > 1:
+            summary.multi_label = True
+        elif not sample.labels and len(summary.unlabelled) < SHOWN_PROBLEMS:
+            summary.unlabelled.append(sample.line)
+        for label in sample.labels:
+            if label > greatest:
+                greatest, summary.max_label_id = label, sample.id
+    summary.label_counts = dict(sorted(counts.items()))
+    return summary
+
+
+def member_of(uri: str) -> str | None:
+    """Returns the name of the shard's member that `uri` means, or None if it is an https address."""
+    if uri.startswith("https://"):
+        return None
+    return unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri
+
+
+def _read_line(line: bytes, number: int) -> Sample | str:
+    """Returns the sample of a line, or what is wrong with it."""
+    try:
+        record = json.loads(line)
+    except UnicodeDecodeError:
+        return "it is not UTF-8"
+    except (ValueError, RecursionError) as error:
+        return f"it is not JSON ({error}); each line must be one whole object"
+    if type(record) is not dict:
+        return f"it is a JSON {_kind(record)}; each line must be an object with id, uri and y"
+    missing = [name for name in ("id", "uri", "y") if name not in record]
+    if missing:
+        return f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+    identity, uri, y, meta = record["id"], record["uri"], record["y"], record.get("meta")
+    if type(identity) is not str or not identity:
+        return f"id must be a string that is not empty, not {_short(identity)}"
+    problem = _uri_problem(uri) or _label_problem(y)
+    if problem:
+        return problem
+    if meta is not None and type(meta) is not dict:
+        return f"meta must be an object, not {_short(meta)}"
+    return Sample(identity, uri, [y] if type(y) is int else y, meta or {}, number)
+
+
+def _uri_problem(uri: object) -> str | None:
+    if type(uri) is not str or not uri:
+        return f"uri must be a string that is not empty, not {_short(uri)}"
+    scheme, separator, _ = uri.partition("://")
+    if separator and scheme not in ("file", "https"):
+        return f"uri {_short(uri)} is of a kind that no site reads; name a member of the shard, such as file://images/1.png"
+    member = member_of(uri)
+    if member is not None and (member.startswith("/") or ".." in member.split("/") or "\\" in member):
+        return f"uri {_short(uri)} must be relative to the shard's root, with /, such as file://images/1.png"
+    return None
+
+
+def _label_problem(y: object) -> str | None:
+    # bool is a kind of int to Python, and True would be counted as class 1.
+    labels = y if type(y) is list else [y]
+    for label in labels:
+        if type(label) is not int:
+            return f"y must hold whole numbers from 0, not {_short(label)}"
+        if not 0 <= label <= MAX_LABEL:
+            return f"y must hold class indices from 0 to {MAX_LABEL}, not {_short(label)}"
+    if len(labels) > 1 and len(set(labels)) < len(labels):
+        return f"y names a label twice: {_short(labels)}"
+    return None
+
+
+def _kind(value: object) -> str:
+    return {list: "array", str: "string", type(None): "null", bool: "boolean"}.get(type(value), "number")
+
+
+def _short(value: object) -> str:
+    # Python refuses to print integers of more than 4,300 digits; JSON of that length is refused as it is read.
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,15 @@
+"""What the user touches: magics, cards, panels, the live view. Nothing outside this folder imports IPython."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+
+def load(ipython: InteractiveShell) -> None:
+    """Registers everything that a notebook gets from `%load_ext reson_jupyter`."""
+    from . import magics
+
+    magics.register(ipython)

@@ -1,0 +1,50 @@
+"""The card under a captured cell: what ships, what stays, what to look at."""
+
+from __future__ import annotations
+
+from html import escape
+
+from ..capture.capture import Capture
+
+_SHOWN = 8
+
+
+class CaptureCard:
+    """What a front end shows of a capture, as text or as HTML."""
+
+    def __init__(self, capture: Capture) -> None:
+        self._capture = capture
+
+    def __repr__(self) -> str:
+        width = max(len(label) for label, _ in self._rows())
+        return "\n".join([self._headline(), *(f"  {label:{width}}  {text}" for label, text in self._rows())])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f'<tr><th style="text-align:left;vertical-align:top">{escape(label)}</th>'
+            f'<td style="text-align:left">{escape(text)}</td></tr>'
+            for label, text in self._rows()
+        )
+        return f'<div class="reson-card"><b>{escape(self._headline())}</b><table>{rows}</table></div>'
+
+    def _headline(self) -> str:
+        lines = sum(1 for line in self._capture.line_map if line)
+        return f"Reson: captured the {self._capture.role} {self._capture.name} from {self._capture.cell}, {lines} lines ship"
+
+    def _rows(self) -> list[tuple[str, str]]:
+        pieces = [piece for piece in self._capture.pieces if piece.kind != "future"]
+        ships = [piece.title for piece in pieces if piece.kind != "import"]
+        imports = [piece.title for piece in pieces if piece.kind == "import"]
+        rows = [("ships", ", ".join(ships))]
+        if imports:
+            rows.append(("imports", "; ".join(imports)))
+        if self._capture.functions:
+            rows.append(("called", ", ".join(f"{function.name} to {function.purpose}" for function in self._capture.functions)))
+        rows += [("stays here", text) for text in _some(self._capture.left_behind)]
+        return rows + [("warning", text) for text in self._capture.warnings]
+
+
+def _some(lines: tuple[str, ...]) -> list[str]:
+    """The first lines and how many there are besides: a long cell should not get a long card."""
+    more = len(lines) - _SHOWN
+    return [*lines[:_SHOWN], f"and {more} more"] if more > 1 else list(lines)

@@ -1,0 +1,160 @@
+"""`%reson`: one line magic with subcommands, each a thin skin over the Python call of the same name."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from pathlib import Path
+from typing import Any, NoReturn
+
+from IPython.core.error import UsageError
+
+from .. import api
+from ..backend.job import Job
+from ..backend.run import Run
+from ..config import Config
+from ..data.shards import check_shards
+from ..errors import ConfigError
+from ..session import current_session
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose mistakes are usage errors of the cell, not the end of the kernel."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}\n{self.format_usage().strip()}\nMore: %{self.prog} --help")
+
+
+class _HelpShown(Exception):
+    """`--help` was asked for and printed."""
+
+
+class _Help(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(parser.format_help())
+        raise _HelpShown
+
+
+def run_line(line: str) -> Run | Job | None:
+    """Carries out one `%reson` line; returns what the subcommand makes.
+
+    Raises:
+        UsageError: the line cannot be understood.
+        ResonError: it cannot be carried out.
+    """
+    parser, verbs = _parsers()
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise UsageError(f"%reson: {error}") from None
+    try:
+        arguments = parser.parse_args(words or ["help"])
+    except _HelpShown:
+        return None
+    if arguments.verb == "help":
+        print(parser.format_help())
+        return None
+    result: Run | Job | None = verbs[arguments.verb](arguments)
+    return result
+
+
+def _parsers() -> tuple[_Parser, dict[str, Any]]:
+    parser = _Parser(prog="reson", description="Train the captured model across sites.", add_help=False)
+    parser.add_argument("-h", "--help", action=_Help, nargs=0, help="show this help")
+    commands = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+    verbs = {}
+
+    def verb(name: str, function: Any, text: str) -> _Parser:
+        verbs[name] = function
+        command: _Parser = commands.add_parser(name, prog=f"reson {name}", help=text, description=text, add_help=False)
+        command.add_argument("-h", "--help", action=_Help, nargs=0, help="show this help")
+        return command
+
+    config = verb("config", _config, "set fields of the configs, or show them")
+    config.add_argument("fields", nargs="*", metavar="KEY=VALUE", help="any field, or a hyperparameter of your own")
+
+    submit = verb("submit", _submit, "check, upload and start a run; its live view appears under the cell")
+    _add_job_arguments(submit, shards_required=True)
+    submit.add_argument("--target", metavar="TARGET", help="where it runs (default: the session's, local)")
+    submit.add_argument("--store", metavar="URL", help="where its files lie: file:///folder or s3://bucket")
+    submit.add_argument("--wait", action="store_true", help="return only when the run is over")
+
+    build = verb("build", _build, "build the job and write the folder that nvflare simulator takes")
+    _add_job_arguments(build, shards_required=False)
+    build.add_argument("--out", metavar="DIR", required=True, help="folder to write")
+
+    attach = verb(
+        "attach", lambda arguments: api.attach(arguments.run, store=arguments.store), "show a run that was submitted before"
+    )
+    attach.add_argument("run", metavar="ID")
+    attach.add_argument("--store", metavar="URL", help="the run's store, if it was submitted on another machine")
+
+    abort = verb("abort", _abort, "stop a run")
+    abort.add_argument("run", metavar="ID")
+
+    shards = verb("shards", _shards, "check a folder of shards")
+    shards.add_argument("action", choices=["check"])
+    shards.add_argument("folder", metavar="DIR")
+
+    verb("help", None, "show this help")
+    return parser, verbs
+
+
+def _add_job_arguments(command: _Parser, *, shards_required: bool) -> None:
+    command.add_argument("--name", metavar="NAME", required=shards_required, default="job", help="the run's name, for people")
+    command.add_argument("--shards", metavar="DIR", required=shards_required, help="folder with one zip for each site")
+    command.add_argument("--rounds", metavar="N", type=int, help="rounds of training (default: num_rounds of the session)")
+
+
+def _job_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
+    federation = current_session().federation
+    if arguments.rounds is not None:
+        federation = federation.replace(num_rounds=arguments.rounds)
+    return {"name": arguments.name, "shards_dir": arguments.shards, "federation": federation}
+
+
+def _submit(arguments: argparse.Namespace) -> Run:
+    run = api.submit(**_job_arguments(arguments), store=arguments.store, target=arguments.target)
+    return run.wait() if arguments.wait else run
+
+
+def _build(arguments: argparse.Namespace) -> Job:
+    job = api.build(**_job_arguments(arguments))
+    print(f"wrote {job.save(arguments.out)}")
+    return job
+
+
+def _abort(arguments: argparse.Namespace) -> None:
+    api.attach(arguments.run).abort()
+
+
+def _shards(arguments: argparse.Namespace) -> None:
+    report = check_shards(Path(arguments.folder).expanduser(), current_session().training.manifest_file)
+    report.raise_for_problems()
+    for number, shard in enumerate(report.shards, start=1):
+        print(f"site-{number}  {shard.name}  {shard.samples:,} samples  labels {shard.label_counts}")
+
+
+def _config(arguments: argparse.Namespace) -> None:
+    session = current_session()
+    if arguments.fields:
+        session.configure(**dict(map(_assignment, arguments.fields)))
+        return
+    parts: list[Config] = [session.training, session.federation, session.model_config, session.connection]
+    for part in parts:
+        print(type(part).__name__)
+        for name, value in part:
+            print(f"  {name} = {value!s}")
+    print(f"store = {session.store or '(by environment)'}\ntarget = {session.target}")
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    """KEY=VALUE; a value that is no JSON is taken as text, so that names need no quotes."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.isidentifier():
+        raise ConfigError(f"{text!r} is not of the form KEY=VALUE", "For example: %reson config batch_size=64 learning_rate=0.01")
+    try:
+        return key, json.loads(value)
+    except json.JSONDecodeError:
+        return key, {"True": True, "False": False, "None": None}.get(value, value)

@@ -1,0 +1,132 @@
+"""The cell magics that capture: each runs its cell as usual and then takes from its text what ships."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
+from IPython.core.magic_arguments import MagicArgumentParser
+from IPython.display import display
+
+from ..capture.capture import Capture, capture_cell
+from ..capture.cell import parse
+from ..capture.contract import Role
+from ..errors import CaptureError
+from ..session import current_session
+from .cards import CaptureCard
+from .plain import dedented, plain_cell
+from .running import run_as_cell
+
+_ABOUT = {
+    "model": "Run the cell and capture the model it defines: a subclass of torch.nn.Module, with what it needs of the cell. "
+    "fl_train, fl_train_model, fl_validate and fl_validate_model in the same cell ship with it.",
+    "train": "Run the cell and capture fl_train or fl_train_model, and fl_validate or fl_validate_model if it is there.",
+    "executor": "Run the cell and capture the NVFlare Executor it defines, in place of the default one.",
+    "persistor": "Run the cell and capture the NVFlare ModelPersistor it defines, in place of the default one.",
+}
+
+
+@magics_class
+class CaptureMagics(Magics):
+    """%%reson_model, %%reson_train, %%reson_executor, %%reson_persistor."""
+
+    @no_var_expand
+    @cell_magic
+    def reson_model(self, line: str, cell: str) -> None:
+        """Run the cell and capture the model it defines; `%%reson_model --help` tells more."""
+        self._run("model", line, cell)
+
+    @no_var_expand
+    @cell_magic
+    def reson_train(self, line: str, cell: str) -> None:
+        """Run the cell and capture the train function it defines; `%%reson_train --help` tells more."""
+        self._run("train", line, cell)
+
+    @no_var_expand
+    @cell_magic
+    def reson_executor(self, line: str, cell: str) -> None:
+        """Run the cell and capture the executor it defines; `%%reson_executor --help` tells more."""
+        self._run("executor", line, cell)
+
+    @no_var_expand
+    @cell_magic
+    def reson_persistor(self, line: str, cell: str) -> None:
+        """Run the cell and capture the persistor it defines; `%%reson_persistor --help` tells more."""
+        self._run("persistor", line, cell)
+
+    def _run(self, role: Role, line: str, cell: str) -> None:
+        parser = _parser(role)
+        arguments = parser.parse_argstring(line)
+        if arguments.help:
+            print(parser.format_help())
+            return
+        shell = self.shell
+        assert shell is not None
+        number, first_line = _place(shell, cell)
+        inherits_future = _future_annotations(shell)
+        run_as_cell(shell, _runnable(cell, first_line), number)
+        try:
+            capture = _capture(shell, role, cell, number, first_line, arguments.class_name, inherits_future)
+        except CaptureError as error:
+            raise _with_what_stays(role, error) from None
+        current_session().set_capture(capture)
+        display(CaptureCard(capture))
+
+
+def register(ipython: InteractiveShell) -> None:
+    """Registers the cell magics with a shell."""
+    ipython.register_magics(CaptureMagics)
+
+
+def _parser(role: Role) -> MagicArgumentParser:
+    parser = MagicArgumentParser(prog=f"%reson_{role}", description=_ABOUT[role])
+    parser.add_argument("-h", "--help", action="store_true", help="show this and do not run the cell")
+    if role == "train":
+        parser.set_defaults(class_name=None)
+    else:
+        parser.add_argument("--class", dest="class_name", metavar="NAME", help=f"the {role}'s class, if the cell has several")
+    return parser
+
+
+def _capture(
+    shell: InteractiveShell, role: Role, cell: str, number: int, first_line: int, class_name: str | None, inherits_future: bool
+) -> Capture:
+    label = f"In[{number}]"
+    text, magics = plain_cell(cell, label, first_line, shell.input_transformer_manager)
+    parsed = parse(text, label, first_line, magics, inherits_future)
+    return capture_cell(role, parsed, shell.user_ns, class_name=class_name, beside=current_session().capture("model"))
+
+
+def _place(shell: InteractiveShell, cell: str) -> tuple[int, int]:
+    """Returns the cell's number and the line on which the text below the magic begins, as the user sees them."""
+    inputs = shell.history_manager.input_hist_raw if shell.history_manager else [""]
+    above, found, rest = (inputs[-1] + "\n").rpartition(cell)
+    if found and not rest.strip():
+        return len(inputs) - 1, above.count("\n") + 1
+    return shell.execution_count, 2
+
+
+def _runnable(cell: str, first_line: int) -> str:
+    """The cell with empty comments in the place of the lines above it, so that tracebacks name the lines that the user sees."""
+    lines = dedented(cell)
+    if "".join(lines).lstrip().startswith("%%"):
+        # Another cell magic must be the first line.
+        return cell
+    return "#\n" * (first_line - 1) + "".join(lines)
+
+
+def _future_annotations(shell: InteractiveShell) -> bool:
+    """Whether an earlier cell's `from __future__ import annotations` holds for this one too, as it does in a shell."""
+    import __future__
+
+    flags: Any = shell.compile.flags
+    return bool(flags & __future__.annotations.compiler_flag)
+
+
+def _with_what_stays(role: Role, error: CaptureError) -> CaptureError:
+    previous = current_session().capture(role)
+    if previous is None:
+        return error
+    stays = f"The {role} {previous.name} from {previous.cell} stays captured."
+    return CaptureError(error.message, f"{error.hint}\n  {stays}" if error.hint else stays)

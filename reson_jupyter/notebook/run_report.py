@@ -1,0 +1,177 @@
+"""A run as static HTML and as text: what a saved notebook keeps, and what pages without widgets show.
+
+No script and no stylesheet, because notebooks from elsewhere are shown without them; colours are left to the page, so that the
+report is readable on light and dark. Every value is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Iterable
+from datetime import datetime
+from io import BytesIO
+from typing import Any
+
+from .run_snapshot import Message
+
+_LINE = "1px solid rgba(128,128,128,0.35)"
+_MIDTONE = "#808080"  # readable on white and on near-black
+_SITE_COLORS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#3aa6a0", "#c9a227", "#9c755f")
+_STATE_COLORS = {"finished": "#388e3c", "degraded": "#f57c00", "failed": "#d32f2f", "lost": "#d32f2f", "aborted": _MIDTONE}
+_MAX_CHARTS = 12
+_MAX_METRIC_COLUMNS = 6
+
+
+def report_html(snapshot: Message) -> str:
+    """Returns the run as static HTML.
+
+    Args:
+        snapshot: A full message (see `run_snapshot`).
+    """
+    run = snapshot["run"]
+    sentence = f"<p style='margin:4px 0'>{_text(_sentence(run))}</p>"
+    parts = [_heading(run), sentence, _facts(snapshot), _charts(snapshot), _site_table(snapshot)]
+    return f"<div style='max-width:1100px;line-height:1.4'>{''.join(parts)}</div>"
+
+
+def report_text(snapshot: Message) -> str:
+    """Returns the run as a few lines of text."""
+    run = snapshot["run"]
+    facts = " · ".join(f"{name} {value}" for name, value in _fact_pairs(snapshot))
+    lines = [f"Reson run {run.get('name') or run.get('id', '')}: {run.get('state', '')}", _sentence(run), facts]
+    for row in snapshot["sites"]:
+        metrics = ", ".join(f"{name} {_number(value)}" for name, value in row.get("metrics", {}).items())
+        lines.append(f"  {row['site']}: {row.get('phase', '')} {metrics} {row.get('problem') or ''}".rstrip())
+    return "\n".join(line for line in lines if line)
+
+
+def _text(value: object) -> str:
+    return html.escape(str(value), quote=True)
+
+
+def _number(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, int | float) else "–" if value is None else str(value)
+
+
+def _sentence(run: dict[str, Any]) -> str:
+    return " ".join(part for part in (run.get("sentence"), run.get("reason")) if part)
+
+
+def _heading(run: dict[str, Any]) -> str:
+    state = str(run.get("state", ""))
+    color = _STATE_COLORS.get(state, "#1976d2")
+    pill = (
+        f"<span style='border:1px solid {color};border-left-width:8px;border-radius:4px;padding:1px 8px;font-weight:600'>"
+        f"{_text(state)}</span>"
+    )
+    return f"<div>{pill} <strong>{_text(run.get('name') or run.get('id', ''))}</strong></div>"
+
+
+def _fact_pairs(snapshot: Message) -> Iterable[tuple[str, str]]:
+    run = snapshot["run"]
+    yield "rounds", f"{run.get('round', 0)} of {run.get('rounds', 0)}"
+    if run.get("started") is not None:
+        yield "started", datetime.fromtimestamp(run["started"]).strftime("%Y-%m-%d %H:%M:%S")
+        if run.get("ended") is not None:
+            yield "took", _duration(run["ended"] - run["started"])
+    if run.get("target"):
+        yield "target", str(run["target"])
+    if run.get("id"):
+        yield "run", str(run["id"])
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def _facts(snapshot: Message) -> str:
+    facts = " · ".join(f"{_text(name)} <strong>{_text(value)}</strong>" for name, value in _fact_pairs(snapshot))
+    return f"<p style='margin:4px 0'>{facts}</p>"
+
+
+def _metric_names(snapshot: Message) -> list[str]:
+    names = {point["name"] for point in snapshot["points"]}
+    first = [name for name in ("loss", "accuracy", "val_loss", "val_accuracy") if name in names]
+    return first + sorted(names.difference(first))
+
+
+def _charts(snapshot: Message) -> str:
+    images = []
+    for name in _metric_names(snapshot)[:_MAX_CHARTS]:
+        png = base64.b64encode(_chart_png(snapshot, name)).decode()
+        images.append(f"<img src='data:image/png;base64,{png}' width='430' alt='{_text(f'{name} over the rounds')}'>")
+    return f"<div>{' '.join(images)}</div>" if images else ""
+
+
+def _chart_png(snapshot: Message, name: str) -> bytes:
+    # Here, because matplotlib costs a second and most imports of this module draw nothing.
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(4.3, 2.6), dpi=144, layout="constrained")
+    axes = figure.add_subplot()
+    sites = [row["site"] for row in snapshot["sites"]]
+    for index, site in enumerate(sites):
+        rounds, values = _line(snapshot, name, site)
+        if rounds:
+            axes.plot(rounds, values, color=_SITE_COLORS[index % 8], linewidth=1.2, marker=".", label=_plain(site))
+    rounds, values = _line(snapshot, name, None)
+    if rounds:
+        axes.plot(rounds, values, color=_MIDTONE, linewidth=3, marker="o", markersize=4, label="weighted mean")
+    axes.set_title(_plain(name), fontsize=10, color=_MIDTONE, loc="left")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.tick_params(colors=_MIDTONE, labelsize=8)
+    axes.grid(color=_MIDTONE, alpha=0.25)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    if axes.lines and len(sites) <= 8:
+        axes.legend(fontsize=7, frameon=False, labelcolor=_MIDTONE)
+    out = BytesIO()
+    figure.savefig(out, format="png", transparent=True)
+    return out.getvalue()
+
+
+def _plain(name: str) -> str:
+    """A name as matplotlib must take it: `$` starts a formula there, a leading underscore hides a line from the legend."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in name[:40]).replace("$", r"\$")
+
+
+def _line(snapshot: Message, name: str, site: str | None) -> tuple[list[int], list[float]]:
+    points = sorted(
+        (point["round"] + 1, point["value"])
+        for point in snapshot["points"]
+        if point["name"] == name and point["site"] == site and isinstance(point["value"], int | float)
+    )
+    return [number for number, _ in points], [value for _, value in points]
+
+
+def _site_table(snapshot: Message) -> str:
+    rows = snapshot["sites"]
+    if not rows:
+        return ""
+    metrics = _metric_names(snapshot)[:_MAX_METRIC_COLUMNS]
+    problems = any(row.get("problem") for row in rows)
+    titles = ["Site", "Phase", "Rounds", "Samples", *metrics, *(["Problem"] if problems else [])]
+    head = "".join(_cell(title, tag="th") for title in titles)
+    body = "".join(f"<tr>{''.join(_site_cells(row, metrics, problems))}</tr>" for row in rows)
+    return f"<table style='border-collapse:collapse;margin:8px 0'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _site_cells(row: dict[str, Any], metrics: list[str], problems: bool) -> Iterable[str]:
+    yield _cell(row["site"], tag="th")
+    yield _cell(row.get("phase") or "–")
+    yield _cell("–" if row.get("round") is None else row["round"] + 1)
+    samples = row.get("samples")
+    yield _cell("–" if samples is None else f"{samples:,.6g}")
+    for name in metrics:
+        yield _cell(_number(row.get("metrics", {}).get(name)))
+    if problems:
+        yield _cell(row.get("problem") or "")
+
+
+def _cell(value: object, tag: str = "td") -> str:
+    scope = " scope='col'" if tag == "th" else ""
+    return f"<{tag}{scope} style='text-align:left;padding:3px 10px;border-bottom:{_LINE}'>{_text(value)}</{tag}>"

@@ -1,0 +1,84 @@
+"""What a page must know about a run, kept current from the messages that are sent to it.
+
+    {"version": 7, "full": false,
+     "run": {"id", "name", "target", "state", "sentence", "reason", "round" (rounds completed), "rounds",
+             "started", "ended", "remaining", "now"},              times in epoch seconds, durations in seconds; may be None
+     "sites": [{"site", "phase", "round", "samples", "metrics": {name: value}, "last_seen", "problem"}],
+     "points": [{"name", "site" (None: weighted mean over sites), "round", "value"}],
+     "events": [{"time", "level", "site", "text"}]}
+
+A delta carries only what changed: keys of `run`, rows of `sites`, new points (a later one replaces an earlier one of the same
+name, site and round) and new events. A full message replaces everything. Rounds of sites and points are 0-based.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..events import RunState
+
+EVENTS_KEPT = 8
+
+Message = dict[str, Any]
+
+
+class RunSnapshot:
+    """The messages of one run folded together."""
+
+    def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        self.version = -1
+        self._run: dict[str, Any] = {}
+        self._sites: dict[str, dict[str, Any]] = {}
+        self._points: dict[tuple[str, str | None, int], Any] = {}
+        self._events: list[dict[str, Any]] = []
+
+    @property
+    def done(self) -> bool:
+        """Whether the run is over."""
+        return RunState(self._run.get("state", RunState.PENDING)).done
+
+    def apply(self, message: Message) -> None:
+        """Takes the next message."""
+        if message["full"]:
+            self._forget()
+        self.version = message["version"]
+        self._run.update(message.get("run", {}))
+        for row in message.get("sites", []):
+            known = self._sites.setdefault(row["site"], {})
+            known.update({**row, "metrics": {**known.get("metrics", {}), **row.get("metrics", {})}})
+        for point in message.get("points", []):
+            self._points[point["name"], point["site"], point["round"]] = point["value"]
+        self._events = [*self._events, *message.get("events", [])][-EVENTS_KEPT:]
+
+    def message(self) -> Message:
+        """Everything that is known, as one full message."""
+        return {
+            "version": self.version,
+            "full": True,
+            "run": dict(self._run),
+            "sites": [dict(row) for row in self._sites.values()],
+            "points": [
+                {"name": name, "site": site, "round": number, "value": value}
+                for (name, site, number), value in self._points.items()
+            ],
+            "events": list(self._events),
+        }
+
+
+def jsonable(message: Message) -> Message:
+    """Returns the message with NaN and infinities as text, which JSON has no numbers for."""
+    return {key: _finite(value) for key, value in message.items()}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "∞" if value > 0 else "-∞"
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
+    return value

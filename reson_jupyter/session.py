@@ -1,0 +1,192 @@
+"""What this kernel has captured and configured: one object, one lock, and observers that hear of every change."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from .capture.capture import Capture
+from .config import Config, FederationConfig, ModelConfig, ResonTechConfig, TrainingConfig
+from .errors import ConfigError
+
+C = TypeVar("C", bound=Config)
+Observer = Callable[["Session"], None]
+
+TARGETS = ("local", "flare", "reson")
+SECRETS = MappingProxyType(
+    {"password": "RESON_PASSWORD", "platform_api_key": "RESON_API_KEY", "s3_secret_access_key": "RESON_S3_SECRET"}
+)
+
+_CONFIGS: Mapping[str, type[Config]] = MappingProxyType(
+    {"training": TrainingConfig, "federation": FederationConfig, "model_config": ModelConfig, "connection": ResonTechConfig}
+)
+_OWNER = {field: part for part, config in _CONFIGS.items() for field in config.model_fields}
+_KNOWN = (*_OWNER, "store", "target")
+
+_log = logging.getLogger(__name__)
+
+
+class Session:
+    """The kernel's state. Safe to use from any thread; every config in it is immutable, so what is read stays as it was."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._configs: dict[str, Config] = {
+            "training": TrainingConfig(),
+            "federation": FederationConfig(),
+            "model_config": ModelConfig(),
+        }
+        self._connection: dict[str, Any] = {}
+        self._places: dict[str, str] = {}
+        self._captures: dict[str, Capture] = {}
+        self._observers: list[Observer] = []
+
+    @property
+    def training(self) -> TrainingConfig:
+        """How each site trains."""
+        return self._config("training", TrainingConfig)
+
+    @property
+    def federation(self) -> FederationConfig:
+        """How the rounds run."""
+        return self._config("federation", FederationConfig)
+
+    @property
+    def model_config(self) -> ModelConfig:
+        """Which class is the model and what its constructor gets."""
+        return self._config("model_config", ModelConfig)
+
+    @property
+    def connection(self) -> ResonTechConfig:
+        """Where the platform and the bucket are; built anew on each use, so that the environment counts as it is now.
+
+        Raises:
+            ConfigError: the environment or a configured field cannot be used.
+        """
+        with self._lock:
+            fields = dict(self._connection)
+        return ResonTechConfig(**fields)
+
+    @property
+    def store(self) -> str:
+        """URL of the store; "" when nobody chose one."""
+        with self._lock:
+            return self._places.get("store") or os.environ.get("RESON_STORE", "")
+
+    @property
+    def target(self) -> str:
+        """Where runs go: "local", "flare" or "reson".
+
+        Raises:
+            ConfigError: RESON_TARGET names none of them.
+        """
+        with self._lock:
+            return self._places.get("target") or _check_target(os.environ.get("RESON_TARGET", "") or "local")
+
+    @property
+    def captures(self) -> Mapping[str, Capture]:
+        """What is captured, by role."""
+        with self._lock:
+            return MappingProxyType(dict(self._captures))
+
+    def capture(self, role: str) -> Capture | None:
+        """Returns the capture of a role ("model", "train", "executor", "persistor"), if there is one."""
+        return self.captures.get(role)
+
+    def set_capture(self, capture: Capture) -> None:
+        """Takes `capture` in place of the earlier one of its role."""
+        with self._lock:
+            self._captures[capture.role] = capture
+        self._notify()
+
+    def configure(self, **fields: Any) -> None:
+        """Sets fields of any of the four configs, the store or the target; other names become hyperparameters of the user's own.
+
+        Either all of them are set, or none.
+
+        Raises:
+            ConfigError: a value cannot be used, a name is nearly that of a known field, or a field is a secret.
+        """
+        parts: dict[str, dict[str, Any]] = {}
+        for name, value in fields.items():
+            parts.setdefault(_route(name), {})[name] = value
+        with self._lock:
+            places = {**self._places, **_check_places(parts.pop("places", {}))}
+            connection = {**self._connection, **parts.pop("connection", {})}
+            if connection != self._connection:
+                ResonTechConfig(**connection)
+            configs = {part: self._configs[part].replace(**changes) for part, changes in parts.items()}
+            self._configs.update(configs)
+            self._connection, self._places = connection, places
+        self._notify()
+
+    def observe(self, observer: Observer) -> Callable[[], None]:
+        """Has `observer(session)` called after every change, on the thread that made it; returns the call that ends this."""
+        with self._lock:
+            self._observers.append(observer)
+
+        def stop() -> None:
+            with self._lock:
+                if observer in self._observers:
+                    self._observers.remove(observer)
+
+        return stop
+
+    def _config(self, part: str, kind: type[C]) -> C:
+        with self._lock:
+            config = self._configs[part]
+        assert isinstance(config, kind)
+        return config
+
+    def _notify(self) -> None:
+        with self._lock:
+            observers = tuple(self._observers)
+        for observer in observers:
+            try:
+                observer(self)
+            except Exception:
+                _log.exception("an observer of the session failed; the change itself is made")
+
+
+def _route(name: str) -> str:
+    if name in SECRETS:
+        raise ConfigError(
+            f"{name} is a secret and is not set here, where notebooks and their history would keep it.",
+            f"Set the environment variable {SECRETS[name]} before the kernel starts.",
+        )
+    if name in ("store", "target"):
+        return "places"
+    if name in _OWNER:
+        return _OWNER[name]
+    near = difflib.get_close_matches(name, _KNOWN, n=1, cutoff=0.85)
+    if near:
+        raise ConfigError(f"There is no field {name!r}; did you mean {near[0]!r}?")
+    return "training"
+
+
+def _check_places(places: dict[str, Any]) -> dict[str, str]:
+    for name, value in places.items():
+        if not isinstance(value, str) or not value:
+            raise ConfigError(f"{name}: give text, not {value!r}.")
+    if "target" in places:
+        _check_target(places["target"])
+    return places
+
+
+def _check_target(target: str) -> str:
+    if target not in TARGETS:
+        raise ConfigError(f"target: there is no target {target!r}.", f"Choose one of {', '.join(TARGETS)}.")
+    return target
+
+
+_current = Session()
+
+
+def current_session() -> Session:
+    """Returns the kernel's one session."""
+    return _current

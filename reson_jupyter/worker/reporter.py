@@ -1,0 +1,265 @@
+"""Writes what happens in a run to `events.ndjson` in the server's run folder, one JSON object a line.
+
+This file travels to the server below the persistor's module, ours or a user's. So that neither disturbs the other, every name at
+its top level but the class's starts with `_reson_`, and it uses no builtin that `from torch import *` replaces.
+"""
+
+import builtins as _reson_py
+import hashlib as _reson_hashlib
+import json as _reson_json
+import math as _reson_math
+import os as _reson_os
+import re as _reson_re
+import threading as _reson_threading
+import time as _reson_time
+from typing import Any as _reson_Any
+
+import numpy as _reson_numpy
+from nvflare import __version__ as _reson_nvflare_version
+from nvflare.apis.analytix import AnalyticsData as _reson_AnalyticsData
+from nvflare.apis.dxo import MetaKey as _reson_MetaKey
+from nvflare.apis.dxo import from_shareable as _reson_from_shareable
+from nvflare.apis.event_type import EventType as _reson_EventType
+from nvflare.apis.fl_constant import FLContextKey as _reson_FLContextKey
+from nvflare.apis.fl_constant import ReservedKey as _reson_ReservedKey
+from nvflare.apis.fl_constant import ReturnCode as _reson_ReturnCode
+from nvflare.apis.shareable import make_reply as _reson_make_reply
+from nvflare.app_common.app_constant import AppConstants as _reson_AppConstants
+from nvflare.app_common.app_event_type import AppEventType as _reson_AppEventType
+from nvflare.widgets.widget import Widget as _reson_Widget
+
+_reson_REPORT = "reson.report"  # topic of the executors' messages, and name of the persistor's local event
+_reson_STOP_POLL = 0.25  # seconds
+_reson_MAX_TEXT = 20_000  # characters
+
+
+class ResonReporter(_reson_Widget):
+    """Listens to the run's own events, to the executors' reports and to the persistor, and writes them down.
+
+    A file named STOP beside events.ndjson ends the run.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._file: _reson_Any = None
+        self._lock = _reson_threading.RLock()
+        self._ended = _reson_threading.Event()
+        self._round: _reson_Any = None
+        self._accepted: list[str] = []
+        self._failed = False
+        self._told: set[_reson_Any] = set()  # (site, round) with an error
+        self._received: dict[_reson_Any, _reson_Any] = {}  # (site, sender): batches
+        self._sent: dict[_reson_Any, _reson_Any] = {}  # the same, by the sender's own count
+        self._handlers = {
+            _reson_EventType.START_RUN: self._on_start,
+            _reson_EventType.BEFORE_PROCESS_SUBMISSION: self._on_reply,
+            _reson_EventType.FATAL_SYSTEM_ERROR: self._on_fatal,
+            _reson_EventType.ERROR_LOG_AVAILABLE: self._on_server_log,
+            _reson_EventType.END_RUN: self._on_end,
+            _reson_AppEventType.INITIAL_MODEL_LOADED: self._on_model,
+            _reson_AppEventType.ROUND_STARTED: self._on_round,
+            _reson_AppEventType.AFTER_CONTRIBUTION_ACCEPT: self._on_contribution,
+            _reson_AppEventType.AFTER_AGGREGATION: self._on_aggregated,
+            _reson_AppEventType.AFTER_SHAREABLE_TO_LEARNABLE: self._on_model,
+            _reson_REPORT: self._on_persistor,
+            "fed.analytix_log_stats": self._on_scalars,
+            "fed._error_log_available": self._on_site_log,
+        }
+
+    def handle_event(self, event_type: str, fl_ctx: _reson_Any) -> None:
+        """Called by NVFlare for every event of the run, on several threads."""
+        handler = self._handlers.get(event_type)
+        if handler is not None:
+            with self._lock:
+                handler(fl_ctx)
+
+    def _write(
+        self, kind: str, data: dict[str, _reson_Any], site: _reson_Any = None, round_: _reson_Any = None, time: _reson_Any = None
+    ) -> None:
+        if self._file is not None:
+            event = {"time": time or _reson_time.time(), "type": kind, "site": site, "round": round_, "data": data}
+            self._file.write(_reson_json.dumps(event, allow_nan=False) + "\n")
+            self._file.flush()
+
+    # The run itself
+
+    def _on_start(self, fl_ctx: _reson_Any) -> None:
+        engine = fl_ctx.get_engine()
+        run_dir = engine.get_workspace().get_run_dir(fl_ctx.get_job_id())
+        self._file = open(_reson_os.path.join(run_dir, "events.ndjson"), "a", encoding="utf-8")  # noqa: SIM115 - until the end
+        plan = _reson_workflow_args(fl_ctx.get_prop(_reson_FLContextKey.APP_ROOT))
+        data = {"num_rounds": plan.get("num_rounds"), "min_clients": plan.get("min_clients"), "nvflare": _reson_nvflare_version}
+        self._write("run_started", data)
+        engine.register_aux_message_handler(topic=_reson_REPORT, message_handle_func=self._on_report)
+        args = (_reson_os.path.join(run_dir, "STOP"), fl_ctx.get_run_abort_signal())
+        _reson_threading.Thread(target=self._watch, args=args, name="reson-stop", daemon=True).start()
+
+    def _watch(self, stop: str, abort_signal: _reson_Any) -> None:
+        while not self._ended.wait(_reson_STOP_POLL):
+            if _reson_os.path.exists(stop):
+                with self._lock:
+                    self._write("log", {"level": "info", "message": "The run was asked to stop."}, round_=self._round)
+                abort_signal.trigger(True)
+                return
+
+    def _on_round(self, fl_ctx: _reson_Any) -> None:
+        self._round = fl_ctx.get_prop(_reson_AppConstants.CURRENT_ROUND)
+        self._accepted = []
+        self._write("round_started", {}, round_=self._round)
+
+    def _on_contribution(self, fl_ctx: _reson_Any) -> None:
+        result = _reson_from_shareable(fl_ctx.get_prop(_reson_AppConstants.TRAINING_RESULT))
+        samples = _reson_number(result.get_meta_prop(_reson_MetaKey.NUM_STEPS_CURRENT_ROUND) or 0)
+        accepted = fl_ctx.get_prop(_reson_AppConstants.AGGREGATION_ACCEPTED) is True
+        site = fl_ctx.get_peer_context().get_identity_name()
+        if accepted:
+            self._accepted.append(site)
+        self._write("contribution", {"accepted": accepted, "samples": samples}, site, self._round)
+
+    def _on_aggregated(self, fl_ctx: _reson_Any) -> None:
+        self._write("aggregated", {"sites": self._accepted}, round_=self._round)
+
+    def _on_model(self, fl_ctx: _reson_Any) -> None:
+        weights = fl_ctx.get_prop(_reson_AppConstants.GLOBAL_MODEL)["weights"]
+        self._write("model", _reson_fingerprint(weights), round_=self._round)
+
+    def _on_fatal(self, fl_ctx: _reson_Any) -> None:
+        if not self._failed:  # those after the first are its consequences
+            self._failed = True
+            reason = str(fl_ctx.get_prop(_reson_FLContextKey.EVENT_DATA))
+            self._write("error", {"message": reason[:1000], "traceback": ""}, round_=self._round)
+
+    def _on_end(self, fl_ctx: _reson_Any) -> None:
+        self._ended.set()
+        for key, sent in self._sent.items():
+            if sent > self._received.get(key, 0):
+                self._write("lost", {"batches": sent - self._received.get(key, 0)}, key[0])
+        self._write("run_ended", {})
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    # What others tell
+
+    def _on_persistor(self, fl_ctx: _reson_Any) -> None:
+        event = fl_ctx.get_prop(_reson_FLContextKey.EVENT_DATA)
+        self._write(event["type"], event["data"], round_=event["round"])
+
+    def _on_report(self, topic: str, request: _reson_Any, fl_ctx: _reson_Any) -> _reson_Any:
+        """Takes one batch of a site's executor; senders repeat a batch whose acknowledgement they missed."""
+        key = (_reson_peer(request), request["sender"])
+        with self._lock:
+            if request["batch"] >= self._received.get(key, 0):
+                for event in request["events"]:
+                    self._write_site_event(key[0], event)
+                self._received[key] = request["batch"] + 1
+        return _reson_make_reply(_reson_ReturnCode.OK)
+
+    def _write_site_event(self, site: str, event: dict[str, _reson_Any]) -> None:
+        make = _reson_SITE_EVENTS.get(event["type"])
+        if make is not None:  # a site cannot speak for the server
+            if event["type"] == "error":
+                self._told.add((site, event["round"]))
+            self._write(event["type"], make(event["data"]), site, event["round"], event["time"])
+
+    def _on_reply(self, fl_ctx: _reson_Any) -> None:
+        """Sees every reply to a task before the workflow does."""
+        result = fl_ctx.get_prop(_reson_FLContextKey.TASK_RESULT)
+        site = fl_ctx.get_peer_context().get_identity_name()
+        report = result.get_header(_reson_REPORT)
+        if report:
+            self._sent[(site, report["sender"])] = report["batches"]
+        code = result.get_return_code()
+        expected = (_reson_ReturnCode.OK, _reson_ReturnCode.TASK_ABORTED)
+        if code not in expected and (site, self._round) not in self._told:
+            self._write_error(site, f"{site} answered {code}; its own log says why", "")
+
+    def _on_site_log(self, fl_ctx: _reson_Any) -> None:
+        shareable = fl_ctx.get_prop(_reson_FLContextKey.EVENT_DATA)
+        text = _reson_log_text(shareable)
+        lines = text.strip().splitlines() or [""]
+        if "Traceback (most recent call last)" in text:
+            self._write_error(_reson_peer(shareable), lines[-1], text)
+        else:
+            self._write_error(_reson_peer(shareable), lines[0], "")
+
+    def _write_error(self, site: str, message: str, traceback: str) -> None:
+        self._told.add((site, self._round))
+        self._write("error", {"message": message[:1000], "traceback": traceback}, site, self._round)
+
+    def _on_server_log(self, fl_ctx: _reson_Any) -> None:
+        text = _reson_log_text(fl_ctx.get_prop(_reson_FLContextKey.EVENT_DATA))
+        self._write("log", {"level": "error", "message": text}, round_=self._round)
+
+    def _on_scalars(self, fl_ctx: _reson_Any) -> None:
+        shareable = fl_ctx.get_prop(_reson_FLContextKey.EVENT_DATA)
+        record = _reson_AnalyticsData.from_dxo(_reson_from_shareable(shareable))
+        values = record.value if isinstance(record.value, dict) else {record.tag: record.value}
+        if record.data_type.name in ("SCALAR", "SCALARS", "METRIC", "METRICS"):
+            data = {"step": record.step, "values": values, "stage": "train"}
+            self._write("metrics", _reson_SITE_EVENTS["metrics"](data), _reson_peer(shareable), self._round)
+
+
+def _reson_workflow_args(app_root: str) -> _reson_Any:
+    """Arguments of the run's workflow, from the server's configuration."""
+    with open(_reson_os.path.join(app_root, "config", "config_fed_server.json"), encoding="utf-8") as file:
+        return _reson_json.load(file)["workflows"][0].get("args", {})
+
+
+def _reson_fingerprint(weights: dict[str, _reson_Any]) -> dict[str, _reson_Any]:
+    """Digest of the weights' values, and whether all are finite.
+
+    Integers count as float64 and 16-bit floats as float32, which is what averaging makes of them, so that the digest changes with
+    the values only.
+    """
+    digest, finite = _reson_hashlib.sha256(), True
+    for key in sorted(weights):
+        value = _reson_numpy.ascontiguousarray(weights[key])
+        if value.dtype.kind not in "fc":
+            value = value.astype("float64")
+        elif value.dtype.itemsize < 4:
+            value = value.astype("float32")
+        if not _reson_numpy.isfinite(value).all():
+            finite = False
+        digest.update(f"{key} {value.shape} {value.dtype}".encode())
+        digest.update(value.data)
+    return {"digest": digest.hexdigest(), "finite": finite}
+
+
+def _reson_peer(shareable: _reson_Any) -> _reson_Any:
+    return shareable.get_peer_prop(_reson_ReservedKey.IDENTITY_NAME, None)
+
+
+def _reson_log_text(shareable: _reson_Any) -> str:
+    """The text of NVFlare's log event, without the [identity=...] that it puts before it."""
+    text = str(_reson_AnalyticsData.from_dxo(_reson_from_shareable(shareable)).value)
+    return _reson_re.sub(r"^\[identity=[^\]]*\]: ", "", text)[-_reson_MAX_TEXT:]
+
+
+def _reson_name(name: _reson_Any) -> str:
+    return _reson_re.sub(r"[^\w./ -]+", "_", str(name).strip())[:64] or "_"
+
+
+def _reson_number(value: _reson_Any) -> _reson_Any:
+    number = _reson_py.float(value)
+    return number if _reson_math.isfinite(number) else None
+
+
+def _reson_plain(value: _reson_Any) -> _reson_Any:
+    if isinstance(value, _reson_py.float):
+        return _reson_number(value)
+    return value if value is None or isinstance(value, _reson_py.int) else str(value)[:1000]
+
+
+# What a site may tell, and its data as far as it is sound: other people's processes send it.
+_reson_SITE_EVENTS: dict[str, _reson_Any] = {
+    "site": lambda data: {"phase": str(data["phase"])[:20]},
+    "metrics": lambda data: {
+        "step": None if data["step"] is None else _reson_py.int(data["step"]),
+        "values": {_reson_name(name): None if value is None else _reson_number(value) for name, value in data["values"].items()},
+        "stage": "validate" if data["stage"] == "validate" else "train",
+    },
+    "attributes": lambda data: {"values": {_reson_name(name): _reson_plain(value) for name, value in data["values"].items()}},
+    "log": lambda data: {"level": str(data["level"])[:10], "message": str(data["message"])[:_reson_MAX_TEXT]},
+    "error": lambda data: {"message": str(data["message"])[:1000], "traceback": str(data["traceback"])[-_reson_MAX_TEXT:]},
+}

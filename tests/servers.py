@@ -1,0 +1,197 @@
+"""Servers of S3 for tests: moto in a process of its own on loopback, over http or https, and one that only ever fails."""
+
+from __future__ import annotations
+
+import datetime
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
+
+import boto3
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+
+@dataclass(frozen=True)
+class S3Endpoint:
+    """A running server with an empty bucket in it."""
+
+    url: str
+    access_key: str
+    secret_key: str
+    bucket: str
+    region: str
+    ca_bundle: Path | None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which a user names this server and its bucket."""
+        variables = {
+            "RESON_S3_ENDPOINT": self.url,
+            "RESON_S3_KEY": self.access_key,
+            "RESON_S3_SECRET": self.secret_key,
+            "RESON_S3_BUCKET": self.bucket,
+            "RESON_S3_REGION": self.region,
+        }
+        return variables | ({"AWS_CA_BUNDLE": str(self.ca_bundle)} if self.ca_bundle else {})
+
+
+@contextmanager
+def s3_server(tls: bool = False, bucket: str = "reson-test") -> Iterator[S3Endpoint]:
+    """Runs moto's server in a process of its own; with `tls` behind a certificate of an authority made for this server."""
+    with TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+        ca_bundle = None
+        if tls:
+            ca_bundle = make_certificates(Path(folder))
+            command += ["-c", str(Path(folder, "server.pem")), "-k", str(Path(folder, "server.key"))]
+        # A file, not a pipe: nobody reads the log, and a full pipe would stop the server.
+        log = Path(folder, "log")
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=folder)
+        try:
+            endpoint = S3Endpoint(_wait_for_url(process, log), "test-key", "test-secret", bucket, "garage", ca_bundle)
+            client_of(endpoint).create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "garage"})
+            yield endpoint
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
+
+
+def client_of(endpoint: S3Endpoint):
+    """Returns a plain boto3 client, to look at the bucket without the package under test."""
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=endpoint.url,
+        region_name=endpoint.region,
+        aws_access_key_id=endpoint.access_key,
+        aws_secret_access_key=endpoint.secret_key,
+        verify=str(endpoint.ca_bundle) if endpoint.ca_bundle else None,
+    )
+
+
+def _wait_for_url(process: subprocess.Popen, log: Path) -> str:
+    until = time.monotonic() + 60
+    while time.monotonic() < until and process.poll() is None:
+        for word in log.read_text(errors="replace").split():
+            if word.startswith(("http://127.0.0.1:", "https://127.0.0.1:")):
+                return word
+        time.sleep(0.05)
+    raise RuntimeError(f"moto's server did not start:\n{log.read_text(errors='replace')}")
+
+
+def make_certificates(folder: Path) -> Path:
+    """Writes an authority's ca.pem, and server.pem with server.key for 127.0.0.1 and localhost; returns ca.pem."""
+    ca_key, ca = _certificate("test authority", None, None)
+    key, certificate = _certificate("127.0.0.1", ca_key, ca)
+    Path(folder, "ca.pem").write_bytes(ca.public_bytes(serialization.Encoding.PEM))
+    Path(folder, "server.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    file = Path(folder, "server.key")
+    file.touch(mode=0o600)
+    file.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    return Path(folder, "ca.pem")
+
+
+def _certificate(
+    name: str, issuer_key: ec.EllipticCurvePrivateKey | None, issuer: x509.Certificate | None
+) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+    )
+    if issuer is not None:
+        names = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return key, builder.sign(issuer_key or key, hashes.SHA256())
+
+
+@contextmanager
+def failing_server(status: int, code: str) -> Iterator[str]:
+    """Runs a server that answers every request with one S3 error; yields its URL."""
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>as told</Message></Error>".encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        # Or every answer waits 40 ms for a packet that is not full.
+        disable_nagle_algorithm = True
+
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = answer
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def slow_line(url: str, bytes_per_second: int) -> Iterator[str]:
+    """Passes connections on to the plain http server at `url`, sending no faster than told; yields the line's URL."""
+    target = urlsplit(url)
+    listener = socket.create_server(("127.0.0.1", 0))
+    sockets: list[socket.socket] = [listener]
+
+    def pump(source: socket.socket, sink: socket.socket, rate: int | None) -> None:
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                if rate:
+                    time.sleep(len(data) / rate)
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = socket.create_connection((target.hostname, target.port))
+                # A small buffer, or the kernel would take megabytes at once and the line would not be slow.
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+                sockets.extend((client, server))
+                threading.Thread(target=pump, args=(client, server, bytes_per_second), daemon=True).start()
+                threading.Thread(target=pump, args=(server, client, None), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        for opened in sockets:
+            with suppress(OSError):
+                opened.shutdown(socket.SHUT_RDWR)
+            opened.close()
