@@ -22,7 +22,8 @@ _run_observers: list[RunObserver] = []
 
 def on_run(observer: RunObserver) -> None:
     """Has `observer(run)` called for every run that this process submits or attaches to; the notebook shows its live view so."""
-    _run_observers.append(observer)
+    if observer not in _run_observers:
+        _run_observers.append(observer)
 
 
 def build(

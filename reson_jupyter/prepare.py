@@ -124,6 +124,9 @@ def _fit(
     if classes != training.num_classes:
         notes.append(f"num_classes is {classes}, the greatest label in the shards plus one")
         training = training.replace(num_classes=classes)
+    if report.multi_label and "multi_label" not in training.extra:
+        # A site whose own shard happens to have one label per sample must use the loss of the others.
+        training = training.replace(multi_label=True)
     if "min_clients" not in federation.model_fields_set:
         notes.append(f"min_clients was not set, so every round needs all {sites} sites")
         federation = federation.replace(min_clients=sites)

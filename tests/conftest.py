@@ -1,1 +1,1 @@
-"""What every test may rely on."""
+"""Fixtures for all tests."""

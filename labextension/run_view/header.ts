@@ -55,14 +55,14 @@ export class Header {
     setText(this.times, times(this.link));
   }
 
-  private progress({ run, done }: RunModel): void {
+  private progress({ run }: RunModel): void {
     const part = run.rounds ? Math.min(1, run.round / run.rounds) : 0;
     this.filled.style.width = `${100 * part}%`;
     this.bar.setAttribute('aria-valuemax', String(run.rounds));
     this.bar.setAttribute('aria-valuenow', String(run.round));
-    // `round` counts completed rounds; while sites train, the one they are in is the next.
-    const current = done ? run.round : Math.min(run.round + 1, run.rounds);
-    const text = done ? `${run.round} of ${run.rounds} rounds done` : `Round ${current} of ${run.rounds}`;
+    const text = run.state === 'running' && run.round < run.rounds
+      ? `Round ${run.round + 1} of ${run.rounds}`
+      : `${run.round} of ${run.rounds} rounds done`;
     this.bar.setAttribute('aria-valuetext', text);
     setText(this.rounds, run.rounds ? text : '');
   }

@@ -20,15 +20,20 @@ export class SiteTable {
     const rows = [...model.sites.values()];
     this.node.hidden = !rows.length;
     const metrics = model.metrics.slice(0, METRIC_COLUMNS);
-    const problems = rows.some(row => row.problem);
     const table = element('table', 'reson-table');
     const head = table.createTHead().insertRow();
-    for (const title of ['Site', 'Phase', 'Round', 'Samples', ...metrics, 'Last seen', ...(problems ? ['Problem'] : [])]) {
+    const titles = ['Site', 'Phase', 'Round', 'Samples', ...metrics, 'Last seen'];
+    for (const title of titles) {
       head.append(element('th', '', title, { scope: 'col' }));
     }
     this.lastSeen = [];
     const body = table.createTBody();
-    body.append(...rows.map((row, index) => this.row(row, siteColor(index), metrics, problems)));
+    rows.forEach((row, index) => {
+      body.append(this.row(row, siteColor(index), metrics));
+      if (row.problem) {
+        body.append(problem(row.problem, titles.length));
+      }
+    });
     this.scroller.replaceChildren(table);
     this.tick(now);
   }
@@ -40,7 +45,7 @@ export class SiteTable {
     }
   }
 
-  private row(site: SiteRow, color: string, metrics: string[], problems: boolean): HTMLTableRowElement {
+  private row(site: SiteRow, color: string, metrics: string[]): HTMLTableRowElement {
     const row = element('tr');
     const name = element('th', 'reson-site-name', '', { scope: 'row' });
     const swatch = element('span', 'reson-swatch', '', { 'aria-hidden': 'true' });
@@ -53,12 +58,18 @@ export class SiteTable {
       element('td', '', site.phase || '–'),
       element('td', 'reson-number', site.round === null ? '–' : String(site.round + 1)),
       element('td', 'reson-number', count(site.samples)),
-      ...metrics.map(metric => element('td', 'reson-number', value(site.metrics[metric]))),
+      ...metrics.map(metric => element('td', 'reson-number', value(Object.hasOwn(site.metrics, metric) ? site.metrics[metric] : null))),
       seen
     );
-    if (problems) {
-      row.append(element('td', 'reson-problem', site.problem ?? ''));
-    }
     return row;
   }
+}
+
+/** A row of its own below the site's: it can be long, and must be seen where the page is narrow. */
+function problem(text: string, columns: number): HTMLTableRowElement {
+  const row = element('tr', 'reson-problem');
+  const cell = element('td', '', '', { colspan: String(columns) });
+  cell.append(element('div', '', text));
+  row.append(cell);
+  return row;
 }

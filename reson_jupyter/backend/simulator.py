@@ -173,7 +173,8 @@ def _tune(server_config: Path) -> None:
     config.setdefault("server", {}).setdefault("task_request_interval", _TASK_REQUEST_INTERVAL)
     for workflow in config.get("workflows", []):
         if workflow.get("path", "").endswith(".ScatterAndGather"):
-            workflow["args"].setdefault("snapshot_every_n_rounds", 0)
+            # A snapshot serves a server that is started again, and a collection after each round one that shares its memory.
+            workflow["args"] = {"snapshot_every_n_rounds": 0, "memory_gc_rounds": 0, **workflow["args"]}
     server_config.write_text(json.dumps(config, indent=2))
 
 

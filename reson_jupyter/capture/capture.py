@@ -141,21 +141,20 @@ def _class_name(
 
 def _outermost(cell: Cell, found: Sequence[str], functions: Sequence[ContractFunction]) -> str | None:
     """Of several classes, the one that is part of no other; else the only one that the contract functions use."""
-    parts = {name: _mentioned(cell, [name]) for name in found}
+    parts = {name: _taken_along(cell, [name]) for name in found}
     left = [name for name in found if not any(name in parts[other] for other in found if other != name)]
     if len(left) > 1:
-        used = _mentioned(cell, [function.name for function in functions])
+        used = _taken_along(cell, [function.name for function in functions])
         left = [name for name in left if name in used] or left
     if len(left) > 1:
         contract = {function.name for function in functions}
         others = [name for unit in cell.units if unit.kind == "function" for name in unit.names.binds - contract]
-        left = [name for name in left if name not in _mentioned(cell, others)]
+        left = [name for name in left if name not in _taken_along(cell, others)]
     return left[0] if len(left) == 1 else None
 
 
-def _mentioned(cell: Cell, names: Sequence[str]) -> frozenset[str]:
-    units = reach(cell.units, names).units
-    return frozenset().union(*(unit.names.needs for unit in units)) if names else frozenset()
+def _taken_along(cell: Cell, names: Sequence[str]) -> frozenset[str]:
+    return frozenset(name for unit in reach(cell.units, names).units for name in unit.names.binds)
 
 
 def _require_shippable(cell: Cell, reached: Reach, targets: Sequence[str]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from .cell import Unit
+from .cell import Kind, Unit
 from .names import SUPPLIED, bound_name, root_name
 
 _MADE_HERE = frozenset({"function", "class", "constant", "block"})
@@ -104,12 +104,43 @@ class _Search:
     def _registered(self, chosen: set[int]) -> list[int]:
         """Statements that nothing mentions by name but that change what ships: `X[0] = 1`, `Net.forward = f`, `@register`."""
         made = {
-            name: self._units[index] for index in sorted(chosen) if self._units[index].kind in _MADE_HERE
+            name: self._units[index].kind
+            for index in sorted(chosen)
+            if self._units[index].kind in _MADE_HERE
             for name in self._units[index].names.binds
-        }  # fmt: skip
+        }
+        state = {name for name, kind in made.items() if kind == "constant"}
         return [
-            index for index, unit in enumerate(self._units) if index not in chosen and any(_changes_by(unit.node, made))
-        ]  # fmt: skip
+            index
+            for index, unit in enumerate(self._units)
+            if index not in chosen
+            and (
+                _assigned_parts(unit.node) & made.keys()
+                or self._is_registered(unit.node, made, state)
+                or self._is_noted(unit.node, made)
+            )
+        ]
+
+    def _is_registered(self, node: ast.stmt, made: Mapping[str, Kind], state: set[str]) -> bool:
+        """Whether a decorator is, or belongs to, something that ships and may keep what it decorates."""
+        for decorator in getattr(node, "decorator_list", []):
+            called = decorator.func if isinstance(decorator, ast.Call) else decorator
+            name = root_name(called) or ""
+            if name in state or (name in made and isinstance(called, ast.Attribute)):
+                return True
+            for index in self._providers.get(name, []):
+                reached = [index, *(other for needed in self._reaches(index) for other in self._providers.get(needed, []))]
+                if self._units[index].kind == "function" and any(self._units[other].names.changes & state for other in reached):
+                    return True
+        return False
+
+    def _is_noted(self, node: ast.stmt, made: Mapping[str, Kind]) -> bool:
+        """Whether a class inherits from one that ships and is told of its subclasses."""
+        for name in filter(None, map(root_name, getattr(node, "bases", []))):
+            for index in self._providers.get(name, []) if made.get(name) == "class" else []:
+                if any(getattr(inner, "name", "") == "__init_subclass__" for inner in ast.walk(self._units[index].node)):
+                    return True
+        return False
 
     def _missing(self, units: tuple[Unit, ...]) -> Iterator[tuple[Unit, str]]:
         seen = set[str]()
@@ -155,15 +186,7 @@ def _runs(unit: Unit) -> bool:
     return bool(unit.node.decorator_list or arguments.defaults or any(arguments.kw_defaults))
 
 
-def _changes_by(node: ast.stmt, made: dict[str, Unit]) -> Iterator[bool]:
-    for target in getattr(node, "targets", []) or [getattr(node, "target", None)]:
-        yield isinstance(target, ast.Attribute | ast.Subscript) and root_name(target) in made
-    for decorator in getattr(node, "decorator_list", []):
-        called = decorator.func if isinstance(decorator, ast.Call) else decorator
-        maker = made.get(root_name(called) or "")
-        if maker is not None:
-            keeps = maker.kind == "function" and any(made[name].kind == "constant" for name in maker.names.changes & made.keys())
-            yield keeps or maker.kind == "constant" or isinstance(called, ast.Attribute)
-    for base in getattr(node, "bases", []):
-        maker = made.get(root_name(base) or "")
-        yield maker is not None and any(getattr(inner, "name", "") == "__init_subclass__" for inner in ast.walk(maker.node))
+def _assigned_parts(node: ast.stmt) -> set[str | None]:
+    """The names of which an assignment changes a part: X in `X[0] = 1` and `X.a.b = 1`."""
+    targets: list[ast.expr | None] = getattr(node, "targets", []) or [getattr(node, "target", None)]
+    return {root_name(target) for target in targets if isinstance(target, ast.Attribute | ast.Subscript)}

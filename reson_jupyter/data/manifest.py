@@ -2,8 +2,9 @@
 
     {"id": "0001", "uri": "file://images/0001.png", "y": [3], "meta": {"hospital": "A"}}
 
-`id` is unique in the shard; `uri` names a member of the shard, relative to its root, with or without "file://", or an https
-address; `y` holds class indices, one or (multi-label) several or none; `meta` is free and may be missing.
+`id` is unique in the shard; `uri` names a member of the shard, relative to its root, with or without "file://"; `y` holds class
+indices, one or (multi-label) several or none; `meta` is free and may be missing. What is refused here is what the default
+training refuses on the sites.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
 
 from ..errors import ShardError
 
 SHOWN_PROBLEMS = 20
 MAX_LABEL = 999_999
+# By "\\", "%" and ":" a path could mean another place on some site than it seems to.
+_FORBIDDEN = frozenset("\\%:")
 _DONE = "Correct these lines and make the shard again."
 
 
@@ -135,11 +137,9 @@ def summarise(samples: Iterator[Sample]) -> Summary:
     return summary
 
 
-def member_of(uri: str) -> str | None:
-    """Returns the name of the shard's member that `uri` means, or None if it is an https address."""
-    if uri.startswith("https://"):
-        return None
-    return unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri
+def member_of(uri: str) -> str:
+    """Returns the name of the shard's member that `uri` means; nothing in it is decoded."""
+    return uri.removeprefix("file://")
 
 
 def _read_line(line: bytes, number: int) -> Sample | str:
@@ -170,11 +170,17 @@ def _uri_problem(uri: object) -> str | None:
     if type(uri) is not str or not uri:
         return f"uri must be a string that is not empty, not {_short(uri)}"
     scheme, separator, _ = uri.partition("://")
-    if separator and scheme not in ("file", "https"):
-        return f"uri {_short(uri)} is of a kind that no site reads; name a member of the shard, such as file://images/1.png"
+    if separator and scheme != "file":
+        return f"uri {_short(uri)} would have to be downloaded, which sites do not; put the file into the shard"
     member = member_of(uri)
-    if member is not None and (member.startswith("/") or ".." in member.split("/") or "\\" in member):
-        return f"uri {_short(uri)} must be relative to the shard's root, with /, such as file://images/1.png"
+    if (
+        not member
+        or member[0] == "/"
+        or ".." in member.split("/")
+        or not member.isprintable()
+        or not _FORBIDDEN.isdisjoint(member)
+    ):
+        return f"uri {_short(uri)} is no path inside the shard, relative to its root, such as images/1.png (without \\, % and :)"
     return None
 
 

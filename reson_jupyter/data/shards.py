@@ -199,7 +199,7 @@ def _read_manifest(archive: zipfile.ZipFile, file: str, names: set[str], problem
     def noting_missing_members(samples: Iterable[Sample]) -> Iterator[Sample]:
         for sample in samples:
             wanted = member_of(sample.uri)
-            if wanted is not None and wanted not in names:
+            if wanted not in names:
                 problems.add(f"line {sample.line}: {wanted[:200]!r} is not in the zip")
             yield sample
 

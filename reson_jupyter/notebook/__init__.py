@@ -10,6 +10,12 @@ if TYPE_CHECKING:
 
 def load(ipython: InteractiveShell) -> None:
     """Registers everything that a notebook gets from `%load_ext reson_jupyter`."""
-    from . import magics
+    from ..api import on_run
+    from .command import ResonMagics
+    from .magics import CaptureMagics
 
-    magics.register(ipython)
+    ipython.register_magics(CaptureMagics, ResonMagics)
+    if hasattr(ipython, "kernel"):  # a terminal draws no widgets; there `wait` shows a progress bar
+        from .show import show
+
+        on_run(show)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_magic, magics_class
 
 from .. import api
 from ..backend.job import Job
@@ -34,6 +35,16 @@ class _Help(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         print(parser.format_help())
         raise _HelpShown
+
+
+@magics_class
+class ResonMagics(Magics):
+    """%reson."""
+
+    @line_magic
+    def reson(self, line: str) -> Run | Job | None:
+        """Configure, submit, follow: `%reson help` lists the subcommands, `%reson submit --help` tells of one."""
+        return run_line(line)
 
 
 def run_line(line: str) -> Run | Job | None:

@@ -16,7 +16,7 @@ from typing import Any
 from .run_snapshot import Message
 
 _LINE = "1px solid rgba(128,128,128,0.35)"
-_MIDTONE = "#808080"  # readable on white and on near-black
+_MIDTONE = "#7a7a7a"  # readable on white and on near-black
 _SITE_COLORS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#3aa6a0", "#c9a227", "#9c755f")
 _STATE_COLORS = {"finished": "#388e3c", "degraded": "#f57c00", "failed": "#d32f2f", "lost": "#d32f2f", "aborted": _MIDTONE}
 _MAX_CHARTS = 12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from IPython.core.inputtransformer2 import TransformerManager
@@ -22,7 +23,9 @@ def run(text: str, namespace: dict[str, Any] | None = None) -> dict[str, Any]:
     """What a kernel has after a cell ran."""
     namespace = {"__name__": "__main__"} if namespace is None else namespace
     plain, _ = plain_cell(text, "In[1]", 1, TransformerManager())
-    exec(compile(plain, "<cell>", "exec", dont_inherit=True), namespace)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(compile(plain, "<cell>", "exec", dont_inherit=True), namespace)
     return namespace
 
 

@@ -55,9 +55,9 @@ def test_a_run_trains_reports_and_gives_back_the_model(plain_shards: Path, home:
 def test_a_model_alone_is_trained_by_the_default_training_and_gets_better(image_shards: Path) -> None:
     training = reson.TrainingConfig(img_size=12, local_epochs=4, learning_rate=0.02, batch_size=8)
     run = reson.submit(SmallNet, name="colours", shards_dir=image_shards, training=training, federation=rounds(3)).wait(120)
-    accuracy = [m["value"] for m in run.metrics if m["name"] == "accuracy" and m["site"] is None]
+    accuracy = [m["value"] for m in run.metrics if m["name"] == "train_accuracy" and m["site"] is None]
     assert len(accuracy) == 3 and accuracy[-1] > 0.8
-    assert {m["name"] for m in run.metrics} == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert {m["name"] for m in run.metrics} == {"train_loss", "train_accuracy", "val_loss", "val_accuracy"}
     assert run.model().layers[-1].out_features == 3  # type: ignore[union-attr, operator]
 
 

@@ -115,4 +115,7 @@ class Watched:
                 return
             self.view.push(message)
         self.view.push(self.run.last())
+        self.show_report()
+
+    def show_report(self) -> None:
         self.handle.update(HTML(report_html(self.view.letter()["message"])))

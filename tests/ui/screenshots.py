@@ -1,7 +1,7 @@
 """Writes pictures of the live view in JupyterLab, light and dark, under way and finished.
 
-    python tests/ui/screenshots.py FOLDER                       a made-up run
-    python tests/ui/screenshots.py FOLDER --notebook FILE       the run that the cells of this notebook start
+    python -m tests.ui.screenshots FOLDER                       a made-up run
+    python -m tests.ui.screenshots FOLDER --notebook FILE       the run that the cells of this notebook start
 
 A notebook must show its run in its last cell and need no more input. The picture of the run under way is taken when the first
 round is done.
@@ -15,8 +15,9 @@ import tempfile
 from pathlib import Path
 
 import nbformat
-from lab import Lab, Notebook, running_browser, running_lab, use_theme
 from playwright.sync_api import Browser
+
+from .lab import Lab, Notebook, running_browser, running_lab, use_theme
 
 MADE_UP = ("from made_up_run import *", "watched = Watched(MadeUpRun(rounds=8), interval=0.15)")
 RUN_ENDS_WITHIN_MS = 300_000

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from reson_jupyter.notebook.run_report import report_html, report_text
+
+HOSTILE = (
+    "<img src=x onerror=window.__x=1>",
+    "</script><script>window.__x=1</script>",
+    "' onmouseover='window.__x=1",
+    'javascript:"window.__x=1"',
+    "$\\frac{",
+    "\x1b[31m\u2028_hidden",
+)
+NEVER_IN_A_REPORT = {"script", "style", "link", "iframe", "a"}
+
+
+def snapshot(name: str = "site-1", metric: str = "loss", state: str = "finished", **run: Any) -> dict[str, Any]:
+    facts = {"id": "r1", "name": "digits", "target": "local", "state": state, "sentence": "Said.", "reason": ""}
+    return {
+        "version": 9,
+        "full": True,
+        "run": {**facts, "round": 2, "rounds": 2, "started": 1_790_000_000.0, "ended": 1_790_000_075.0, **run},
+        "sites": [{"site": name, "phase": "done", "round": 1, "samples": 1234.0, "metrics": {metric: 0.5}, "problem": None}],
+        "points": [{"name": metric, "site": site, "round": n, "value": 2.0 - n} for site in (name, None) for n in (0, 1)],
+        "events": [],
+    }
+
+
+class Tags(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_a_report_says_how_the_run_went() -> None:
+    text = Tags(report_html(snapshot(state="failed", reason="site-1 raised ValueError"))).text
+    for part in ("failed", "digits", "Said. site-1 raised ValueError", "2 of 2", "1 min 15 s", "local", "1,234", "0.5"):
+        assert part in text
+
+
+def test_each_metric_has_a_chart_that_is_a_png() -> None:
+    page = Tags(report_html(snapshot()))
+    [image] = [attributes for tag, attributes in page.tags if tag == "img"]
+    source = image["src"] or ""
+    assert source.startswith("data:image/png;base64,")
+    with Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))) as picture:
+        assert picture.width > 400
+        # The page's own background shows through, light or dark.
+        assert picture.convert("RGBA").getpixel((2, 2))[3] == 0
+
+
+def test_a_run_without_metrics_has_no_chart_and_no_table() -> None:
+    page = report_html({**snapshot(), "points": [], "sites": []})
+    assert "<img" not in page
+    assert "<table" not in page
+
+
+def test_a_problem_stands_beside_its_site() -> None:
+    broken = snapshot()
+    broken["sites"][0]["problem"] = "ValueError: shapes differ"
+    assert "ValueError: shapes differ" in Tags(report_html(broken)).text
+    assert "ValueError: shapes differ" in report_text(broken)
+
+
+def test_a_report_brings_no_script_and_no_styles_of_its_own() -> None:
+    assert not NEVER_IN_A_REPORT & {tag for tag, _ in Tags(report_html(snapshot())).tags}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_text_and_nothing_else(name: str) -> None:
+    hostile = snapshot(name=name, metric=name, state="failed", reason=name)
+    hostile["run"].update(id=name, target=name, sentence=name)
+    hostile["sites"][0].update(problem=name, phase=name)
+    page = Tags(report_html(hostile))
+    assert not NEVER_IN_A_REPORT & {tag for tag, _ in page.tags}
+    assert [attributes["src"] for tag, attributes in page.tags if tag == "img" and "base64" not in str(attributes["src"])] == []
+    assert not [key for _, attributes in page.tags for key in attributes if key.startswith("on")]
+    assert page.text.count(name) >= 4
+
+
+def test_values_that_are_not_finite_are_shown_and_not_drawn() -> None:
+    diverged = snapshot()
+    diverged["points"][1]["value"] = "NaN"
+    diverged["sites"][0]["metrics"]["loss"] = "NaN"
+    page = Tags(report_html(diverged))
+    assert "NaN" in page.text
+
+
+def test_the_text_report_has_one_line_a_site() -> None:
+    lines = report_text(snapshot()).splitlines()
+    assert lines[0] == "Reson run digits: finished"
+    assert re.search(r"site-1: done loss 0\.5", lines[-1])

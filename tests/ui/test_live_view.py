@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .lab import Lab
+
+pytestmark = pytest.mark.ui
+
+MADE_UP = "from made_up_run import *"
+ENDS_WITHIN_MS = 30_000
+
+
+def test_the_view_follows_the_run_while_another_cell_runs(lab: Lab, page: Page) -> None:
+    book = lab.open(page, lab.notebook("other_cell", MADE_UP, "watched = Watched(MadeUpRun(30))", "import time; time.sleep(8)"))
+    for cell in range(3):
+        book.start(cell)
+    expect(book.view.get_by_text("running", exact=True)).to_be_visible()
+    expect(book.view.get_by_text("Round 3 of 30")).to_be_visible()
+    expect(book.view.get_by_text("Round 5 of 30")).to_be_visible()
+    assert book.kernel_is_busy()
+    for name in ("loss", "accuracy"):
+        expect(book.chart(name)).to_have_attribute("aria-label", re.compile(r"over [45] rounds.*weighted mean 0\.\d+|site-3"))
+    row = book.view.get_by_role("row", name=re.compile("site-3"))
+    expect(row).to_contain_text("718")
+    expect(row).to_contain_text(re.compile("now|s ago"))
+
+
+def test_the_view_is_complete_when_the_cell_that_shows_it_waits_for_the_run(lab: Lab, page: Page) -> None:
+    cell = "watched = Watched(MadeUpRun(6), interval=0.02); watched.thread.join(); import time; time.sleep(5)"
+    # Without the static report: what the page made of the messages alone.
+    book = lab.open(page, lab.notebook("same_cell", MADE_UP + "\nWatched.show_report = lambda self: None", cell))
+    book.start(0)
+    book.start(1)
+    expect(book.view.get_by_text("finished", exact=True)).to_be_visible()
+    expect(book.chart("loss")).to_have_attribute("aria-label", re.compile("over 6 rounds"))
+    assert book.kernel_is_busy()
+
+
+def test_a_reload_during_the_run_brings_every_point_back(lab: Lab, page: Page) -> None:
+    book = lab.open(page, lab.notebook("reload", MADE_UP, "watched = Watched(MadeUpRun(40))"))
+    book.start(0)
+    book.start(1)
+    expect(book.view.get_by_text("Round 4 of 40")).to_be_visible()
+    book.command("docmanager:save")
+    page.reload()
+    book.wait_until_idle()
+    expect(book.view.get_by_text(re.compile("Round .* of 40"))).to_be_visible()
+    expect(book.chart("loss")).to_have_attribute("aria-label", re.compile(r"over ([4-9]|\d\d) rounds"))
+    before = book.chart("loss").get_attribute("aria-label")
+    expect(book.chart("loss")).not_to_have_attribute("aria-label", before or "")
+    drawn = re.search(r"over (\d+) rounds. In round (\d+)", book.chart("loss").get_attribute("aria-label") or "")
+    assert drawn and drawn[1] == drawn[2], "as many rounds as the number of the last: none is missing"
+
+
+def test_the_finished_run_stays_in_the_saved_notebook_without_a_kernel(lab: Lab, page: Page) -> None:
+    book = lab.open(page, lab.notebook("finished", MADE_UP, "watched = Watched(MadeUpRun(3), interval=0.05)"))
+    book.start(0)
+    book.start(1)
+    picture = page.get_by_alt_text("loss over the rounds")
+    expect(picture).to_be_visible(timeout=ENDS_WITHIN_MS)
+    expect(book.view).to_have_count(0)
+    book.command("docmanager:save")
+    book.shut_kernel_down()
+    page.reload()
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.naturalWidth > 400")
+    expect(page.get_by_text("Every round had its contributions")).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile("site-2 done"))).to_be_visible()
+    outputs = json.loads(book.path.read_text())["cells"][1]["outputs"]
+    assert [output["output_type"] for output in outputs] == ["display_data"]
+    assert "application/vnd.jupyter.widget-view+json" not in outputs[0]["data"]
+
+
+def test_hostile_names_do_nothing_in_the_view_nor_in_the_report(lab: Lab, page: Page) -> None:
+    run = "MadeUpRun(4, sites=(HOSTILE, '</script>', 'javascript:alert(1)'), metrics=(HOSTILE, '__proto__'))"
+    book = lab.open(page, lab.notebook("hostile", MADE_UP, f"watched = Watched({run}, interval=0.1)"))
+    book.start(0)
+    book.start(1)
+    hostile = "<img src=x onerror=window.__x=1>"
+    expect(book.view.locator("figcaption").get_by_text(hostile)).to_be_visible()
+    expect(book.view.get_by_role("row", name=hostile).first).to_be_visible()
+    book.chart("__proto__").hover()
+    expect(page.locator(".reson-tooltip:visible").get_by_text(hostile)).to_be_visible()
+    expect(book.view.locator("img")).to_have_count(0)
+    expect(page.get_by_alt_text("__proto__ over the rounds")).to_be_visible(timeout=ENDS_WITHIN_MS)
+    expect(page.get_by_role("row", name=hostile).first).to_be_visible()
+    assert page.evaluate("window.__x === undefined")
+
+
+def test_the_run_is_aborted_with_the_keyboard_alone(lab: Lab, page: Page) -> None:
+    book = lab.open(page, lab.notebook("abort", MADE_UP, "watched = Watched(MadeUpRun(100))"))
+    book.start(0)
+    book.start(1)
+    button = book.view.get_by_role("button", name="Abort", exact=True)
+    expect(button).to_be_enabled()
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(book.view.get_by_role("button", name="Keep running")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(button).to_be_focused()
+    page.keyboard.press("Space")
+    page.keyboard.press("Shift+Tab")
+    expect(book.view.get_by_role("button", name="Yes, abort")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(book.view.get_by_text("aborted", exact=True).first).to_be_visible()
+    expect(button).to_be_disabled()
+
+
+def test_the_view_works_in_notebook_7(lab: Lab, page: Page) -> None:
+    book = lab.open(page, lab.notebook("classic", MADE_UP, "watched = Watched(MadeUpRun(30))"), app="notebooks")
+    book.start(0)
+    book.start(1)
+    expect(book.view.get_by_text("Round 2 of 30")).to_be_visible()
