@@ -108,7 +108,13 @@ def main() -> int:
         stop = threading.Event()
         follower = threading.Thread(target=follow, args=(home, stop), daemon=True)
         follower.start()
-        client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(OUT)}}, store_widget_state=False)
+        client = NotebookClient(
+            notebook,
+            timeout=300,
+            resources={"metadata": {"path": str(OUT)}},
+            store_widget_state=False,
+            extra_arguments=["--log-level=ERROR"],  # the kernel's own notices are not about the demo
+        )
         try:
             client.execute()
         finally:

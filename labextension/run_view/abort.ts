@@ -34,7 +34,7 @@ export class AbortButton {
   update(possible: boolean, answer: Answer | null): void {
     this.button.disabled = !possible;
     this.yes.disabled = !possible;
-    if (!possible && this.stage === 'asking') {
+    if (!possible && this.stage !== 'ready') {
       this.go('ready');
     }
     if (this.stage === 'sent' && answer && !answer.ok) {

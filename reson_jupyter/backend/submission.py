@@ -59,10 +59,10 @@ class Submission:
         Raises:
             StoreError: the store cannot be written to.
         """
-        self._record.save()
-        lock = RunLock(self._record.folder)
         log = EventLogWriter(self._store, self._record.prefix)
         log.append([self._submitted(), _state(RunState.PENDING), *map(_note, notes)])
+        self._record.save()
+        lock = RunLock(self._record.folder)
         run = Run(self._record, self._store, self._target, model_class=model_class)
         threading.Thread(target=self._carry, args=(log, lock, run), name=f"upload {run.id}").start()
         return run

@@ -84,7 +84,7 @@ class _Search:
 
     def _hides(self, index: int, other: int, name: str) -> bool:
         """Whether `other` binds `name` anew in every case, with nothing between that could have used the value of `index`."""
-        if self._units[other].kind == "block":
+        if self._units[other].kind == "block" or _loads_submodule(self._units[index].node, name):
             return False
         return not any(_runs(self._units[between]) and name in self._reaches(between) for between in range(index + 1, other + 1))
 
@@ -176,6 +176,11 @@ def import_names(unit: Unit, wanted: frozenset[str]) -> tuple[str, ...]:
         exports = star_exports(unit)
         return tuple(sorted(wanted if exports is None else exports & wanted))
     return tuple(name for alias in unit.node.names if (name := bound_name(alias)) in wanted)
+
+
+def _loads_submodule(node: ast.stmt, name: str) -> bool:
+    """Whether a statement is `import name.more`, whose use is also in what it loads."""
+    return isinstance(node, ast.Import) and any(alias.name.startswith(f"{name}.") for alias in node.names)
 
 
 def _runs(unit: Unit) -> bool:

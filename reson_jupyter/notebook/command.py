@@ -144,7 +144,8 @@ def _shards(arguments: argparse.Namespace) -> None:
     report = check_shards(Path(arguments.folder).expanduser(), current_session().training.manifest_file)
     report.raise_for_problems()
     for number, shard in enumerate(report.shards, start=1):
-        print(f"site-{number}  {shard.name}  {shard.samples:,} samples  labels {shard.label_counts}")
+        labels = "  ".join(f"{label}: {count:,}" for label, count in sorted(shard.label_counts.items()))
+        print(f"site-{number}  {shard.name}  {shard.samples:,} samples   by label  {labels}")
 
 
 def _config(arguments: argparse.Namespace) -> None:

@@ -3,8 +3,8 @@
 The page gets the run's state when the widget is opened and deltas from then on. It can miss some: what arrives while its script
 loads, and what the server drops when a cell floods it. It notices from the version numbers and asks for the full state. While
 the kernel is busy in a cell (`run.wait()`) it cannot be answered, so until the page has been heard once, the full state is
-repeated after 1, 2, 4, ... 64 messages: a page that opened with the cell has loaded its script by then, and a page that is opened
-later reads the full state on its own as soon as the kernel is free.
+repeated, each time after twice the time: what a page missed while it loaded its script comes again within seconds, and all the
+repeats together are not much more than the last of them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .run_snapshot import Message, RunSnapshot, jsonable
 Command = dict[str, str]
 
 _STATIC = Path(__file__).parent / "static"
-_REPEATS = frozenset({1, 2, 4, 8, 16, 32, 64})
+_FIRST_REPEAT_S = 0.25
 _COMMANDS = frozenset({"abort", "snapshot"})
 
 
@@ -56,8 +56,9 @@ class RunView(anywidget.AnyWidget):
         self._folded.apply(jsonable(snapshot))
         self._on_command = on_command
         self._secret = secrets.token_urlsafe(16)
-        self._pushed = 0
         self._page_heard = False
+        self._opened = time.monotonic()
+        self._repeat_at = _FIRST_REPEAT_S
         super().__init__(nonce=self._secret)
         self.on_msg(self._on_page_message)
 
@@ -75,12 +76,17 @@ class RunView(anywidget.AnyWidget):
         message = jsonable(message)
         with self._lock:
             self._folded.apply(message)
-            self._pushed += 1
-            repeat = not self._page_heard and self._pushed in _REPEATS
-            if repeat or message["full"] or self._folded.done:
+            if message["full"] or self._folded.done or self._repeat_is_due():
                 self.send_state("snapshot")
             else:
                 self.send({"kind": "delta", "clock": time.time(), "message": message})
+
+    def _repeat_is_due(self) -> bool:
+        age = time.monotonic() - self._opened
+        if self._page_heard or age < self._repeat_at:
+            return False
+        self._repeat_at = 2 * age
+        return True
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """A page changes nothing here; it sends commands."""

@@ -30,6 +30,7 @@ from nvflare.widgets.widget import Widget as _reson_Widget
 
 _reson_REPORT = "reson.report"  # topic of the executors' messages, and name of the persistor's local event
 _reson_STOP_POLL = 0.25  # seconds
+_reson_FAREWELL = 3.0  # seconds that the end of the run waits for sites in a task
 _reson_MAX_TEXT = 20_000  # characters
 
 
@@ -42,10 +43,11 @@ class ResonReporter(_reson_Widget):
     def __init__(self) -> None:
         super().__init__()
         self._file: _reson_Any = None
-        self._lock = _reson_threading.RLock()
+        self._lock = _reson_threading.Condition()
         self._ended = _reson_threading.Event()
         self._round: _reson_Any = None
         self._accepted: list[str] = []
+        self._busy: set[str] = set()  # sites in a task
         self._failed = False
         self._told: set[_reson_Any] = set()  # (site, round) with an error
         self._received: dict[_reson_Any, _reson_Any] = {}  # (site, sender): batches
@@ -131,6 +133,8 @@ class ResonReporter(_reson_Widget):
 
     def _on_end(self, fl_ctx: _reson_Any) -> None:
         self._ended.set()
+        # When a run is stopped, the server is here before the sites know of it.
+        self._lock.wait_for(lambda: not self._busy, timeout=_reson_FAREWELL)
         for key, sent in self._sent.items():
             if sent > self._received.get(key, 0):
                 self._write("lost", {"batches": sent - self._received.get(key, 0)}, key[0])
@@ -153,14 +157,19 @@ class ResonReporter(_reson_Widget):
                 for event in request["events"]:
                     self._write_site_event(key[0], event)
                 self._received[key] = request["batch"] + 1
+                self._lock.notify_all()
         return _reson_make_reply(_reson_ReturnCode.OK)
 
     def _write_site_event(self, site: str, event: dict[str, _reson_Any]) -> None:
         make = _reson_SITE_EVENTS.get(event["type"])
         if make is not None:  # a site cannot speak for the server
+            data = make(event["data"])
             if event["type"] == "error":
                 self._told.add((site, event["round"]))
-            self._write(event["type"], make(event["data"]), site, event["round"], event["time"])
+                self._busy.discard(site)
+            elif event["type"] == "site":
+                (self._busy.add if data["phase"] in ("training", "validating") else self._busy.discard)(site)
+            self._write(event["type"], data, site, event["round"], event["time"])
 
     def _on_reply(self, fl_ctx: _reson_Any) -> None:
         """Sees every reply to a task before the workflow does."""

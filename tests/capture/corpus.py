@@ -208,7 +208,8 @@ case(
 
     class Net(nn.Sequential):
         def __init__(self, config: Config = CFG, num_classes: int = 3):
-            super().__init__(*[nn.Linear(config.width, config.width) for _ in range(config.total)], nn.Linear(config.width, num_classes))
+            width = config.width
+            super().__init__(*[nn.Linear(width, width) for _ in range(config.total)], nn.Linear(width, num_classes))
     """,
     "m.Net()(torch.rand(1, 4)).shape == (1, 3)",
     "asdict",
@@ -866,7 +867,7 @@ case(
     class Net(nn.Module):
         def forward(self, x): return A, B, C, D;
     """,
-    "m.Net()(0) == (1, \"é;'#\", [1], 4)",
+    'm.Net()(0) == (1, "é;\'#", [1], 4)',
     "manual_seed",
     "print",
 )

@@ -29,7 +29,9 @@ def run(text: str, namespace: dict[str, Any] | None = None) -> dict[str, Any]:
     return namespace
 
 
-def ship(text: str, role: Role = "model", *, label: str = "In[1]", kernel: dict[str, Any] | None = None, **options: Any) -> Capture:
+def ship(
+    text: str, role: Role = "model", *, label: str = "In[1]", kernel: dict[str, Any] | None = None, **options: Any
+) -> Capture:
     """Runs a cell and captures it."""
     return capture_cell(role, read_cell(text, label), run(text, kernel), **options)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -77,13 +78,16 @@ def test_the_rows_of_sites_are_merged_and_the_last_eight_events_kept() -> None:
     assert [event["text"] for event in state["events"]] == ["2", "3", "4", "5", "6", "7", "8", "9"]
 
 
-def test_a_page_that_was_not_heard_gets_the_full_state_now_and_then_but_ever_more_rarely() -> None:
+def test_a_page_that_was_not_heard_gets_the_full_state_again_but_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     view, page = opened()
     page.messages.clear()
-    for number in range(200):
+    for number in range(400):
+        now += 0.25
         view.push(message(2 + number))
-    full = [index + 1 for index, sent in enumerate(page.messages) if sent["method"] == "update"]
-    assert full == [1, 2, 4, 8, 16, 32, 64]
+    full = [0.25 * (index + 1) for index, sent in enumerate(page.messages) if sent["method"] == "update"]
+    assert full == [0.25, 0.5, 1, 2, 4, 8, 16, 32, 64]
 
 
 def test_the_end_of_the_run_is_sent_with_the_full_state() -> None:

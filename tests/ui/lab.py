@@ -21,7 +21,7 @@ import nbformat
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 HERE = Path(__file__).parent
-START_S = 60
+START_S = 30
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,10 @@ class Notebook:
         """Executes a command of JupyterLab and waits for its end."""
         self.page.evaluate("name => window.jupyterapp.commands.execute(name).then(() => null)", name)
 
-    def kernel_is_busy(self) -> bool:
-        status = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status"
-        return bool(self.page.evaluate(status) == "busy")
+    def is_running(self, index: int) -> bool:
+        """Whether a cell still runs. The kernel's status does not tell: it follows the comm messages, too."""
+        prompt = "index => window.jupyterapp.shell.currentWidget.content.widgets[index].inputArea.promptNode.textContent"
+        return "*" in str(self.page.evaluate(prompt, index))
 
     def shut_kernel_down(self) -> None:
         self.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.shutdown().then(() => null)")
@@ -110,8 +111,18 @@ def running_lab(root: Path) -> Iterator[Lab]:
         "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")])),
     }
     arguments = [
-        *("--no-browser", "--allow-root", "--expose-app-in-browser", f"--notebook-dir={work}"),
-        *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"),
+        *(
+            "--no-browser",
+            "--allow-root",
+            "--LabApp.expose_app_in_browser=True",
+            "--JupyterNotebookApp.expose_app_in_browser=True",
+        ),
+        *(
+            f"--notebook-dir={work}",
+            f"--ServerApp.port={port}",
+            "--ServerApp.port_retries=0",
+            f"--IdentityProvider.token={token}",
+        ),
     ]
     with (root / "lab.log").open("w") as log:
         server = subprocess.Popen(

@@ -74,7 +74,7 @@ class MadeUpRun:
 
     def last(self, state: RunState = RunState.FINISHED, reason: str = "", **parts: Any) -> Message:
         parts.setdefault("sites", [{"site": site, "phase": "done"} for site in self.sites])
-        level = "info" if state is RunState.FINISHED else "error"
+        level = "error" if state is RunState.FAILED else "info"
         return self.message(
             state,
             run={"ended": time.time(), "remaining": None, "reason": reason},

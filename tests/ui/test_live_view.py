@@ -21,7 +21,7 @@ def test_the_view_follows_the_run_while_another_cell_runs(lab: Lab, page: Page) 
     expect(book.view.get_by_text("running", exact=True)).to_be_visible()
     expect(book.view.get_by_text("Round 3 of 30")).to_be_visible()
     expect(book.view.get_by_text("Round 5 of 30")).to_be_visible()
-    assert book.kernel_is_busy()
+    assert book.is_running(2)
     for name in ("loss", "accuracy"):
         expect(book.chart(name)).to_have_attribute("aria-label", re.compile(r"over [45] rounds.*weighted mean 0\.\d+|site-3"))
     row = book.view.get_by_role("row", name=re.compile("site-3"))
@@ -29,15 +29,21 @@ def test_the_view_follows_the_run_while_another_cell_runs(lab: Lab, page: Page) 
     expect(row).to_contain_text(re.compile("now|s ago"))
 
 
-def test_the_view_is_complete_when_the_cell_that_shows_it_waits_for_the_run(lab: Lab, page: Page) -> None:
-    cell = "watched = Watched(MadeUpRun(6), interval=0.02); watched.thread.join(); import time; time.sleep(5)"
-    # Without the static report: what the page made of the messages alone.
-    book = lab.open(page, lab.notebook("same_cell", MADE_UP + "\nWatched.show_report = lambda self: None", cell))
+def test_the_view_misses_nothing_while_the_cell_that_shows_it_keeps_the_kernel_busy(lab: Lab, page: Page) -> None:
+    cell = """run = MadeUpRun(8)
+view = RunView(run.first(), on_command=print)
+display(view)
+for message in run.rounds_of_messages():
+    view.push(message)
+    time.sleep(0.1)
+time.sleep(5)"""
+    book = lab.open(page, lab.notebook("same_cell", MADE_UP, cell))
     book.start(0)
     book.start(1)
-    expect(book.view.get_by_text("finished", exact=True)).to_be_visible()
-    expect(book.chart("loss")).to_have_attribute("aria-label", re.compile("over 6 rounds"))
-    assert book.kernel_is_busy()
+    expect(book.view.get_by_text("8 of 8 rounds done")).to_be_visible()
+    for name in ("loss", "accuracy"):
+        expect(book.chart(name)).to_have_attribute("aria-label", re.compile("over 8 rounds. In round 8: weighted mean 0"))
+    assert book.is_running(1)
 
 
 def test_a_reload_during_the_run_brings_every_point_back(lab: Lab, page: Page) -> None:

@@ -1,0 +1,106 @@
+"""NVFlare's server and one site in this process, as far as the worker files need them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nvflare.apis.dxo import DXO, DataKind
+from nvflare.apis.event_type import EventType
+from nvflare.apis.fl_component import FLComponent
+from nvflare.apis.fl_constant import FLContextKey, ReservedKey
+from nvflare.apis.fl_context import FLContext, FLContextManager
+from nvflare.apis.shareable import ReturnCode, Shareable, make_reply
+from nvflare.apis.signal import Signal
+from nvflare.apis.utils.event import fire_event_to_components
+from nvflare.app_common.app_constant import AppConstants
+
+from reson_jupyter.worker.executor import GenericClientExecutor
+from reson_jupyter.worker.reporter import ResonReporter
+
+
+class Engine:
+    """An engine whose messages go straight to its own handlers."""
+
+    def __init__(self, run_dir: Path, name: str = "site-1") -> None:
+        self.run_dir = run_dir
+        self.handlers: list[FLComponent] = []
+        self.topics: dict[str, Any] = {}
+        self.answer: str | None = None  # what every message gets instead of being handled
+        self.abort_signal = Signal()
+        stickers = {
+            FLContextKey.APP_ROOT: str(run_dir / "app"),
+            ReservedKey.RUN_ABORT_SIGNAL: self.abort_signal,
+        }
+        self._contexts = FLContextManager(self, name, "job", {}, stickers)
+
+    def new_context(self) -> FLContext:
+        return self._contexts.new_context()
+
+    def get_workspace(self) -> Engine:
+        return self
+
+    def get_run_dir(self, job_id: str) -> str:
+        return str(self.run_dir)
+
+    def fire_event(self, event_type: str, fl_ctx: FLContext) -> None:
+        fire_event_to_components(event_type, self.handlers, fl_ctx)
+        assert not fl_ctx.get_prop(FLContextKey.EXCEPTIONS), fl_ctx.get_prop(FLContextKey.EXCEPTIONS)
+
+    def register_aux_message_handler(self, topic: str, message_handle_func: Any) -> None:
+        self.topics[topic] = message_handle_func
+
+    def send_aux_request(
+        self, targets: Any, topic: str, request: Shareable, timeout: float, fl_ctx: FLContext, optional: bool = False
+    ) -> dict[str, Shareable]:
+        request.set_peer_props({ReservedKey.IDENTITY_NAME: fl_ctx.get_identity_name()})
+        if self.answer is not None:
+            return {"server": make_reply(self.answer)}
+        if topic not in self.topics:
+            return {"server": make_reply(ReturnCode.TOPIC_UNKNOWN)}
+        return {"server": self.topics[topic](topic, request, fl_ctx)}
+
+
+class Server(Engine):
+    """A server with our reporter, at the start of a run."""
+
+    def __init__(self, run_dir: Path) -> None:
+        super().__init__(run_dir)
+        config = run_dir / "app" / "config"
+        config.mkdir(parents=True)
+        workflow = {"id": "w", "path": "p", "args": {"num_rounds": 2, "min_clients": 1}}
+        (config / "config_fed_server.json").write_text(json.dumps({"workflows": [workflow]}))
+        self.reporter = ResonReporter()
+        self.handlers.append(self.reporter)
+        self.fire(EventType.START_RUN)
+
+    def fire(self, event_type: str, peer: str | None = None, **props: Any) -> None:
+        """Fires an event with these properties in its context, as if because of a message of `peer`."""
+        with self.new_context() as fl_ctx:
+            for key, value in props.items():
+                fl_ctx.set_prop(key, value, private=True, sticky=False)
+            if peer:
+                peer_ctx = FLContext()
+                peer_ctx.set_prop(ReservedKey.IDENTITY_NAME, peer, private=False)
+                fl_ctx.set_peer_context(peer_ctx)
+            self.fire_event(event_type, fl_ctx)
+
+    def events(self) -> list[dict[str, Any]]:
+        """What the reporter has written."""
+        return [json.loads(line) for line in (self.run_dir / "events.ndjson").read_text().splitlines()]
+
+    def of(self, type_: str) -> list[dict[str, Any]]:
+        """The events of this type."""
+        return [event for event in self.events() if event["type"] == type_]
+
+    def execute(
+        self, executor: GenericClientExecutor, weights: dict[str, np.ndarray], round_: int = 0, task: str = "train"
+    ) -> Shareable:
+        """Has the executor do a task, on a site that is this engine as well."""
+        shareable = DXO(DataKind.WEIGHTS, weights).to_shareable()
+        shareable.set_header(AppConstants.CURRENT_ROUND, round_)
+        shareable.set_header(AppConstants.NUM_ROUNDS, 2)
+        with self.new_context() as fl_ctx:
+            return executor.execute(task, shareable, fl_ctx, self.abort_signal)
