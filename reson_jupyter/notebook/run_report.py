@@ -15,7 +15,7 @@ from typing import Any
 
 from .run_snapshot import Message
 
-_LINE = "1px solid rgba(128,128,128,0.35)"
+_CELL_STYLE = "text-align:left;padding:3px 10px;border-bottom:1px solid rgba(128,128,128,0.35)"
 _MIDTONE = "#7a7a7a"  # readable on white and on near-black
 _SITE_COLORS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#3aa6a0", "#c9a227", "#9c755f")
 _STATE_COLORS = {"finished": "#388e3c", "degraded": "#f57c00", "failed": "#d32f2f", "lost": "#d32f2f", "aborted": _MIDTONE}
@@ -155,13 +155,13 @@ def _site_table(snapshot: Message) -> str:
     metrics = _metric_names(snapshot)[:_MAX_METRIC_COLUMNS]
     problems = any(row.get("problem") for row in rows)
     titles = ["Site", "Phase", "Rounds", "Samples", *metrics, *(["Problem"] if problems else [])]
-    head = "".join(_cell(title, tag="th") for title in titles)
+    head = "".join(_header(title, "col") for title in titles)
     body = "".join(f"<tr>{''.join(_site_cells(row, metrics, problems))}</tr>" for row in rows)
     return f"<table style='border-collapse:collapse;margin:8px 0'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _site_cells(row: dict[str, Any], metrics: list[str], problems: bool) -> Iterable[str]:
-    yield _cell(row["site"], tag="th")
+    yield _header(row["site"], "row")
     yield _cell(row.get("phase") or "–")
     yield _cell("–" if row.get("round") is None else row["round"] + 1)
     samples = row.get("samples")
@@ -172,6 +172,9 @@ def _site_cells(row: dict[str, Any], metrics: list[str], problems: bool) -> Iter
         yield _cell(row.get("problem") or "")
 
 
-def _cell(value: object, tag: str = "td") -> str:
-    scope = " scope='col'" if tag == "th" else ""
-    return f"<{tag}{scope} style='text-align:left;padding:3px 10px;border-bottom:{_LINE}'>{_text(value)}</{tag}>"
+def _header(value: object, scope: str) -> str:
+    return f"<th scope='{scope}' style='{_CELL_STYLE}'>{_text(value)}</th>"
+
+
+def _cell(value: object) -> str:
+    return f"<td style='{_CELL_STYLE}'>{_text(value)}</td>"

@@ -1,19 +1,18 @@
 """Runs the user's train and validate functions on one site and tells the server what happens there.
 
-This file travels to every site as `custom_client_executor.py`. It needs nvflare, torch and the user's `model_def.py`, and runs
-under NVFlare 2.7.2 to 2.9.
+This file travels to every site as `custom_client_executor.py` and runs under NVFlare 2.7.2 to 2.9.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import math
 import os
 import threading
 import time
 import traceback
-import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -34,7 +33,6 @@ REPORT = "reson.report"  # topic of our messages to the server's reporter
 FLUSH_INTERVAL = 0.2  # seconds between two of them
 SEND_TIMEOUT = 5.0  # seconds
 MAX_TEXT = 20_000  # characters of one message or traceback
-SAMPLES_KEYS = ("samples", "num_samples")
 
 Weights = dict[str, torch.Tensor]
 
@@ -51,7 +49,7 @@ class EventSender:
     """
 
     def __init__(self, site: str, send: Callable[[dict[str, Any]], bool]) -> None:
-        self.sender = uuid.uuid4().hex
+        self.sender = f"{os.getpid()}-{time.time_ns()}"
         self.batches = 0
         self._site = site
         self._send = send
@@ -134,9 +132,7 @@ class TaskLogger:
 
     def log_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Logs facts that are not curves, such as {"optimizer": "adam"}."""
-        plain = (bool, int, float, str, type(None))
-        values = {str(name): value if isinstance(value, plain) else str(value) for name, value in attributes.items()}
-        self._sender.add("attributes", self._round, {"values": values})
+        self._sender.add("attributes", self._round, {"values": json.loads(json.dumps(dict(attributes), default=str))})
 
     def check_task_abort(self) -> None:
         """Raises TaskAborted if the run was stopped; call it in every step of a long loop."""
@@ -213,32 +209,32 @@ class GenericClientExecutor(Executor):
         # A context of its own: the flusher is not the thread that the task's context belongs to.
         with self._engine.new_context() as own_ctx:
             replies = self._engine.send_aux_request(None, REPORT, Shareable(batch), SEND_TIMEOUT, own_ctx, optional=True)
-        codes = [reply.get_return_code() for reply in (replies or {}).values()]
+        codes = [reply.get_return_code() for reply in replies.values()]
         return codes in ([ReturnCode.OK], [ReturnCode.TOPIC_UNKNOWN])  # unknown: nobody listens
 
     def _train(self, shareable: Shareable, fl_ctx: FLContext, logger: TaskLogger) -> Shareable:
         env = self._env(shareable, fl_ctx)
         out_dir = run_folder(fl_ctx, "out", f"round_{env['CURRENT_ROUND']}")
         incoming = from_shareable(shareable).data
+        where = f"{env['SITE_NAME']}, round {env['CURRENT_ROUND']}: "
         if self._validate_fn:
-            self._call(self._validate_fn, "validate", incoming, env, out_dir, logger)
-        result, template = self._call(self._train_fn, "train", incoming, env, out_dir, logger)
-        where = f"{env['SITE_NAME']}, round {env['CURRENT_ROUND']}: {self._train_fn}()"
-        weights = outgoing_weights(weights_in(result, out_dir, where), template, where)
+            self._call(self._validate_fn, "validate", incoming, env, out_dir, logger, where)
+        result, template = self._call(self._train_fn, "train", incoming, env, out_dir, logger, where)
+        where += f"{self._train_fn}()"
         meta = {MetaKey.NUM_STEPS_CURRENT_ROUND: samples_in(result, where)}
+        weights = outgoing_weights(weights_in(result, out_dir, where), template, where)
         return DXO(DataKind.WEIGHTS, data=weights, meta=meta).to_shareable()
 
     def _call(
-        self, name: str, stage: str, incoming: Weights, env: dict[str, Any], out_dir: str, logger: TaskLogger
+        self, name: str, stage: str, incoming: Weights, env: dict[str, Any], out_dir: str, logger: TaskLogger, where: str
     ) -> tuple[dict[str, Any], Weights]:
         """Calls a user function and logs the numbers in its result; returns the result and the state_dict as meta tensors."""
         function = getattr(importlib.import_module(self._adapter_module), name, None)
         if function is None:
             raise AttributeError(f"{self._adapter_module}.py does not define the function {name}()")
-        where = f"{env['SITE_NAME']}, round {env['CURRENT_ROUND']}: "
         logger.enter(stage)
-        module, _, class_name = self._model_class.rpartition(".")
-        model = getattr(importlib.import_module(module), class_name)(**self._model_args)
+        module_name, _, class_name = self._model_class.rpartition(".")
+        model = getattr(importlib.import_module(module_name), class_name)(**self._model_args)
         template = {key: value.to("meta") for key, value in model.state_dict().items()}
         weights = incoming_weights(incoming, template, where + "the global model")
         if takes_payload(function):
@@ -251,7 +247,7 @@ class GenericClientExecutor(Executor):
         result = result or {}
         if not isinstance(result, dict):
             raise TypeError(f"{where}{name}() returned a {type(result).__name__}; it must return a dict")
-        metrics = {key: value for key, value in result.items() if is_number(value) and key not in SAMPLES_KEYS}
+        metrics = {key: value for key, value in result.items() if is_number(value) and key not in ("samples", "num_samples")}
         if metrics:
             logger.log_metric(metrics)
         return result, template
@@ -342,8 +338,8 @@ def checked(weights: Mapping[str, Any], template: Weights, where: str) -> Weight
 
 def weights_in(result: Mapping[str, Any], folder: str, where: str) -> Mapping[str, Any]:
     """The weights that a train function returned, or wrote to state_dict.pt in its out_dir."""
-    weights, path = result.get("weights", result.get("state_dict")), os.path.join(folder, "state_dict.pt")
-    if weights is None and os.path.isfile(path):
+    weights = result.get("weights", result.get("state_dict"))
+    if weights is None and os.path.isfile(path := os.path.join(folder, "state_dict.pt")):
         weights = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(weights, Mapping) or not weights:
         raise ValueError(f"{where} returned no weights; return {{'weights': model.state_dict(), 'samples': ...}}")

@@ -52,7 +52,7 @@ class CustomPersistor(PTFileModelPersistor):
                 path = os.path.join(custom, self.source_ckpt_file_full_name)
                 self._weights = fitted(read_checkpoint(path), self._weights, f"checkpoint {os.path.basename(path)}")
         except Exception as exc:
-            self._fail(f"the initial model cannot be made: {type(exc).__name__}: {exc}", fl_ctx)
+            self._fail("the initial model cannot be made", exc, fl_ctx)
             return None
         self.default_train_conf = {"train": {"model": type(self.model).__name__}}
         # Its owner, NVFlare's persistor, offers the model to other workflows through it.
@@ -72,10 +72,11 @@ class CustomPersistor(PTFileModelPersistor):
             data = {"file": os.path.basename(path), "bytes": os.path.getsize(path), "final": current >= last}
             self._report({"type": "saved", "round": current, "data": data}, fl_ctx)
         except Exception as exc:
-            self._fail(f"the global model cannot be saved: {type(exc).__name__}: {exc}", fl_ctx)
+            self._fail("the global model cannot be saved", exc, fl_ctx)
 
-    def _fail(self, reason: str, fl_ctx: FLContext) -> None:
+    def _fail(self, what: str, exc: Exception, fl_ctx: FLContext) -> None:
         text = traceback.format_exc()
+        reason = f"{what}: {type(exc).__name__}: {exc}".splitlines()[0]
         self.log_error(fl_ctx, text, fire_event=False)
         self._report({"type": "error", "round": None, "data": {"message": reason, "traceback": text}}, fl_ctx)
         self.system_panic(reason, fl_ctx)
@@ -123,7 +124,7 @@ def fitted(weights: Mapping[str, Any], template: Weights, what: str) -> Weights:
     for key, like in template.items():
         tensor = torch.as_tensor(weights[key])
         if tensor.shape != like.shape:
-            raise ValueError(f"{what}: {key} has the shape {tuple(tensor.shape)}, the model's is {tuple(like.shape)}")
+            raise ValueError(f"{what}: {key} has the shape {list(tensor.shape)}, the model's has {list(like.shape)}")
         if tensor.is_floating_point() and not (like.is_floating_point() or like.is_complex()):
             tensor = tensor.round()
         tensors[key] = tensor.to(like.dtype)

@@ -71,8 +71,8 @@ class ResonReporter(_reson_Widget):
     def handle_event(self, event_type: str, fl_ctx: _reson_Any) -> None:
         """Called by NVFlare for every event of the run, on several threads."""
         handler = self._handlers.get(event_type)
-        if handler is not None:
-            with self._lock:
+        with self._lock:
+            if handler is not None and (self._file is not None or event_type == _reson_EventType.START_RUN):
                 handler(fl_ctx)
 
     def _write(
@@ -139,14 +139,14 @@ class ResonReporter(_reson_Widget):
             if sent > self._received.get(key, 0):
                 self._write("lost", {"batches": sent - self._received.get(key, 0)}, key[0])
         self._write("run_ended", {})
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._file.close()
+        self._file = None
 
     # What others tell
 
     def _on_persistor(self, fl_ctx: _reson_Any) -> None:
         event = fl_ctx.get_prop(_reson_FLContextKey.EVENT_DATA)
+        self._failed = self._failed or event["type"] == "error"
         self._write(event["type"], event["data"], round_=event["round"])
 
     def _on_report(self, topic: str, request: _reson_Any, fl_ctx: _reson_Any) -> _reson_Any:

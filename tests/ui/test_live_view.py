@@ -82,7 +82,7 @@ def test_the_finished_run_stays_in_the_saved_notebook_without_a_kernel(lab: Lab,
 
 
 def test_hostile_names_do_nothing_in_the_view_nor_in_the_report(lab: Lab, page: Page) -> None:
-    run = "MadeUpRun(4, sites=(HOSTILE, '</script>', 'javascript:alert(1)'), metrics=(HOSTILE, '__proto__'))"
+    run = "MadeUpRun(14, sites=(HOSTILE, '</script>', 'javascript:alert(1)'), metrics=(HOSTILE, '__proto__'))"
     book = lab.open(page, lab.notebook("hostile", MADE_UP, f"watched = Watched({run}, interval=0.1)"))
     book.start(0)
     book.start(1)

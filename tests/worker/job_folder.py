@@ -93,7 +93,11 @@ class Simulation:
     def events(self) -> list[dict[str, Any]]:
         """What the reporter has written so far."""
         path = self.server / "events.ndjson"
-        return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")] if path.exists() else []
+        return (
+            [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+            if path.exists()
+            else []
+        )
 
     def wait_for(self, type_: str, timeout: float = 60) -> dict[str, Any]:
         """The first event of this type, as soon as it is there."""
@@ -103,7 +107,9 @@ class Simulation:
                 if event["type"] == type_:
                     return event
             time.sleep(0.05)
-        raise TimeoutError(f"no {type_} event in {timeout} s; the simulator said:\n{(self._folder / 'output.txt').read_text()[-5000:]}")
+        raise TimeoutError(
+            f"no {type_} event in {timeout} s; the simulator said:\n{(self._folder / 'output.txt').read_text()[-5000:]}"
+        )
 
     def finish(self, timeout: float = 150) -> Finished:
         """Waits for the end."""

@@ -29,6 +29,7 @@ class Engine:
         self.handlers: list[FLComponent] = []
         self.topics: dict[str, Any] = {}
         self.answer: str | None = None  # what every message gets instead of being handled
+        self.reasons: list[str] = []  # of panics
         self.abort_signal = Signal()
         stickers = {
             FLContextKey.APP_ROOT: str(run_dir / "app"),
@@ -46,6 +47,8 @@ class Engine:
         return str(self.run_dir)
 
     def fire_event(self, event_type: str, fl_ctx: FLContext) -> None:
+        if event_type == EventType.FATAL_SYSTEM_ERROR:
+            self.reasons.append(fl_ctx.get_prop(FLContextKey.EVENT_DATA))
         fire_event_to_components(event_type, self.handlers, fl_ctx)
         assert not fl_ctx.get_prop(FLContextKey.EXCEPTIONS), fl_ctx.get_prop(FLContextKey.EXCEPTIONS)
 

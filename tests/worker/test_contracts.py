@@ -132,7 +132,9 @@ def test_a_model_alone_trains_on_the_images_of_its_shards(image_run: tuple[Finis
     assert difference(final_weights(finished), expected) <= 1e-6
 
 
-def test_the_adapter_tells_loss_and_accuracy_per_epoch_per_round_and_of_the_held_out_images(image_run: tuple[Finished, Path]) -> None:
+def test_the_adapter_tells_loss_and_accuracy_per_epoch_per_round_and_of_the_held_out_images(
+    image_run: tuple[Finished, Path],
+) -> None:
     metrics = [event for event in image_run[0].of("metrics") if event["site"] == "site-2"]
     told = [(event["round"], event["data"]["stage"], event["data"]["step"], sorted(event["data"]["values"])) for event in metrics]
     train, val = ["train_accuracy", "train_loss"], ["val_accuracy", "val_loss"]
@@ -360,7 +362,18 @@ def test_env_has_what_the_contract_says(env_run: Finished) -> None:
     values = env_run.of("attributes")[0]["data"]["values"]
     assert values["dtype"] == "torch.bfloat16"
     assert values["folder"] is True
-    for key in ("SITE_NAME", "JOB_ID", "CURRENT_ROUND", "NUM_ROUNDS", "DATA_ROOT", "STATE_DIR", "DEVICE", "EPOCHS", "BATCH_SIZE", "LR"):
+    for key in (
+        "SITE_NAME",
+        "JOB_ID",
+        "CURRENT_ROUND",
+        "NUM_ROUNDS",
+        "DATA_ROOT",
+        "STATE_DIR",
+        "DEVICE",
+        "EPOCHS",
+        "BATCH_SIZE",
+        "LR",
+    ):
         assert f"'{key}'" in values["keys"]
     for key in ("num_classes", "local_epochs", "batch_size", "learning_rate", "img_size", "manifest_file"):
         assert f"'{key}'" in values["keys"]

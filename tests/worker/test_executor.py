@@ -36,15 +36,12 @@ WEIGHTS = {"weight": np.array([1.0, 2.0], "float32"), "low": np.array([0.5, 1.5]
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Server:
-    return Server(tmp_path)
-
-
-@pytest.fixture
 def task(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Shareable]:
     """Runs one task with a module that has these functions."""
 
-    def run(weights: dict[str, Any] = WEIGHTS, name: str = "train", args: dict[str, Any] | None = None, **functions: Any) -> Shareable:
+    def run(
+        weights: dict[str, Any] = WEIGHTS, name: str = "train", args: dict[str, Any] | None = None, **functions: Any
+    ) -> Shareable:
         module = ModuleType("some_model_def")
         module.Net = Net  # type: ignore[attr-defined]
         for function_name, function in functions.items():
@@ -80,7 +77,11 @@ def test_weights_arrive_in_the_models_dtypes_and_leave_as_floats(task: Any) -> N
         return {"weights": model.state_dict(), "samples": 4}
 
     reply = task(fl_train=fl_train)
-    assert {key: value.dtype for key, value in seen.items()} == {"weight": torch.float32, "low": torch.bfloat16, "count": torch.int64}
+    assert {key: value.dtype for key, value in seen.items()} == {
+        "weight": torch.float32,
+        "low": torch.bfloat16,
+        "count": torch.int64,
+    }
     assert seen["count"].item() == 7
     data = from_shareable(reply).data
     assert {key: str(value.dtype) for key, value in data.items()} == {"weight": "float32", "low": "float32", "count": "int64"}
@@ -93,7 +94,10 @@ def test_weights_arrive_in_the_models_dtypes_and_leave_as_floats(task: Any) -> N
         (lambda result: result["weights"].pop("low"), "missing ['low']"),
         (lambda result: result["weights"].update(more=torch.ones(1)), "unexpected ['more']"),
         (lambda result: result["weights"].update(weight=torch.ones(3)), "weight has the shape [3], the model's has [2]"),
-        (lambda result: result["weights"].update(weight=torch.tensor([1.0, float("nan")])), "the weights of weight are not finite"),
+        (
+            lambda result: result["weights"].update(weight=torch.tensor([1.0, float("nan")])),
+            "the weights of weight are not finite",
+        ),
         (lambda result: result["weights"].update(low=torch.tensor([1.0, float("inf")])), "the weights of low are not finite"),
         (lambda result: result.update(weights={}), "returned no weights"),
         (lambda result: {"samples": 4}, "returned no weights"),
@@ -208,7 +212,9 @@ def test_hyperparameters_reach_env_but_cannot_replace_the_runs_own_entries(task:
         seen.update(env)
         return good(model, env, out_dir)
 
-    task(fl_train=fl_train, args={"local_epochs": 3, "batch_size": 5, "learning_rate": 0.1, "momentum": 0.9, "SITE_NAME": "other"})
+    task(
+        fl_train=fl_train, args={"local_epochs": 3, "batch_size": 5, "learning_rate": 0.1, "momentum": 0.9, "SITE_NAME": "other"}
+    )
     assert (seen["EPOCHS"], seen["BATCH_SIZE"], seen["LR"], seen["momentum"]) == (3, 5, 0.1, 0.9)
     assert (seen["SITE_NAME"], seen["CURRENT_ROUND"], seen["NUM_ROUNDS"], seen["JOB_ID"]) == ("site-1", 0, 2, "job")
 
@@ -400,15 +406,10 @@ def test_what_could_not_be_sent_is_sent_later_in_order() -> None:
     assert [event["data"]["n"] for event in recorder.events()] == [0, 1]
 
 
-def test_a_server_without_our_reporter_does_not_hold_the_site_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = Server(tmp_path)
+def test_a_server_without_our_reporter_does_not_hold_the_site_up(task: Any, server: Server) -> None:
     server.topics.clear()
-    module = ModuleType("some_model_def")
-    module.Net, module.fl_train = Net, good  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "some_model_def", module)
     began = time.monotonic()
-    reply = server.execute(GenericClientExecutor(adapter_module="some_model_def"), WEIGHTS)
-    assert reply.get_return_code() == ReturnCode.OK
+    assert task(fl_train=good).get_return_code() == ReturnCode.OK
     assert time.monotonic() - began < 1
 
 

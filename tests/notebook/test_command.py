@@ -1,0 +1,111 @@
+"""`%reson` as a user types it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+
+import reson_jupyter as reson
+from reson_jupyter.session import Session
+from tests.runs.conftest import write_image_shard
+
+MODEL = """%%reson_model
+from torch import nn
+
+class Net(nn.Linear):
+    def __init__(self, num_classes: int):
+        super().__init__(4, num_classes)
+"""
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+    """A shell with the extension loaded, a session of its own, and nothing of the machine's user."""
+    monkeypatch.setenv("RESON_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys.modules["reson_jupyter.session"], "_current", Session())
+    instance = InteractiveShell.instance()
+    instance.run_line_magic("load_ext", "reson_jupyter")
+    yield instance
+    instance.reset()
+
+
+def run(shell: InteractiveShell, source: str) -> tuple[Any, str]:
+    with capture_output() as captured:
+        result = shell.run_cell(source, store_history=True)
+    return result, captured.stdout + captured.stderr
+
+
+def test_config_sets_fields_of_every_config_and_hyperparameters_of_the_users_own(shell: InteractiveShell) -> None:
+    run(shell, "%reson config batch_size=64 num_rounds=3 dropout=0.1 optimizer=adam layers=[1,2] 'model_args={\"a\": 1}'")
+    session = reson.session()
+    assert (session.training.batch_size, session.federation.num_rounds) == (64, 3)
+    assert session.training.extra == {"dropout": 0.1, "optimizer": "adam", "layers": [1, 2]}
+    assert session.model_config.model_args == {"a": 1}
+
+
+def test_config_without_arguments_shows_everything_but_the_secrets(
+    shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESON_PASSWORD", "canary-secret")
+    _, text = run(shell, "%reson config")
+    assert "batch_size = 32" in text and "num_rounds = 5" in text and "target = local" in text
+    assert "canary" not in text
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("%reson config batch_size=0", "greater than or equal to 1"),
+        ("%reson config batchsize=8", "did you mean 'batch_size'"),
+        ("%reson config batch_size", "not of the form KEY=VALUE"),
+        ("%reson config s3_secret_access_key=canary", "RESON_S3_SECRET"),
+        ("%reson submit --name x --shards nowhere", "there is no model"),
+        ("%reson attach nobody", "this machine knows no run"),
+        ("%reson abort nobody", "this machine knows no run"),
+        ("%reson shards check nowhere", "does not exist"),
+    ],
+)
+def test_a_users_mistake_is_shown_without_a_traceback(shell: InteractiveShell, line: str, said: str) -> None:
+    result, text = run(shell, line)
+    assert isinstance(result.error_in_exec, reson.ResonError)
+    assert said in text and "Traceback" not in text and "canary" not in text
+
+
+@pytest.mark.parametrize("line", ["%reson nonsense", "%reson submit", "%reson submit --rounds many", "%reson config 'open"])
+def test_a_line_that_cannot_be_understood_is_a_usage_error(shell: InteractiveShell, line: str) -> None:
+    result, text = run(shell, line)
+    assert isinstance(result.error_in_exec, UsageError) and "Traceback" not in text
+
+
+@pytest.mark.parametrize("line", ["%reson", "%reson help", "%reson --help", "%reson submit --help", "%reson shards -h"])
+def test_help_is_printed_and_nothing_else_happens(shell: InteractiveShell, line: str) -> None:
+    result, text = run(shell, line)
+    assert result.success and result.result is None and "usage: reson" in text
+
+
+def test_shards_check_tells_each_sites_samples_and_labels(shell: InteractiveShell, tmp_path: Path) -> None:
+    (tmp_path / "shards").mkdir()
+    write_image_shard(tmp_path / "shards" / "a.zip", [0, 0, 2], seed=1)
+    _, text = run(shell, "%reson shards check shards")
+    assert "site-1  a.zip  3 samples   by label  0: 2  2: 1" in text
+
+
+def test_build_writes_the_folder_that_nvflare_takes(shell: InteractiveShell, tmp_path: Path) -> None:
+    (tmp_path / "shards").mkdir()
+    write_image_shard(tmp_path / "shards" / "a.zip", [0, 1, 2], seed=1)
+    run(shell, MODEL)
+    result, text = run(shell, "%reson build --shards shards --rounds 7 --out job")
+    assert result.success and "wrote job" in text
+    server = json.loads((tmp_path / "job/app/config/config_fed_server.json").read_text())
+    assert server["workflows"][0]["args"]["num_rounds"] == 7
+    assert server["components"][0]["args"]["model"] == {"path": "model_def.Net", "args": {"num_classes": 3}}
+    assert "class Net(nn.Linear)" in (tmp_path / "job/app/custom/model_def.py").read_text()
