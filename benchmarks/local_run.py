@@ -82,10 +82,11 @@ def stock(shards: Path, work: Path) -> tuple[float, list[float]]:
         zipfile.ZipFile(shard).extractall(work / "data" / f"site-{number}")
     (work / "cwd").mkdir()
     command = [str(Path(sys.executable).parent / "nvflare"), "simulator", str(folder), "-w", str(work / "ws")]
+    places = {"RESON_DATA_ROOT": str(work / "data"), "RESONTECH_OUT_DIR": str(work / "out")}
     started = time.monotonic()
     subprocess.run(
         [*command, "-n", str(SITES), "-t", str(SITES)], cwd=work / "cwd", check=True, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, env={**os.environ, "RESON_DATA_ROOT": str(work / "data"), "RESONTECH_OUT_DIR": str(work / "out")},
+        stderr=subprocess.DEVNULL, env={**os.environ, **places},
     )  # fmt: skip
     seconds = time.monotonic() - started
     lines = (work / "ws" / "server" / "simulate_job" / "events.ndjson").read_text().splitlines()

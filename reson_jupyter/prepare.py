@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .backend.job import Job, JobParts, UserModule, build_job
 from .capture.capture import Capture
-from .capture.contract import Role
+from .capture.contract import Role, accepts_num_classes, require_kind
 from .capture.module import combine
 from .capture.objects import capture_object
 from .capture.requirements import requirements_for
@@ -58,13 +59,12 @@ def prepare(request: Request, session: Session) -> Prepared:
     training, federation = request.training or session.training, request.federation or session.federation
     model_config = request.model_config or session.model_config
     captures = _captures(request, session)
+    if "." in model_config.model_class:
+        captures.pop("model", None)  # the class is named, not shipped
     modules = [capture for role in ("model", "train") if (capture := captures.get(role))]
     functions = {function.purpose: function.name for capture in modules for function in capture.functions}
     default_training = "train" not in functions and "executor" not in captures
-    model = captures.get("model")
-    if model is None and "." not in model_config.model_class:
-        hint = "Put %%reson_model on the first line of the cell that defines it and run that cell, or pass model=Net."
-        raise CaptureError("there is no model", hint)
+    model = _model(captures.get("model"), model_config)
     report = _check_shards(request.shards_dir, training.manifest_file, default_training)
     notes: list[str] = []
     if report is not None:
@@ -72,10 +72,10 @@ def prepare(request: Request, session: Session) -> Prepared:
     job = build_job(
         JobParts(
             name=request.name,
-            model_path=f"model_def.{model.name}" if model else model_config.model_class,
+            model_path=model.path,
             model_source=combine(modules).source if modules else "",
             model_args=model_config.model_args,
-            accepts_num_classes=model.accepts_num_classes if model else False,
+            accepts_num_classes=model.accepts_num_classes,
             train_fn=functions.get("train", ""),
             validate_fn=functions.get("validate", ""),
             executor=_module(captures.get("executor")),
@@ -86,8 +86,35 @@ def prepare(request: Request, session: Session) -> Prepared:
             checkpoint=_file(request.checkpoint) if request.checkpoint else None,
         )
     )
-    live = model.live if model and isinstance(model.live, type) else None
-    return Prepared(job, report.shards if report else (), tuple(notes), live)
+    return Prepared(job, report.shards if report else (), tuple(notes), model.live)
+
+
+@dataclass(frozen=True)
+class _Model:
+    """The model of a job: its dotted path on the sites, and the class here."""
+
+    path: str
+    live: type[torch.nn.Module]
+    accepts_num_classes: bool
+
+
+def _model(captured: Capture | None, config: ModelConfig) -> _Model:
+    """The captured model, or the one that the config names by a path which every site can import."""
+    module, _, name = config.model_class.rpartition(".")
+    if module:
+        try:
+            live = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            hint = "The sites import it by that path, and so does this kernel for run.model(); install it here too."
+            raise CaptureError(f"model_class {config.model_class!r} cannot be imported here: {error}", hint) from None
+        return _Model(config.model_class, require_kind(live, "model"), accepts_num_classes(live))
+    if captured is None:
+        hint = "Put %%reson_model on the first line of the cell that defines it and run that cell, or pass model=Net."
+        raise CaptureError("there is no model", hint)
+    if name and name != captured.name:
+        raise CaptureError(f"model_class is {name!r}, but the model is {captured.name}", "Leave model_class empty.")
+    live = require_kind(captured.live, "model")
+    return _Model(f"model_def.{captured.name}", live, captured.accepts_num_classes)
 
 
 def _captures(request: Request, session: Session) -> dict[str, Capture]:

@@ -4,6 +4,7 @@ import { element } from './dom';
 import { value } from './format';
 
 const ROWS = 10;
+const GAP = 10;
 
 /** Shows the values of the round under the pointer beside it. */
 export function tooltip(): uPlot.Plugin {
@@ -41,10 +42,13 @@ function rows(plot: uPlot, index: number): HTMLElement[] {
   return [element('div', 'reson-tooltip-title', `Round ${plot.data[0][index]}`), ...shown, ...more];
 }
 
-/** Beside the round, on the side that has room. */
+/** To the right of the round, or to its left where the view ends; never beyond the view, which would cut it off. */
 function place(plot: uPlot, box: HTMLElement, index: number): void {
   const x = plot.valToPos(plot.data[0][index] ?? 0, 'x');
-  const right = x < plot.over.clientWidth / 2;
-  box.style.left = right ? `${x + 10}px` : '';
-  box.style.right = right ? '' : `${plot.over.clientWidth - x + 10}px`;
+  const over = plot.over.getBoundingClientRect();
+  const view = (plot.over.closest('.reson-run') ?? plot.over).getBoundingClientRect();
+  const right = x + GAP;
+  const fits = over.left + right + box.offsetWidth <= view.right;
+  const left = fits ? right : x - GAP - box.offsetWidth;
+  box.style.left = `${Math.max(left, view.left - over.left)}px`;
 }

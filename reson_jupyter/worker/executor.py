@@ -128,6 +128,7 @@ class TaskLogger:
             if not math.isfinite(number) and name not in self._warned:
                 self._warned.add(name)
                 self.warning(f"the metric {name!r} is {number}")
+        step = None if step is None else int(step)
         self._sender.add("metrics", self._round, {"step": step, "values": values, "stage": self._stage})
 
     def log_attributes(self, attributes: Mapping[str, Any]) -> None:
@@ -151,12 +152,8 @@ class GenericClientExecutor(Executor):
     Every function gets a model built anew from its class, with the incoming weights: nothing outside the state_dict (hooks,
     frozen flags, a forgotten optimizer) passes from one round, or from validation, to the next.
 
-    Args:
-        data_root: Where the site's unpacked shard is, unless the environment variable RESON_DATA_ROOT says otherwise.
-        adapter_module: Module with the user's functions, and with the model if `model_class` is a plain name.
-        model_class, model_args: Class name or dotted path, and the constructor's keyword arguments.
-        train_fn, validate_fn: Names of the functions; an empty validate_fn: there is none.
-        **training: Hyperparameters; the functions get them in `env`.
+    `model_class` is a name in `adapter_module` or a dotted path; an empty `validate_fn` means that there is none; `training` are
+    the hyperparameters for `env`. The environment variable RESON_DATA_ROOT, where it is set, replaces `data_root`.
     """
 
     def __init__(
@@ -209,8 +206,8 @@ class GenericClientExecutor(Executor):
         # A context of its own: the flusher is not the thread that the task's context belongs to.
         with self._engine.new_context() as own_ctx:
             replies = self._engine.send_aux_request(None, REPORT, Shareable(batch), SEND_TIMEOUT, own_ctx, optional=True)
-        codes = [reply.get_return_code() for reply in replies.values()]
-        return codes in ([ReturnCode.OK], [ReturnCode.TOPIC_UNKNOWN])  # unknown: nobody listens
+        codes = (ReturnCode.OK, ReturnCode.TOPIC_UNKNOWN)  # unknown: nobody listens
+        return any(reply.get_return_code() in codes for reply in replies.values())
 
     def _train(self, shareable: Shareable, fl_ctx: FLContext, logger: TaskLogger) -> Shareable:
         env = self._env(shareable, fl_ctx)
@@ -317,9 +314,8 @@ def outgoing_weights(weights: Mapping[str, Any], template: Weights, where: str) 
     for key, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise ValueError(f"{where}: the weights of {key} are not finite (NaN or infinite); the training diverged")
-        if tensor.is_floating_point() and tensor.element_size() < 4:
-            tensors[key] = tensor.float()
-    return {key: tensor.numpy() for key, tensor in tensors.items()}
+    half = (torch.bfloat16, torch.float16)
+    return {key: (tensor.float() if tensor.dtype in half else tensor).numpy() for key, tensor in tensors.items()}
 
 
 def checked(weights: Mapping[str, Any], template: Weights, where: str) -> Weights:

@@ -49,15 +49,24 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Session:
     return fresh
 
 
-@pytest.fixture
-def notebook(session: Session) -> Iterator[Notebook]:
+@pytest.fixture(scope="session")
+def shell() -> Iterator[InteractiveShell]:
     InteractiveShell.clear_instance()
     config = Config()
     config.HistoryManager.hist_file = ":memory:"
     config.HistoryManager.enabled = False
     shell = InteractiveShell.instance(config=config, colors="nocolor")
     magics.register(shell)
-    yield Notebook(shell)
+    yield shell
     atexit.unregister(shell.atexit_operations)
     shell.atexit_operations()
     InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def notebook(shell: InteractiveShell, session: Session) -> Notebook:
+    """A notebook with an empty namespace and In[1] next."""
+    shell.reset()
+    shell.compile = shell.compiler_class()
+    shell.execution_count = 1
+    return Notebook(shell)

@@ -134,10 +134,10 @@ def test_environment_and_shell_lines_stay(kernel: Kernel, tmp_path: Path) -> Non
     assert at_a_site(tmp_path, kernel.shipped(), "list(m.Net(3)(torch.rand(1, 4)).shape)") == [1, 3]
 
 
-def test_a_later_cell_with_a_subclass_changes_nothing(kernel: Kernel, tmp_path: Path) -> None:
+def test_a_later_cell_with_a_subclass_changes_nothing(kernel: Kernel) -> None:
     kernel.run("%%reson_model\n" + MODEL)
     kernel.run("class NetV2(Net):\n    pass\n")
-    assert at_a_site(tmp_path, kernel.shipped(), "[hasattr(m, 'Net'), hasattr(m, 'NetV2')]") == [True, False]
+    assert "class Net(nn.Module)" in kernel.shipped() and "NetV2" not in kernel.shipped()
 
 
 def test_capturing_a_subclass_of_another_cells_class_is_refused_and_the_model_stays(kernel: Kernel) -> None:

@@ -172,11 +172,14 @@ def test_a_usage_error_of_a_magic_inside_is_shown_once(notebook: Notebook) -> No
 
 
 def test_hooks_run_once_for_a_cell(notebook: Notebook) -> None:
-    calls: list[str] = []
-    notebook.shell.events.register("post_run_cell", lambda result: calls.append("post"))
-    notebook.shell.events.register("pre_run_cell", lambda info: calls.append("pre"))
+    calls: list[object] = []
+    hooks = notebook.shell.events
+    hooks.register("post_run_cell", calls.append)
+    hooks.register("pre_run_cell", calls.append)
     notebook.run("%%reson_model\n" + MODEL)
-    assert calls == ["pre", "post"]
+    hooks.unregister("post_run_cell", calls.append)
+    hooks.unregister("pre_run_cell", calls.append)
+    assert len(calls) == 2
 
 
 def test_source_of_captured_classes_is_found_with_the_lines_of_the_cell(notebook: Notebook) -> None:

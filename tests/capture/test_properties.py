@@ -50,6 +50,9 @@ def statements(draw: st.DrawFn, known: list[str], everything: list[str], target:
         f"{target}: object = {now}  # comment",
         f"{target}, z = {now}, 1",
         f"def {target}(p={now}):\n  q = {late}\n  def inner():\n    nonlocal q\n    return q, {late}\n  return p, inner",
+        f"{target} = {now}\n{target} = ({target}, {now})",
+        f"{target} = {{}}\n{target}['k'] = {now}",
+        f"{target} = [{now}]\n{target} += [{now}]",
         f"class {target}:\n    value = {now}\n    def method(self):\n        # comment\n        return __class__, {late}",
         f"if len(str({now})) > 3:\n    {target} = {now}\nelse:\n    def {target}():\n        return {late}",
         f"try:\n    import no_such_module as {target}\nexcept ImportError:\n    {target} = {now}",
@@ -127,7 +130,7 @@ def anonymous(text: str) -> str:
     return re.sub(r" at 0x[0-9a-f]+", "", text)
 
 
-many = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @many
