@@ -19,6 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from .errors import ConfigError
 
+# How alike a name must be to a field's to be taken for a slip: "batchsize" (0.95) is one, "patch_size" (0.90) is not.
+ALMOST = 0.92
+
 # Names that the executor's arguments or the user code's `env` already carry: an extra key of that name would silently replace
 # them on the sites.
 RESERVED_KEYS = frozenset(
@@ -116,7 +119,7 @@ class TrainingConfig(Config):
                 raise ValueError(f"{key!r} is not a name that Python code could use; use letters, digits and _")
             if key.lower() in RESERVED_KEYS:
                 raise ValueError(f"{key}: this name is taken by the run itself; choose another for your hyperparameter")
-            near = difflib.get_close_matches(key, list(type(self).model_fields), n=1, cutoff=0.85)
+            near = difflib.get_close_matches(key, list(type(self).model_fields), n=1, cutoff=ALMOST)
             if near:
                 raise ValueError(f"{key}: did you mean {near[0]!r}? Choose a name less like it for your own hyperparameter")
             _check_json(key, value)

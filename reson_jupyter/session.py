@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from .capture.capture import Capture
-from .config import Config, FederationConfig, ModelConfig, ResonTechConfig, TrainingConfig
+from .config import ALMOST, Config, FederationConfig, ModelConfig, ResonTechConfig, TrainingConfig
 from .errors import ConfigError
 
 C = TypeVar("C", bound=Config)
@@ -163,7 +163,7 @@ def _route(name: str) -> str:
         return "places"
     if name in _OWNER:
         return _OWNER[name]
-    near = difflib.get_close_matches(name, _KNOWN, n=1, cutoff=0.85)
+    near = difflib.get_close_matches(name, _KNOWN, n=1, cutoff=ALMOST)
     if near:
         raise ConfigError(f"There is no field {name!r}; did you mean {near[0]!r}?")
     return "training"

@@ -31,8 +31,8 @@ def test_the_defaults_are_those_that_the_platform_documents() -> None:
 
 
 def test_extra_keys_are_kept_beside_the_fixed_ones() -> None:
-    config = TrainingConfig(dropout=0.1, schedule=[1, 2, {"a": None}])
-    assert config.extra == {"dropout": 0.1, "schedule": [1, 2, {"a": None}]}
+    config = TrainingConfig(dropout=0.1, patch_size=4, schedule=[1, 2, {"a": None}])
+    assert config.extra == {"dropout": 0.1, "patch_size": 4, "schedule": [1, 2, {"a": None}]}
     assert config.model_dump()["dropout"] == 0.1
 
 

@@ -2,6 +2,7 @@ import type { Letter, Message, Point, RunEvent, RunInfo, SiteRow, Value } from '
 import { DONE_STATES } from './types';
 
 const EVENTS_KEPT = 8;
+const ORDER = ['loss', 'accuracy', 'val_loss', 'val_accuracy', 'train_loss', 'train_accuracy'];
 
 const EMPTY_RUN: RunInfo = {
   id: '',
@@ -125,10 +126,10 @@ function finite(value: Value | undefined): number | null {
   return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }
 
-/** Loss and accuracy first, everything else by name. */
+/** Losses and accuracies by their usual names first, everything else by name. */
 function byImportance(a: string, b: string): number {
   const rank = (name: string) => {
-    const place = ['loss', 'accuracy', 'val_loss', 'val_accuracy'].indexOf(name);
+    const place = ORDER.indexOf(name);
     return place < 0 ? Number.MAX_SAFE_INTEGER : place;
   };
   return rank(a) - rank(b) || a.localeCompare(b);

@@ -34,8 +34,8 @@ def distributions_of(module: str) -> tuple[str, ...]:
     top = module.split(".")[0]
     if not top or top in sys.stdlib_module_names or top in BUNDLED:
         return ()
-    owners = _owners().get(top)
-    if owners is None:
+    owners = _owners().get(top, [])
+    if not owners and _importable(top):
         # Perhaps it was installed since.
         _owners.cache_clear()
         owners = _owners().get(top, [])
@@ -52,9 +52,10 @@ def is_known(module: str) -> bool:
 
 def is_local(module: str) -> bool:
     """Whether a module can be imported here but belongs to no installed distribution: a file beside the notebook."""
-    if is_known(module):
-        return False
-    top = module.split(".")[0]
+    return not is_known(module) and _importable(module.split(".")[0])
+
+
+def _importable(top: str) -> bool:
     try:
         return top in sys.modules or importlib.util.find_spec(top) is not None
     except (ImportError, ValueError):

@@ -74,11 +74,6 @@ class CaptureMagics(Magics):
         display(CaptureCard(capture))
 
 
-def register(ipython: InteractiveShell) -> None:
-    """Registers the cell magics with a shell."""
-    ipython.register_magics(CaptureMagics)
-
-
 def _parser(role: Role) -> MagicArgumentParser:
     parser = MagicArgumentParser(prog=f"%reson_{role}", description=_ABOUT[role])
     parser.add_argument("-h", "--help", action="store_true", help="show this and do not run the cell")

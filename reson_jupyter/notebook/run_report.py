@@ -19,6 +19,7 @@ _CELL_STYLE = "text-align:left;padding:3px 10px;border-bottom:1px solid rgba(128
 _MIDTONE = "#7a7a7a"  # readable on white and on near-black
 _SITE_COLORS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#3aa6a0", "#c9a227", "#9c755f")
 _STATE_COLORS = {"finished": "#388e3c", "degraded": "#f57c00", "failed": "#d32f2f", "lost": "#d32f2f", "aborted": _MIDTONE}
+_ORDER = ("loss", "accuracy", "val_loss", "val_accuracy", "train_loss", "train_accuracy")
 _MAX_CHARTS = 12
 _MAX_METRIC_COLUMNS = 6
 
@@ -94,7 +95,7 @@ def _facts(snapshot: Message) -> str:
 
 def _metric_names(snapshot: Message) -> list[str]:
     names = {point["name"] for point in snapshot["points"]}
-    first = [name for name in ("loss", "accuracy", "val_loss", "val_accuracy") if name in names]
+    first = [name for name in _ORDER if name in names]
     return first + sorted(names.difference(first))
 
 

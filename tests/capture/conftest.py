@@ -13,7 +13,7 @@ from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from IPython.utils.capture import capture_output
 from traitlets.config import Config
 
-from reson_jupyter.notebook import magics
+from reson_jupyter.notebook.magics import CaptureMagics
 from reson_jupyter.session import Session
 
 
@@ -56,7 +56,7 @@ def shell() -> Iterator[InteractiveShell]:
     config.HistoryManager.hist_file = ":memory:"
     config.HistoryManager.enabled = False
     shell = InteractiveShell.instance(config=config, colors="nocolor")
-    magics.register(shell)
+    shell.register_magics(CaptureMagics)
     yield shell
     atexit.unregister(shell.atexit_operations)
     shell.atexit_operations()

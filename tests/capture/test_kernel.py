@@ -90,7 +90,8 @@ def kernel(started: BlockingKernelClient) -> Kernel:
     reset = (
         "%reset -f\nimport sys\nfrom reson_jupyter.session import Session\n"
         "sys.modules[Session.__module__]._current = Session()\ndel sys, Session\n"
-        "from reson_jupyter.notebook.magics import register as _register\n_register(get_ipython())\ndel _register\n"
+        "from reson_jupyter.notebook.magics import CaptureMagics\n"
+        "get_ipython().register_magics(CaptureMagics)\ndel CaptureMagics\n"
         "get_ipython().history_manager.reset()\nget_ipython().execution_count = 0\n"
     )
     assert kernel.run(reset).errors == []

@@ -21,6 +21,7 @@ from .lab import Lab, Notebook, running_browser, running_lab, use_theme
 
 MADE_UP = ("from made_up_run import *", "watched = Watched(MadeUpRun(rounds=8), interval=0.15)")
 RUN_ENDS_WITHIN_MS = 300_000
+TO_THE_TOP = "node => node.closest('.jp-OutputArea').scrollIntoView()"
 
 
 def pictures(cells: tuple[str, ...], folder: Path) -> None:
@@ -32,7 +33,7 @@ def pictures(cells: tuple[str, ...], folder: Path) -> None:
 
 
 def _pictures_of_one_run(lab: Lab, browser: Browser, cells: tuple[str, ...], folder: Path, theme: str) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 860}, device_scale_factor=2)
+    context = browser.new_context(viewport={"width": 1280, "height": 940}, device_scale_factor=2)
     try:
         book = lab.open(context.new_page(), lab.notebook(f"digits-{theme}", *cells))
         book.command("application:toggle-left-area")
@@ -41,9 +42,12 @@ def _pictures_of_one_run(lab: Lab, browser: Browser, cells: tuple[str, ...], fol
         book.view.wait_for(timeout=RUN_ENDS_WITHIN_MS)
         # Under way, with enough rounds done that there are lines to see.
         book.view.get_by_text(re.compile(r"Round ([4-9]|\d\d+) of")).wait_for(timeout=RUN_ENDS_WITHIN_MS)
+        book.view.evaluate(TO_THE_TOP)
         _save(book, folder / f"running-{theme}.png")
         book.view.wait_for(state="detached", timeout=RUN_ENDS_WITHIN_MS)
-        book.page.locator("img[alt*='over the rounds']").first.wait_for()
+        picture = book.page.get_by_alt_text("over the rounds").first
+        picture.wait_for()
+        picture.evaluate(TO_THE_TOP)
         _save(book, folder / f"finished-{theme}.png")
     finally:
         context.close()
