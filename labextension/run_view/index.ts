@@ -2,6 +2,7 @@ import type { AnyWidget } from '@anywidget/types';
 import 'uplot/dist/uPlot.min.css';
 
 import './run_view.css';
+import './charts.css';
 import { Link } from './link';
 import type { Traits } from './link';
 import { mount } from './view';

@@ -16,7 +16,7 @@ _SHOWN_EVENTS = 8
 class LiveFeed:
     """Turns the progress of one run into messages; each delta has what changed since the message before.
 
-    The messages' fields are the contract with the view's front end (labextension/src/run_view).
+    The messages' fields are the contract with the view's front end (labextension/run_view).
     """
 
     def __init__(self, run: Run) -> None:

@@ -110,12 +110,12 @@ class ResonReporter(_reson_Widget):
         self._write("round_started", {}, round_=self._round)
 
     def _on_contribution(self, fl_ctx: _reson_Any) -> None:
-        result = _reson_from_shareable(fl_ctx.get_prop(_reson_AppConstants.TRAINING_RESULT))
-        samples = _reson_number(result.get_meta_prop(_reson_MetaKey.NUM_STEPS_CURRENT_ROUND) or 0)
         accepted = fl_ctx.get_prop(_reson_AppConstants.AGGREGATION_ACCEPTED) is True
-        site = fl_ctx.get_peer_context().get_identity_name()
+        site, samples = fl_ctx.get_peer_context().get_identity_name(), 0.0
         if accepted:
             self._accepted.append(site)
+            dxo = _reson_from_shareable(fl_ctx.get_prop(_reson_AppConstants.TRAINING_RESULT))
+            samples = _reson_number(dxo.get_meta_prop(_reson_MetaKey.NUM_STEPS_CURRENT_ROUND) or 1)  # 1: as the aggregator counts
         self._write("contribution", {"accepted": accepted, "samples": samples}, site, self._round)
 
     def _on_aggregated(self, fl_ctx: _reson_Any) -> None:
@@ -161,15 +161,20 @@ class ResonReporter(_reson_Widget):
         return _reson_make_reply(_reson_ReturnCode.OK)
 
     def _write_site_event(self, site: str, event: dict[str, _reson_Any]) -> None:
-        make = _reson_SITE_EVENTS.get(event["type"])
-        if make is not None:  # a site cannot speak for the server
-            data = make(event["data"])
-            if event["type"] == "error":
-                self._told.add((site, event["round"]))
-                self._busy.discard(site)
-            elif event["type"] == "site":
-                (self._busy.add if data["phase"] in ("training", "validating") else self._busy.discard)(site)
-            self._write(event["type"], data, site, event["round"], event["time"])
+        try:
+            kind, round_, time = event["type"], _reson_py.int(event["round"]), _reson_number(event["time"])
+            data = _reson_SITE_EVENTS[kind](event["data"])
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            # Also what only the server may say ends here.
+            text = f"{site} sent an event that makes no sense: {type(exc).__name__}"
+            self._write("log", {"level": "warning", "message": text}, round_=self._round)
+            return
+        if kind == "error":
+            self._told.add((site, round_))
+            self._busy.discard(site)
+        elif kind == "site":
+            (self._busy.add if data["phase"] in ("training", "validating") else self._busy.discard)(site)
+        self._write(kind, data, site, round_, time)
 
     def _on_reply(self, fl_ctx: _reson_Any) -> None:
         """Sees every reply to a task before the workflow does."""

@@ -33,7 +33,7 @@ def pictures(cells: tuple[str, ...], folder: Path) -> None:
 
 
 def _pictures_of_one_run(lab: Lab, browser: Browser, cells: tuple[str, ...], folder: Path, theme: str) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 940}, device_scale_factor=2)
+    context = browser.new_context(viewport={"width": 1200, "height": 1090}, device_scale_factor=1.5)
     try:
         book = lab.open(context.new_page(), lab.notebook(f"digits-{theme}", *cells))
         book.command("application:toggle-left-area")
@@ -54,6 +54,8 @@ def _pictures_of_one_run(lab: Lab, browser: Browser, cells: tuple[str, ...], fol
 
 
 def _save(book: Notebook, file: Path) -> None:
+    # The cell itself at the top, its output below.
+    book.page.locator(".jp-Cell .jp-Cell-inputWrapper").last.evaluate("input => input.scrollIntoView({block: 'start'})")
     book.page.mouse.move(0, 0)
     book.page.screenshot(path=file)
     print(file)

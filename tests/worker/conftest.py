@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nvflare.apis.event_type import EventType
 
+from reson_jupyter.worker import adapter
+
+from .images import Entry
 from .loopback import Server
 
 
@@ -17,3 +22,24 @@ def server(tmp_path: Path) -> Iterator[Server]:
     server = Server(tmp_path)
     yield server
     server.fire(EventType.END_RUN)
+
+
+@pytest.fixture
+def _empty_cache() -> Iterator[None]:
+    adapter._rt_shards.clear()
+    yield
+    adapter._rt_shards.clear()
+
+
+@pytest.fixture
+def shard(tmp_path: Path, _empty_cache: None) -> Callable[..., dict[str, Any]]:
+    """Writes a shard and returns the env of a run on it."""
+
+    def write(entries: list[Entry] | str, **env: Any) -> dict[str, Any]:
+        lines = entries if isinstance(entries, str) else "".join(json.dumps(entry) + "\n" for entry in entries)
+        (tmp_path / "manifest.ndjson").write_text(lines)
+        base = {"DATA_ROOT": str(tmp_path), "SITE_NAME": "site-1", "CURRENT_ROUND": 0, "DEVICE": "cpu"}
+        training = {"num_classes": 0, "local_epochs": 1, "batch_size": 4, "learning_rate": 0.01, "img_size": 8}
+        return base | training | {"manifest_file": "manifest.ndjson"} | env
+
+    return write

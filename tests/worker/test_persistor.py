@@ -125,6 +125,14 @@ def test_it_saves_each_round_in_the_models_own_dtypes(server: Server) -> None:
     ]
 
 
+def test_a_reader_of_the_old_file_is_not_disturbed_by_a_new_one(server: Server) -> None:
+    persistor, _ = load(server)
+    save(server, persistor, AVERAGED)
+    with (server.run_dir / "out" / "GLOBAL_MODEL.pt").open("rb") as reader:
+        save(server, persistor, AVERAGED | {"weight": np.zeros(2, "float32")}, round_=1)
+        assert torch.load(reader, weights_only=True)["model"]["weight"].tolist() == [3.0, 4.0]
+
+
 def test_the_files_name_can_be_chosen(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESONTECH_OUT_FILENAME", "mine.pt")
     persistor, _ = load(server)

@@ -67,7 +67,7 @@ def test_a_round_is_told_step_by_step(server: Server) -> None:
     ]
     assert [item["data"] for item in server.of("contribution")] == [
         {"accepted": True, "samples": 12.0},
-        {"accepted": False, "samples": 12.0},
+        {"accepted": False, "samples": 0.0},
     ]
     assert server.of("aggregated")[0]["data"] == {"sites": ["site-1"]}
     assert server.of("run_started")[0]["data"]["num_rounds"] == 2
@@ -95,7 +95,27 @@ def test_a_new_process_of_a_site_counts_anew(server: Server) -> None:
 @pytest.mark.parametrize("type_", ["run_ended", "model", "contribution", "aggregated", "saved", "state", "nonsense"])
 def test_a_site_cannot_speak_for_the_server(server: Server, type_: str) -> None:
     report(server, 0, event(type_, accepted=True, samples=1.0), log("after"))
-    assert [item["type"] for item in server.events()] == ["run_started", "log"]
+    assert [item["type"] for item in server.events()] == ["run_started", "log", "log"]
+    assert logged(server) == ["site-1 sent an event that makes no sense: KeyError", "after"]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {},
+        {"type": "log"},
+        event("log"),
+        event("log", level="info", message="x") | {"round": "first"},
+        event("log", level="info", message="x") | {"data": None},
+        event("metrics", step=0, values=[1], stage="train"),
+        event("metrics", step=0, values={"a": "b"}, stage="train"),
+        {"type": ["log"], "round": 0, "time": 0, "data": {}},
+    ],
+)
+def test_an_event_that_makes_no_sense_is_told_and_does_not_stop_the_others(server: Server, broken: dict[str, Any]) -> None:
+    assert report(server, 0, broken, log("after")).get_return_code() == ReturnCode.OK
+    assert len(logged(server)) == 2
+    assert logged(server)[1] == "after"
 
 
 def test_metric_names_and_values_are_made_sound(server: Server) -> None:
