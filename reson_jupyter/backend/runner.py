@@ -171,7 +171,7 @@ class Runner:
         aborted = self._stop_asked is not None
         models = simulator.models()
         judged = verdict(progress, files=len(models), aborted=aborted, stopped="" if aborted else stopped)
-        if judged.state == RunState.FAILED and not progress.failures:
+        if judged.state == RunState.FAILED and not any(failure.traceback for failure in progress.failures):
             self._report_error_logs(simulator)
             judged = verdict(progress, files=len(models), aborted=aborted, stopped=stopped)
         for name, path in simulator.logs().items():
@@ -181,7 +181,7 @@ class Runner:
         return judged
 
     def _report_error_logs(self, simulator: Simulator) -> None:
-        """Says what the server and the sites wrote to their error logs, for runs that died before anybody could report."""
+        """Says what the server and the sites wrote to their error logs, where nobody could report, or nobody said why."""
         for name in ["server", *self._progress.sites]:
             said = simulator.errors_of(name)
             if said:

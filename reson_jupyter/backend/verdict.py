@@ -79,10 +79,10 @@ def _flaws(run: RunProgress) -> list[str]:
 
 
 def _with_cause(run: RunProgress, reason: str) -> str:
-    """Adds the first error that was reported, which is nearly always the cause of those after it."""
+    """Adds the first error that says where it came from, which is nearly always the cause of those after it."""
     if not run.failures:
         return reason + "."
-    first = run.failures[0]
+    first = next((failure for failure in run.failures if failure.traceback), run.failures[0])
     place = first.site or "the server"
     when = f" in round {first.round + 1}" if first.round is not None else ""
     return f"{reason}: {place}{when}: {first.message}"

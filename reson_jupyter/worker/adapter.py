@@ -209,7 +209,7 @@ def _rt_split(names: list[str]) -> "tuple[list[int], list[int]]":
 def _rt_read_manifest(root: str, manifest: str) -> list[_rt_Any]:
     """The samples as (id, path in the shard, labels)."""
     samples, names = [], set()
-    with open(_rt_os.path.join(root, manifest), encoding="utf-8") as file:
+    with open(_rt_os.path.join(root, manifest), encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from nvflare.apis.event_type import EventType
 
 from reson_jupyter.worker import adapter
@@ -43,3 +44,12 @@ def shard(tmp_path: Path, _empty_cache: None) -> Callable[..., dict[str, Any]]:
         return base | training | {"manifest_file": "manifest.ndjson"} | env
 
     return write
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As on the sites; sums of floats depend on it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -50,6 +50,18 @@ class Net(torch.nn.Module):
         return self.head(self.layers(x))
 
 
+class Strange(torch.nn.Module):
+    """Returns what it is told to."""
+
+    def __init__(self, make: Callable[[torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.make = make
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.make(x)
+
+
 def save(folder: Path, name: str, image: Image.Image, **options: Any) -> str:
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     image.save(folder / name, **options)

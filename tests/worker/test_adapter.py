@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 
 from reson_jupyter.worker import adapter, source
 
-from .images import Net, Quiet, entries_of, failure
+from .images import Net, Quiet, Strange, entries_of, failure
 
 
 def test_it_learns_colours_and_validates_on_what_it_never_trained_on(shard: Any, tmp_path: Path) -> None:
@@ -166,18 +165,6 @@ def test_a_model_for_other_images_is_told_what_it_got(shard: Any, tmp_path: Path
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 3))
     message = failure(shard(entries_of(tmp_path, 8)), model)
     assert "images of the shape (4, 3, 8, 8), which is (B, 3, img_size, img_size)" in message
-
-
-class Strange(torch.nn.Module):
-    """Returns what it is told to."""
-
-    def __init__(self, make: Callable[[torch.Tensor], Any]) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(1))
-        self.make = make
-
-    def forward(self, x: torch.Tensor) -> Any:
-        return self.make(x)
 
 
 @pytest.mark.parametrize(

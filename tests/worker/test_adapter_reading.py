@@ -17,7 +17,7 @@ from PIL import Image
 
 from reson_jupyter.worker import adapter
 
-from .images import Net, Quiet, coloured, entries_of, failure, save
+from .images import Net, Quiet, Strange, coloured, entries_of, failure, save
 
 
 def read(tmp_path: Path, name: str, size: int = 4) -> np.ndarray:
