@@ -14,7 +14,7 @@ not by the worker. The worker files write the same objects as plain dicts (they 
 | run_started    | reporter          |       |       | num_rounds, min_clients, nvflare (version) |
 | round_started  | reporter          |       | yes   | |
 | site           | executor          | yes   | maybe | phase: "training" \| "validating" \| "returned" \| "aborted" |
-| metrics        | executor          | yes   | yes   | step (int \| null), values {name: float or null}, stage: "train" \| "validate" |
+| metrics        | executor          | yes   | yes   | step (int \| null), values {name: float or null}, stage |
 | attributes     | executor          | yes   | yes   | values {name: a JSON scalar} |
 | log            | any               | maybe | maybe | level: "info" \| "warning" \| "error", message |
 | error          | any               | maybe | maybe | message (one line), traceback ("" when there is none) |

@@ -58,7 +58,7 @@ class Runner:
     def carry(self) -> None:
         """Carries out the run; whatever happens, the log's last event says how it ended."""
         signal.signal(signal.SIGTERM, self._on_sigterm)
-        work = make_work_folder()
+        work = make_work_folder(self._record.id)
         simulator = Simulator(work, len(self._progress.sites), work / "data")
         try:
             self._say_state(RunState.STARTING)

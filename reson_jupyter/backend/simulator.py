@@ -155,10 +155,10 @@ class Simulator:
         }
 
 
-def make_work_folder() -> Path:
+def make_work_folder(run_id: str) -> Path:
     """Makes a folder for one run whose path has no white space."""
     base = tempfile.gettempdir()
-    return Path(tempfile.mkdtemp(prefix="reson-", dir="/tmp" if re.search(r"\s", base) else base)).resolve()
+    return Path(tempfile.mkdtemp(prefix=f"reson-{run_id}-", dir="/tmp" if re.search(r"\s", base) else base)).resolve()
 
 
 def _end_with_parent() -> None:

@@ -91,19 +91,8 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
-def processes_of(run: reson.Run) -> list[str]:
-    """The command lines of all processes that still work for runs: runner, simulator, sites."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            command = " ".join(process.cmdline())
-            if run.id in command or ("nvflare" in command and "reson-" in command):
-                found.append(command)
-    return found
-
-
-def runners_of(run: reson.Run) -> list[psutil.Process]:
-    """The runner process of a run."""
+def processes_of(run: reson.Run) -> list[psutil.Process]:
+    """All processes that still work for a run: runner, simulator, sites."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):

@@ -11,7 +11,7 @@ from jupyter_client.manager import start_new_kernel
 
 import reson_jupyter as reson
 from tests.runs import slow
-from tests.runs.conftest import processes_of, runners_of, wait_for
+from tests.runs.conftest import processes_of, wait_for
 from tests.runs.models import Line
 
 pytestmark = pytest.mark.nvflare
@@ -66,8 +66,8 @@ def test_a_run_whose_carrier_died_is_lost_and_not_pending_for_ever(home: Path, p
 
     run = reson.submit(Line, train=slow.fl_train_model, name="slow", shards_dir=plain_shards)
     wait_for(lambda: run.state == reson.RunState.RUNNING)
-    for process in runners_of(run):
-        process.kill()
+    (runner,) = (process for process in processes_of(run) if "reson_jupyter.backend.runner" in process.cmdline())
+    runner.kill()
     with pytest.raises(reson.RunFailed, match="lost"):
         run.wait(30)
     assert run.state == reson.RunState.LOST

@@ -9,7 +9,7 @@ import threading
 
 from ...config import ResonTechConfig
 from ...errors import TargetError
-from ..record import RunLock, RunRecord, is_carried
+from ..record import RunLock, RunRecord, home, is_carried
 
 ABORT_FILE = "abort"
 
@@ -48,6 +48,7 @@ class LocalTarget:
 def _environment(connection: ResonTechConfig) -> dict[str, str]:
     """The runner's environment. Keys go by environment: arguments are visible to every user of the machine."""
     values = {
+        "RESON_HOME": str(home()),  # as a full path: the runner works elsewhere
         "RESON_S3_ENDPOINT": connection.s3_endpoint,
         "RESON_S3_KEY": connection.s3_access_key_id,
         "RESON_S3_SECRET": connection.s3_secret_access_key.get_secret_value(),
