@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from .lab import Lab, running_browser, running_lab
+
+# A machine that also runs other tests draws a page late, not never.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")
