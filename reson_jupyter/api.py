@@ -13,6 +13,7 @@ from .backend.store import default_store_url, open_store
 from .backend.submission import Submission
 from .backend.targets import open_target
 from .config import FederationConfig, ModelConfig, TrainingConfig
+from .errors import RunNotFound
 from .prepare import Request, prepare
 from .session import current_session
 
@@ -102,7 +103,9 @@ def submit(
 
 
 def attach(run_id: str, *, store: str | None = None) -> Run:
-    """Returns the handle of a run that was submitted before, by this or another process, with everything it has said.
+    """Returns the handle of a run that was submitted before, by this or another process, with everything it has said so far.
+
+    In a notebook, its live view appears.
 
     Args:
         run_id: The run's id.
@@ -111,12 +114,29 @@ def attach(run_id: str, *, store: str | None = None) -> Run:
     Raises:
         RunNotFound: no run of that id is known here, or there is none in the store.
     """
+    return _announce(_find(run_id, store))
+
+
+def abort(run_id: str) -> None:
+    """Asks for the end of a run; see `Run.abort`.
+
+    Raises:
+        RunNotFound: no run of that id is known here.
+        TargetError: the run is not running where it should.
+    """
+    _find(run_id, None).abort()
+
+
+def _find(run_id: str, store: str | None) -> Run:
     session = current_session()
     if store:
         record = RunRecord(id=run_id, name=run_id, target=session.target, store=store, created=0.0)
     else:
         record = RunRecord.load(run_id)
-    return _announce(Run(record, open_store(record.store, session.connection), open_target(record.target)))
+    run = Run(record, open_store(record.store, session.connection), open_target(record.target))
+    if not run.events():
+        raise RunNotFound(f"the store {record.store} has no log of a run {run_id!r}", "Is it the run's store?")
+    return run
 
 
 def _announce(run: Run) -> Run:

@@ -19,6 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from .errors import ConfigError
 
+_SHORT_NAMES = {"lr": "learning_rate", "epochs": "local_epochs"}
+
 # How alike a name must be to a field's to be taken for a slip: "batchsize" (0.95) is one, "patch_size" (0.90) is not.
 ALMOST = 0.92
 
@@ -42,13 +44,14 @@ class Config(BaseModel):
             raise _as_config_error(type(self), error) from None
 
     def replace(self, **changes: Any) -> Self:
-        """Returns a copy with `changes`; fields that nobody set stay unset.
+        """Returns a copy with `changes`; fields that nobody set stay unset, and a change to None unsets a field.
 
         Raises:
             ConfigError: a value cannot be used; nothing has changed.
         """
         kept = {name: getattr(self, name) for name in self.model_fields_set}
-        return type(self)(**{**kept, **changes})
+        fields = type(self).model_fields
+        return type(self)(**{key: value for key, value in {**kept, **changes}.items() if value is not None or key not in fields})
 
 
 def _as_config_error(config: type[BaseModel], error: ValidationError) -> ConfigError:
@@ -117,6 +120,8 @@ class TrainingConfig(Config):
         for key, value in self.extra.items():
             if not key.isidentifier():
                 raise ValueError(f"{key!r} is not a name that Python code could use; use letters, digits and _")
+            if key.lower() in _SHORT_NAMES:
+                raise ValueError(f"{key}: did you mean {_SHORT_NAMES[key.lower()]!r}?")
             if key.lower() in RESERVED_KEYS:
                 raise ValueError(f"{key}: this name is taken by the run itself; choose another for your hyperparameter")
             near = difflib.get_close_matches(key, list(type(self).model_fields), n=1, cutoff=ALMOST)

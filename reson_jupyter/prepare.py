@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .backend.job import Job, JobParts, UserModule, build_job
 from .capture.capture import Capture
-from .capture.contract import Role, accepts_num_classes, require_kind
+from .capture.contract import Role, accepts_num_classes, require_arguments, require_kind
 from .capture.module import combine
 from .capture.objects import capture_object
 from .capture.requirements import requirements_for
 from .config import FederationConfig, ModelConfig, TrainingConfig
 from .data.shards import ShardsReport, ShardSummary, check_shards, infer_num_classes
-from .errors import CaptureError, JobError
+from .errors import CaptureError, ConfigError, JobError
 from .session import Session
 
 if TYPE_CHECKING:
@@ -38,6 +38,14 @@ class Request:
     train: Callable[..., Any] | None
     requirements: str | Path | Sequence[str] | None
     checkpoint: str | Path | None
+
+    def __post_init__(self) -> None:
+        """Refuses what is no config at all, such as a dict."""
+        for name, kind in (("training", TrainingConfig), ("federation", FederationConfig), ("model_config", ModelConfig)):
+            value = getattr(self, name)
+            if not isinstance(value, kind | None):
+                shown = f"reson.{kind.__name__}({'**' if isinstance(value, dict) else ''}...)"
+                raise ConfigError(f"{name} is a {type(value).__name__}, not a {kind.__name__}", f"Pass {name}={shown}.")
 
 
 @dataclass(frozen=True)
@@ -62,11 +70,11 @@ def prepare(request: Request, session: Session) -> Prepared:
     if "." in model_config.model_class:
         captures.pop("model", None)  # the class is named, not shipped
     modules = [capture for role in ("model", "train") if (capture := captures.get(role))]
-    functions = {function.purpose: function.name for capture in modules for function in capture.functions}
+    functions: dict[str, str] = {function.purpose: function.name for capture in modules for function in capture.functions}
     default_training = "train" not in functions and "executor" not in captures
     model = _model(captures.get("model"), model_config)
     report = _check_shards(request.shards_dir, training.manifest_file, default_training)
-    notes: list[str] = []
+    notes = _about(captures, functions)
     if report is not None:
         training, federation = _fit(training, federation, report, notes)
     job = build_job(
@@ -86,7 +94,40 @@ def prepare(request: Request, session: Session) -> Prepared:
             checkpoint=_file(request.checkpoint) if request.checkpoint else None,
         )
     )
+    _check_calls(job, model.live, captures)
+    unread = sorted(set(training.extra) - {"multi_label"}) if default_training else []
+    if unread:
+        notes.append(
+            f"nothing reads {', '.join(unread)}: the default training does not, and a constructor's arguments are model_args"
+        )
     return Prepared(job, report.shards if report else (), tuple(notes), model.live)
+
+
+def _about(captures: Mapping[str, Capture], functions: Mapping[str, str]) -> list[str]:
+    """What trains, and whose classes take the place of the defaults."""
+    cells = {function.name: capture.cell for capture in captures.values() for function in capture.functions}
+    notes = [f"{role}: {capture.name} of {capture.cell}" for role, capture in captures.items() if role != "train"]
+    if "executor" in captures:
+        return notes
+    train = functions.get("train")
+    return [*notes, f"training: {train} of {cells[train]}" if train else "training: the default image classification"]
+
+
+def _check_calls(job: Job, model: type, captures: Mapping[str, Capture]) -> None:
+    """Makes sure that the classes can be called as the sites and the server will call them."""
+    client, server = job.config("config_fed_client.json"), job.config("config_fed_server.json")
+    arguments = client["executors"][0]["executor"]["args"]
+    hint = "Give its arguments by model_args, for example: %reson config 'model_args={\"width\": 4}'"
+    if accepts_num_classes(model) and "num_classes" not in arguments["model_args"]:
+        hint = "Name the shards, whose labels give num_classes, or set num_classes. " + hint
+    require_arguments(model, arguments["model_args"], "the model's constructor", hint)
+    if executor := captures.get("executor"):
+        hint = "It gets every training field by name and some more; let its constructor take **kwargs."
+        require_arguments(require_kind(executor.live, "executor"), arguments, "the executor's constructor", hint)
+    if persistor := captures.get("persistor"):
+        arguments = server["components"][0]["args"]
+        hint = "It gets the model as `model`, and with a checkpoint its name as `source_ckpt_file_full_name`."
+        require_arguments(require_kind(persistor.live, "persistor"), arguments, "the persistor's constructor", hint)
 
 
 @dataclass(frozen=True)

@@ -99,9 +99,17 @@ class Session:
         return self.captures.get(role)
 
     def set_capture(self, capture: Capture) -> None:
-        """Takes `capture` in place of the earlier one of its role."""
+        """Takes `capture` in place of the earlier one of its role; a model that brings its train function replaces that, too."""
         with self._lock:
             self._captures[capture.role] = capture
+            if capture.role == "model" and any(function.purpose == "train" for function in capture.functions):
+                self._captures.pop("train", None)
+        self._notify()
+
+    def forget(self, role: str) -> None:
+        """Drops the capture of a role, if there is one."""
+        with self._lock:
+            self._captures.pop(role, None)
         self._notify()
 
     def configure(self, **fields: Any) -> None:

@@ -44,7 +44,7 @@ def test_extra_keys_are_kept_beside_the_fixed_ones() -> None:
         (lambda: TrainingConfig(learning_rate="fast"), "learning_rate: input should be a valid number"),
         (lambda: TrainingConfig(batchsize=8), "did you mean 'batch_size'?"),
         (lambda: TrainingConfig(data_root="/tmp"), "taken by the run itself"),
-        (lambda: TrainingConfig(LR=1), "taken by the run itself"),
+        (lambda: TrainingConfig(LR=1), "did you mean 'learning_rate'?"),
         (lambda: TrainingConfig(tokenizer={"path": "my.tok"}), "built into an object by NVFlare"),
         (lambda: TrainingConfig(model=object()), "a object cannot travel in a config"),
         (lambda: TrainingConfig(limit=float("inf")), "cannot be written as JSON"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nvflare.apis.executor import Executor
 
 import reson_jupyter as reson
 from reson_jupyter.errors import CaptureError, ConfigError, JobError
@@ -20,9 +21,20 @@ def prepared(shards: Path | None = None, session: Session | None = None, **given
     return prepare(Request(name="job", shards_dir=shards, **{**dict.fromkeys(names), **given}), session or Session())
 
 
+THREE = reson.TrainingConfig(num_classes=3)
+
+
 def executor_args(result: Any) -> dict[str, Any]:
     args: dict[str, Any] = result.job.config("config_fed_client.json")["executors"][0]["executor"]["args"]
     return args
+
+
+class Bare(Executor):
+    def __init__(self) -> None:
+        super().__init__()
+
+    def execute(self, *_: Any) -> Any:
+        return None
 
 
 @pytest.fixture
@@ -38,6 +50,8 @@ def test_the_shards_give_the_number_of_classes_and_of_sites(shards: Path) -> Non
     assert executor_args(result)["model_args"] == {"num_classes": 3}
     assert result.job.config("meta.json")["min_clients"] == 2
     assert result.notes == (
+        "model: SmallNet of models.py",
+        "training: the default image classification",
         "num_classes is 3, the greatest label in the shards plus one",
         "min_clients was not set, so every round needs all 2 sites",
     )
@@ -49,7 +63,7 @@ def test_what_the_user_set_stays_and_is_not_noted(shards: Path) -> None:
     )
     assert executor_args(result)["num_classes"] == 7
     assert result.job.config("meta.json")["min_clients"] == 1
-    assert result.notes == ()
+    assert not [note for note in result.notes if "num_classes" in note or "min_clients" in note]
 
 
 def test_too_few_classes_and_too_many_sites_are_refused(shards: Path) -> None:
@@ -63,7 +77,7 @@ def test_an_object_that_is_passed_ships_without_its_files_other_parts() -> None:
     source = prepared(model=Line, train=fl_train).job.files["scripts/model_def.py"].decode()
     assert "class Line" in source and "def fl_train" in source and "def fl_validate" in source
     assert "SmallNet" not in source
-    alone = prepared(model=SmallNet).job.files["scripts/model_def.py"].decode()
+    alone = prepared(model=SmallNet, training=THREE).job.files["scripts/model_def.py"].decode()
     assert "class SmallNet" in alone and "def fl_train" not in alone and "def rt_train_model" in alone
 
 
@@ -87,6 +101,9 @@ def test_a_class_that_every_site_can_import_is_named_and_not_shipped() -> None:
         ({"model_config": reson.ModelConfig(model_class="nowhere.Net")}, "cannot be imported here"),
         ({"model_config": reson.ModelConfig(model_class="json.JSONDecoder")}, "no subclass of torch.nn.Module"),
         ({"model": reson.TrainingConfig}, "no subclass of torch.nn.Module"),
+        ({"model": SmallNet}, "missing a required argument: 'num_classes'(.|\n)*Name the shards"),
+        ({"model": Line, "model_config": reson.ModelConfig(model_args={"width": 4})}, "unexpected keyword argument 'width'"),
+        ({"model": Line, "executor": Bare}, r"gets every training field(.|\n)*kwargs"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_what_to_do(given: dict[str, Any], said: str) -> None:
@@ -102,9 +119,20 @@ def test_a_class_of_a_library_is_not_extracted() -> None:
 
 
 def test_the_requirements_are_those_of_what_ships_unless_the_user_gives_others(tmp_path: Path) -> None:
-    lines = prepared(model=SmallNet).job.files["requirements/requirements.txt"].decode().splitlines()
+    lines = prepared(model=SmallNet, training=THREE).job.files["requirements/requirements.txt"].decode().splitlines()
     assert [line.split("==")[0].lower() for line in lines] == ["nvflare", "pillow", "torch"]
     own = tmp_path / "requirements.txt"
     own.write_text("torch\nmine==1\n")
-    assert prepared(model=SmallNet, requirements=own).job.files["requirements/requirements.txt"] == b"torch\nmine==1\n"
-    assert prepared(model=SmallNet, requirements=["x"]).job.files["requirements/requirements.txt"] == b"x\n"
+    assert (
+        prepared(model=SmallNet, training=THREE, requirements=own).job.files["requirements/requirements.txt"]
+        == b"torch\nmine==1\n"
+    )
+    assert prepared(model=SmallNet, training=THREE, requirements=["x"]).job.files["requirements/requirements.txt"] == b"x\n"
+
+
+def test_it_is_said_what_trains_and_what_nobody_reads() -> None:
+    assert "training: fl_train of models.py" in prepared(model=Line, train=fl_train).notes
+    notes = prepared(model=SmallNet, training=reson.TrainingConfig(num_classes=3, dropout=0.5)).notes
+    assert any(note.startswith("nothing reads dropout") for note in notes)
+    with pytest.raises(ConfigError, match=r"training is a dict, not a TrainingConfig(.|\n)*reson.TrainingConfig\(\*\*"):
+        prepared(model=Line, training={"batch_size": 3})

@@ -37,21 +37,25 @@ export class Header {
   }
 
   update(): void {
-    const { model, live, answer } = this.link;
+    const { model } = this.link;
     const { run } = model;
     setText(this.pill, run.state);
-    this.pill.dataset['tone'] = TONES[run.state] ?? 'busy';
-    this.bar.dataset['tone'] = this.pill.dataset['tone'];
+    this.bar.dataset['tone'] = TONES[run.state] ?? 'busy';
     setText(this.name, run.name || run.id);
     this.name.title = run.id;
-    setText(this.target, run.target && `on ${run.target}`);
-    setText(this.sentence, [run.sentence, run.reason].filter(Boolean).join(' '));
+    setText(this.target, run.target && `on ${run.target} · ${run.id}`);
     this.progress(model);
-    this.abort.update(live && !model.done, answer);
     this.tick();
   }
 
   tick(): void {
+    const { model, live, answer, gone } = this.link;
+    const { run } = model;
+    const said = [run.sentence, run.reason].filter(Boolean).join(' ');
+    const lost = `Nothing was heard of the kernel that showed this run; the run itself may go on. Show it again: reson.attach('${run.id}')`;
+    setText(this.sentence, gone ? lost : said);
+    this.pill.dataset['tone'] = gone ? 'idle' : (TONES[run.state] ?? 'busy');
+    this.abort.update(live && !model.done && !gone, answer);
     setText(this.times, times(this.link));
   }
 
@@ -68,20 +72,19 @@ export class Header {
   }
 }
 
-function times({ model, now, live, heard }: Link): string {
+function times({ model, now, live, quiet, gone }: Link): string {
   const { started, ended, remaining, now: told } = model.run;
   const parts: string[] = [];
   if (started !== null) {
     parts.push(model.done ? `took ${duration((ended ?? now) - started)}` : `${duration(now - started)} elapsed`);
   }
-  if (model.done) {
+  if (model.done || gone) {
     return parts.join(' · ');
   }
   if (remaining !== null) {
     const left = remaining - (told === null ? 0 : now - told);
     parts.push(left > 1 ? `about ${duration(left)} remaining` : 'nearly done');
   }
-  const quiet = (performance.now() - heard) / 1000;
   if (quiet > QUIET_S) {
     parts.push(live ? `last news ${duration(quiet)} ago` : 'the kernel has not answered: it is busy or gone');
   }

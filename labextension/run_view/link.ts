@@ -3,6 +3,9 @@ import type { AnyModel } from '@anywidget/types';
 import { RunModel } from './state';
 import type { Letter } from './types';
 
+/** Restarted, shut down, or for so long busy with code that lets no other thread run. */
+const GONE_S = 20;
+
 /** What is synchronised with the Python widget. */
 export interface Traits extends Record<string, unknown> {
   snapshot: Letter;
@@ -37,6 +40,15 @@ export class Link {
   /** The kernel's clock now; it stands still while the kernel was never heard. */
   get now(): number {
     return this.model.clock + (this.live ? (performance.now() - this.heard) / 1000 : 0);
+  }
+
+  /** Seconds since the kernel was last heard. It gives a sign every few seconds, so a long silence means that it is gone. */
+  get quiet(): number {
+    return (performance.now() - this.heard) / 1000;
+  }
+
+  get gone(): boolean {
+    return this.live && !this.model.done && this.quiet > GONE_S;
   }
 
   abort(): void {
@@ -75,9 +87,7 @@ export class Link {
     }
     // A full state that says nothing new still shows that the kernel is there.
     this.live = true;
-    if (outcome !== 'stale') {
-      this.heard = performance.now();
-    }
+    this.heard = performance.now();
     this.changed();
   }
 

@@ -86,3 +86,16 @@ it('hears nothing any more once it is disposed of', () => {
   widget.delta(2);
   expect(listener).not.toHaveBeenCalled();
 });
+
+it('takes a kernel that gave no sign for long as gone, until it is heard again or the run is over', () => {
+  widget.delta(2);
+  vi.advanceTimersByTime(19_000);
+  expect(link.gone).toBe(false);
+  vi.advanceTimersByTime(2_000);
+  expect(link.gone).toBe(true);
+  widget.delta(3);
+  expect(link.gone).toBe(false);
+  widget.delta(4, { state: 'finished' });
+  vi.advanceTimersByTime(60_000);
+  expect(link.gone).toBe(false);
+});

@@ -81,6 +81,7 @@ class RunProgress:
         self.lost_batches: dict[str, int] = {}
         self.result: dict[str, dict[str, Any]] = {}
         self.events: list[Event] = []
+        self._stepped: dict[tuple[str, str, int], float] = {}
         self._means: dict[tuple[str, int], MetricRecord] = {}
 
     def apply(self, events: Iterable[Event]) -> None:
@@ -146,9 +147,11 @@ class RunProgress:
             self.metrics.append(
                 MetricRecord(site=event.site, round=event.round, step=data.get("step"), name=name, value=value, time=event.time)
             )
-            self.latest[name, event.site, event.round] = value
             self._site(event.site).metrics[name] = value
-            self._update_mean(name, event.round, event.time)
+            if data.get("step") is None:
+                self._set_round_value(name, event.site, event.round, value, event.time)
+            else:
+                self._stepped[name, event.site, event.round] = value
 
     def _on_contribution(self, event: Event, data: dict[str, Any]) -> None:
         assert event.site is not None and event.round is not None
@@ -157,12 +160,17 @@ class RunProgress:
             entry.rejected.add(event.site)
             return
         entry.contributions[event.site] = data["samples"]
-        self._site(event.site).samples = data["samples"]
+        site = self._site(event.site)
+        site.samples, site.round = data["samples"], event.round
 
     def _on_aggregated(self, event: Event, data: dict[str, Any]) -> None:
         assert event.round is not None
         entry = self.rounds.setdefault(event.round, RoundProgress(started=event.time))
         entry.aggregated, entry.ended = list(data["sites"]), event.time
+        # What was logged only step by step: the last step stands for the round.
+        for (name, site, number), value in self._stepped.items():
+            if number == event.round and (name, site, number) not in self.latest:
+                self._set_round_value(name, site, number, value, event.time)
         for name in {name for name, _, number in self.latest if number == event.round}:
             self._update_mean(name, event.round, event.time)
 
@@ -187,6 +195,10 @@ class RunProgress:
 
     def _on_result(self, event: Event, data: dict[str, Any]) -> None:
         self.result = data["files"]
+
+    def _set_round_value(self, name: str, site: str, number: int, value: float, time: float) -> None:
+        self.latest[name, site, number] = value
+        self._update_mean(name, number, time)
 
     def _update_mean(self, name: str, number: int, time: float) -> None:
         """The mean of a round's metric over the sites whose contributions made the round's model, weighted by samples."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Observer = Callable[["Run"], None]
 
 _FASTEST, _SLOWEST = 0.25, 2.0
+# Views take a longer silence than a few of these for the end of this process.
+_SIGN_OF_LIFE = 5.0
 # A target that lets nobody see whether it lives gets this many seconds without a sign of life.
 _SILENCE = 60.0
 _WITH_MODEL = (RunState.FINISHED, RunState.DEGRADED)
@@ -36,6 +38,9 @@ class Run:
     """One execution of a job, followed from its log in the store.
 
     One daemon thread follows the run until it is over, however many views there are.
+
+    Raises:
+        StoreError: the run's log cannot be read.
     """
 
     def __init__(
@@ -52,6 +57,8 @@ class Run:
         self._over = threading.Event()
         self._gone_since: float | None = None
         self._note = ""
+        self._notified = time.monotonic()
+        self._progress.apply(self._reader.read())
         threading.Thread(target=self._follow, name=f"follow {record.id}", daemon=True).start()
 
     @property
@@ -109,7 +116,7 @@ class Run:
             print(f"The run goes on. Wait again with run.wait(), stop it with run.abort(); later: reson.attach({self.id!r})")
             raise
         if self.state not in _WITH_MODEL:
-            hint = "run.errors()[0].traceback shows where." if self.errors() else None
+            hint = f"reson.attach({self.id!r}).errors()[0].traceback shows where." if self.errors() else None
             raise RunFailed(f"run {self.id} {self.state.value}: {self.reason}", hint)
         return self
 
@@ -180,6 +187,8 @@ class Run:
                 self._take([Event(time=time.time(), type=EventType.STATE, data={"state": "lost", "reason": reason})])
             else:
                 pause = min(_SLOWEST, pause * 1.2)
+                if time.monotonic() - self._notified > _SIGN_OF_LIFE:
+                    self._notify()
             if not self.state.done:
                 self._over.wait(pause)
         self._over.set()
@@ -191,6 +200,7 @@ class Run:
         self._notify()
 
     def _notify(self) -> None:
+        self._notified = time.monotonic()
         with self._lock:  # one observer call at a time, and none while the progress changes
             for observer in list(self._observers):
                 try:

@@ -142,7 +142,7 @@ class Runner:
             self._emit(event)
             if event.type == EventType.RUN_STARTED:
                 self._say_state(RunState.RUNNING)
-            elif event.type == EventType.RUN_ENDED:
+            elif event.type == EventType.RUN_ENDED and self._stop_asked is None:
                 self._say_state(RunState.FINISHING)
         self._deliver()
 

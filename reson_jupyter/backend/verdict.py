@@ -53,7 +53,7 @@ def _missing(run: RunProgress, files: int) -> str:
     if not run.run_ended:
         return "The server never reported its end"
     if not files:
-        return "No model file was stored"
+        return "No model file was stored; a persistor writes it into the folder that RESONTECH_OUT_DIR names"
     last = run.models.get(run.num_rounds - 1)
     if last is None:
         return "The server never reported the final model"

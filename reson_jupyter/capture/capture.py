@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,8 @@ from ..errors import CaptureError
 from .cell import Cell
 from .contract import (
     EXPECTED,
+    TRAIN_NAMES,
+    VALIDATE_NAMES,
     ContractFunction,
     Role,
     accepts_num_classes,
@@ -22,6 +25,8 @@ from .missing import missing_names
 from .module import Piece, assemble, imported_modules, pieces_of
 from .reach import Reach, reach
 from .requirements import is_known, is_local
+
+_CALLED = {"train": "fl_train", "validate": "fl_validate"}
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ def capture_cell(
         left_behind=tuple(_left_behind(cell, reached)),
         functions=functions,
         accepts_num_classes=role == "model" and isinstance(live, type) and accepts_num_classes(live),
-        warnings=(*_check_imports(cell, imports), *_unseen_changes(cell, reached)),
+        warnings=(*_check_imports(cell, imports), *_unseen_changes(cell, reached), *_misnamed(cell, functions, role)),
         live=live,
     )
 
@@ -195,6 +200,21 @@ def _check_imports(cell: Cell, imports: Mapping[str, int]) -> list[str]:
         if not is_known(module):
             warnings.append(f"line {line} imports {module}, which is not installed here; the sites will not have it either")
     return warnings
+
+
+def _misnamed(cell: Cell, functions: Sequence[ContractFunction], role: Role) -> list[str]:
+    """Warns of functions whose names are nearly those of the contract: they stay behind, and the default trains."""
+    known = {function.name for function in functions}
+    found = [
+        (unit, name, near[0])
+        for unit in cell.units
+        if unit.kind == "function" and role in ("model", "train")
+        for name in sorted(unit.names.binds - known)
+        if (near := difflib.get_close_matches(name, (*TRAIN_NAMES, *VALIDATE_NAMES, "train", "validate"), n=1, cutoff=0.8))
+    ]
+    return [
+        f"line {unit.first}: {name} is called by nobody; did you mean {_CALLED.get(near, near)}?" for unit, name, near in found
+    ]
 
 
 def _unseen_changes(cell: Cell, reached: Reach) -> list[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import CaptureError
 
 Role = Literal["model", "train", "executor", "persistor"]
+ROLES: tuple[Role, ...] = ("model", "train", "executor", "persistor")
 Purpose = Literal["train", "validate"]
 
 TRAIN_NAMES = ("fl_train", "fl_train_model")
@@ -84,6 +85,21 @@ def require_class(value: object, what: str) -> type:
     raise CaptureError(
         f"the {what} must be a class: pass the class {name}, not an instance of it", f"Write {name} instead of {name}(...)."
     )
+
+
+def require_arguments(value: Callable[..., object], arguments: Iterable[str], what: str, hint: str) -> None:
+    """Makes sure that a class can be called with keyword arguments of these names, and needs no others.
+
+    Raises:
+        CaptureError: it cannot, or it does.
+    """
+    try:
+        inspect.signature(value).bind(**dict.fromkeys(arguments))
+    except TypeError as error:
+        name = getattr(value, "__name__", str(value))
+        raise CaptureError(f"{what} {name}{inspect.signature(value)} does not fit: {error}", hint) from None
+    except ValueError:
+        return  # a class of compiled code may have no signature to look at
 
 
 def is_a(value: object, role: Role) -> bool:

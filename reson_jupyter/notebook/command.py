@@ -14,6 +14,7 @@ from IPython.core.magic import Magics, line_magic, magics_class
 from .. import api
 from ..backend.job import Job
 from ..backend.run import Run
+from ..capture.contract import ROLES
 from ..config import Config
 from ..data.shards import check_shards
 from ..errors import ConfigError
@@ -101,8 +102,11 @@ def _parsers() -> tuple[_Parser, dict[str, Any]]:
     attach.add_argument("run", metavar="ID")
     attach.add_argument("--store", metavar="URL", help="the run's store, if it was submitted on another machine")
 
-    abort = verb("abort", _abort, "stop a run")
+    abort = verb("abort", lambda arguments: api.abort(arguments.run), "stop a run")
     abort.add_argument("run", metavar="ID")
+
+    forget = verb("forget", _forget, "drop what was captured for a role; the default takes its place again")
+    forget.add_argument("role", choices=ROLES)
 
     shards = verb("shards", _shards, "check a folder of shards")
     shards.add_argument("action", choices=["check"])
@@ -136,16 +140,19 @@ def _build(arguments: argparse.Namespace) -> Job:
     return job
 
 
-def _abort(arguments: argparse.Namespace) -> None:
-    api.attach(arguments.run).abort()
-
-
 def _shards(arguments: argparse.Namespace) -> None:
     report = check_shards(Path(arguments.folder).expanduser(), current_session().training.manifest_file)
     report.raise_for_problems()
     for number, shard in enumerate(report.shards, start=1):
         labels = "  ".join(f"{label}: {count:,}" for label, count in sorted(shard.label_counts.items()))
         print(f"site-{number}  {shard.name}  {shard.samples:,} samples   by label  {labels}")
+
+
+def _forget(arguments: argparse.Namespace) -> None:
+    session = current_session()
+    captured = session.capture(arguments.role)
+    session.forget(arguments.role)
+    print(f"forgot the {arguments.role} {captured.name} of {captured.cell}" if captured else f"no {arguments.role} was captured")
 
 
 def _config(arguments: argparse.Namespace) -> None:
@@ -157,7 +164,12 @@ def _config(arguments: argparse.Namespace) -> None:
     for part in parts:
         print(type(part).__name__)
         for name, value in part:
-            print(f"  {name} = {value!s}")
+            unset = (
+                "   (unset: every site that has a shard)" if name == "min_clients" and name not in part.model_fields_set else ""
+            )
+            print(f"  {name} = {value!s}{unset}")
+    for role, capture in session.captures.items():
+        print(f"{role} = {capture.name} of {capture.cell}")
     print(f"store = {session.store or '(by environment)'}\ntarget = {session.target}")
 
 

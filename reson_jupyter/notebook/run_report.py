@@ -155,7 +155,7 @@ def _site_table(snapshot: Message) -> str:
         return ""
     metrics = _metric_names(snapshot)[:_MAX_METRIC_COLUMNS]
     problems = any(row.get("problem") for row in rows)
-    titles = ["Site", "Phase", "Rounds", "Samples", *metrics, *(["Problem"] if problems else [])]
+    titles = ["Site", "Phase", "Last round", "Samples", *metrics, *(["Problem"] if problems else [])]
     head = "".join(_header(title, "col") for title in titles)
     body = "".join(f"<tr>{''.join(_site_cells(row, metrics, problems))}</tr>" for row in rows)
     return f"<table style='border-collapse:collapse;margin:8px 0'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -213,13 +213,13 @@ class GenericClientExecutor(Executor):
         env = self._env(shareable, fl_ctx)
         out_dir = run_folder(fl_ctx, "out", f"round_{env['CURRENT_ROUND']}")
         incoming = from_shareable(shareable).data
-        where = f"{env['SITE_NAME']}, round {env['CURRENT_ROUND']}: "
+        where = f"{env['SITE_NAME']}, round {env['CURRENT_ROUND'] + 1}: "  # people count from 1
         if self._validate_fn:
             self._call(self._validate_fn, "validate", incoming, env, out_dir, logger, where)
         result, template = self._call(self._train_fn, "train", incoming, env, out_dir, logger, where)
         where += f"{self._train_fn}()"
-        meta = {MetaKey.NUM_STEPS_CURRENT_ROUND: samples_in(result, where)}
         weights = outgoing_weights(weights_in(result, out_dir, where), template, where)
+        meta = {MetaKey.NUM_STEPS_CURRENT_ROUND: samples_in(result, where)}
         return DXO(DataKind.WEIGHTS, data=weights, meta=meta).to_shareable()
 
     def _call(

@@ -89,3 +89,15 @@ def test_deltas_carry_only_what_changed_and_add_up_to_the_snapshot() -> None:
 def test_a_note_of_this_process_stands_in_for_the_states_sentence() -> None:
     run: Any = SimpleNamespace(id="n-1", progress=RunProgress(), note="Uploading: 1.0 of 2.0 MB.")
     assert LiveFeed(run).delta()["run"]["sentence"] == "Uploading: 1.0 of 2.0 MB."
+
+
+def test_values_of_steps_stand_for_the_round_only_when_it_has_no_value_of_its_own() -> None:
+    def step(number: int, **values: float) -> Event:
+        return event("metrics", "site-1", 0, step=number, values=values, stage="train")
+
+    log = good_run(rounds=1)
+    run = folded([*log[:3], step(0, loss=3.0, extra=1.0), step(1, loss=2.0, extra=5.0), metrics("site-1", 0, loss=1.0)])
+    assert run.latest == {("loss", "site-1", 0): 1.0}
+    run.apply(log[3:])
+    assert run.latest["loss", "site-1", 0] == 1.0 and run.latest["extra", "site-1", 0] == 5.0
+    assert len(run.metrics) == 5

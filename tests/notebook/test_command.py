@@ -109,3 +109,18 @@ def test_build_writes_the_folder_that_nvflare_takes(shell: InteractiveShell, tmp
     assert server["workflows"][0]["args"]["num_rounds"] == 7
     assert server["components"][0]["args"]["model"] == {"path": "model_def.Net", "args": {"num_classes": 3}}
     assert "class Net(nn.Linear)" in (tmp_path / "job/app/custom/model_def.py").read_text()
+
+
+def test_a_capture_can_be_forgotten(shell: InteractiveShell) -> None:
+    run(shell, MODEL)
+    _, shown = run(shell, "%reson config")
+    assert "model = Net of In[" in shown
+    _, text = run(shell, "%reson forget model")
+    assert text.startswith("forgot the model Net") and reson.session().capture("model") is None
+
+
+def test_none_puts_a_field_back_to_its_default(shell: InteractiveShell) -> None:
+    run(shell, "%reson config min_clients=2 batch_size=8")
+    run(shell, "%reson config min_clients=None batch_size=None")
+    assert "min_clients" not in reson.session().federation.model_fields_set
+    assert reson.session().training.batch_size == 32

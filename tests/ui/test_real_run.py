@@ -21,6 +21,18 @@ class Net(nn.Sequential):
 """
 
 
+def test_a_view_whose_kernel_was_restarted_says_so_and_offers_no_abort(lab: Lab, page: Page) -> None:
+    book = lab.open(page, lab.notebook("restarted", "from made_up_run import *", "watched = Watched(MadeUpRun(100))"))
+    book.start(0)
+    book.start(1)
+    expect(book.view.get_by_text("Round 2 of 100")).to_be_visible()
+    button = book.view.get_by_role("button", name="Abort", exact=True)
+    expect(button).to_be_enabled()
+    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart().then(() => null)")
+    expect(book.view.get_by_text("Show it again: reson.attach(")).to_be_visible(timeout=40_000)
+    expect(button).to_be_disabled()
+
+
 def test_a_run_is_watched_under_its_cell_and_stopped_by_its_button(lab: Lab, page: Page) -> None:
     shards = lab.root / "shards"
     shards.mkdir()

@@ -118,14 +118,14 @@ def test_a_bad_result_is_an_error_that_names_site_round_and_key(task: Any, serve
     (error,) = server.of("error")
     assert error["site"] == "site-1"
     assert error["round"] == 0
-    assert "site-1, round 0: fl_train()" in error["data"]["message"]
+    assert "site-1, round 1: fl_train()" in error["data"]["message"]
     assert message in error["data"]["message"]
 
 
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({key: value for key, value in WEIGHTS.items() if key != "low"}, "site-1, round 0: the global model: keys do not fit"),
+        ({key: value for key, value in WEIGHTS.items() if key != "low"}, "site-1, round 1: the global model: keys do not fit"),
         (WEIGHTS | {"more": np.zeros(1)}, "unexpected ['more']"),
         (WEIGHTS | {"weight": np.zeros(5)}, "weight has the shape [5]"),
     ],
