@@ -142,3 +142,19 @@ def test_nothing_heavy_is_imported_to_find_out_what_a_class_is() -> None:
     from reson_jupyter import errors
 
     subprocess.run([sys.executable, "-c", code, errors.__file__.rpartition("/")[0]], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("fl_trian", "fl_train"), ("train", "fl_train"), ("validate", "fl_validate"), ("fl_train_modle", "fl_train_model")],
+)
+def test_a_function_whose_name_is_nearly_that_of_the_contract_is_warned_of(name: str, meant: str) -> None:
+    cell = f"""from torch import nn
+
+class Net(nn.Module):
+    pass
+
+def {name}(model, env, out_dir, logger): ...
+"""
+    captured = ship(cell)
+    assert captured.warnings == (f"line 6: {name} is called by nobody; did you mean {meant}?",)

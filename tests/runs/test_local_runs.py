@@ -44,7 +44,7 @@ def test_a_run_trains_reports_and_gives_back_the_model(plain_shards: Path, home:
     assert "adding 2" in texts
 
     again = reson.attach(run.id)
-    again.wait(10)
+    assert again.state == reson.RunState.FINISHED, "what the store has is there at once"
     assert again.events() == run.events()
     assert torch.equal(again.model().state_dict()["weight"], run.model().state_dict()["weight"])
     files = {path.relative_to(home / "got").as_posix() for path in run.download(home / "got")}
@@ -155,3 +155,5 @@ def test_nothing_is_uploaded_when_something_cannot_be_used(plain_shards: Path, i
 def test_what_nobody_knows_is_said_so(home: Path) -> None:
     with pytest.raises(RunNotFound, match="this machine knows no run"):
         reson.attach("nobody-knows-me")
+    with pytest.raises(RunNotFound, match="has no log of a run"):
+        reson.attach("nobody-knows-me", store=(home / "store").absolute().as_uri())
