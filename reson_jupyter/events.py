@@ -9,7 +9,7 @@ not by the worker. The worker files write the same objects as plain dicts (they 
 
 | type           | written by        | site  | round | data |
 |----------------|-------------------|-------|-------|------|
-| submitted      | submitter         |       |       | name, target, num_rounds, min_clients, digest, sites: {site: shard} |
+| submitted      | submitter         |       |       | name, target, num_rounds, min_clients, digest, notes, sites |
 | state          | submitter, runner |       |       | state, reason (one sentence or "") |
 | run_started    | reporter          |       |       | num_rounds, min_clients, nvflare (version) |
 | round_started  | reporter          |       | yes   | |

@@ -15,6 +15,7 @@ export class Header {
   private readonly name = element('span', 'reson-name');
   private readonly target = element('span', 'reson-target');
   private readonly sentence = element('p', 'reson-sentence');
+  private readonly notes = element('p', 'reson-notes');
   private readonly bar = element('div', 'reson-bar', '', { role: 'progressbar', 'aria-label': 'Rounds', 'aria-valuemin': '0' });
   private readonly filled = element('div', 'reson-bar-filled');
   private readonly rounds = element('span', 'reson-rounds');
@@ -33,7 +34,7 @@ export class Header {
     this.bar.append(this.filled);
     const facts = element('div', 'reson-facts');
     facts.append(this.rounds, this.times);
-    this.node.append(top, status, this.bar, facts);
+    this.node.append(top, status, this.notes, this.bar, facts);
   }
 
   update(): void {
@@ -44,6 +45,7 @@ export class Header {
     setText(this.name, run.name || run.id);
     this.name.title = run.id;
     setText(this.target, run.target && `on ${run.target} · ${run.id}`);
+    setText(this.notes, run.notes.join(' · '));
     this.progress(model);
     this.tick();
   }

@@ -11,6 +11,7 @@ const EMPTY_RUN: RunInfo = {
   state: 'pending',
   sentence: '',
   reason: '',
+  notes: [],
   round: 0,
   rounds: 0,
   started: null,

@@ -7,6 +7,8 @@ export interface RunInfo {
   state: string;
   sentence: string;
   reason: string;
+  /** How the job was made. */
+  notes: string[];
   /** Rounds completed. */
   round: number;
   rounds: number;

@@ -55,6 +55,7 @@ class LiveFeed:
             "state": run.state.value,
             "sentence": self._run.note or run.state.sentence,
             "reason": run.reason,
+            "notes": list(run.notes),
             "round": run.rounds_done,
             "rounds": run.num_rounds,
             "started": run.submitted,

@@ -65,6 +65,7 @@ class RunProgress:
         self.num_rounds = 0
         self.min_clients = 0
         self.digest = ""
+        self.notes: list[str] = []
         self.state = RunState.PENDING
         self.reason = ""
         self.submitted: float | None = None
@@ -116,6 +117,7 @@ class RunProgress:
     def _on_submitted(self, event: Event, data: dict[str, Any]) -> None:
         self.submitted = event.time
         self.name, self.target, self.digest = data["name"], data["target"], data["digest"]
+        self.notes = list(data.get("notes", []))
         self.num_rounds, self.min_clients = data["num_rounds"], data["min_clients"]
         for name, shard in data["sites"].items():
             self._site(name).shard = shard["shard"]

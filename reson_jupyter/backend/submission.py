@@ -53,14 +53,14 @@ class Submission:
         """Begins the run's log and returns the run; files are uploaded by a thread that outlasts the main program.
 
         Args:
-            notes: What the user should know of how the job was made; they open the run's log.
+            notes: What the user should know of how the job was made.
             model_class: The live class of the model, for `Run.model`.
 
         Raises:
             StoreError: the store cannot be written to.
         """
         log = EventLogWriter(self._store, self._record.prefix)
-        log.append([self._submitted(), _state(RunState.PENDING), *map(_note, notes)])
+        log.append([self._submitted(notes), _state(RunState.PENDING)])
         self._record.save()
         lock = RunLock(self._record.folder)
         run = Run(self._record, self._store, self._target, model_class=model_class)
@@ -105,7 +105,7 @@ class Submission:
             for key, source in sorted(sources.items(), key=lambda item: (_ORDER.index(item[0].split("/")[0]), item[0]))
         ]
 
-    def _submitted(self) -> Event:
+    def _submitted(self, notes: Sequence[str]) -> Event:
         server = self._job.config("config_fed_server.json")
         rounds: dict[str, Any] = server["workflows"][0]["args"]
         data = {
@@ -114,6 +114,7 @@ class Submission:
             "num_rounds": rounds["num_rounds"],
             "min_clients": rounds["min_clients"],
             "digest": self._job.digest,
+            "notes": list(notes),
             "sites": {
                 f"site-{number}": {"shard": shard.path.name, "sha256": shard.sha256}
                 for number, shard in enumerate(self._shards, start=1)
@@ -124,7 +125,3 @@ class Submission:
 
 def _state(state: RunState, reason: str = "") -> Event:
     return Event(time=time.time(), type=EventType.STATE, data={"state": state.value, "reason": reason})
-
-
-def _note(text: str) -> Event:
-    return Event(time=time.time(), type=EventType.LOG, data={"level": "info", "message": text})

@@ -32,7 +32,7 @@ def report_html(snapshot: Message) -> str:
     """
     run = snapshot["run"]
     sentence = f"<p style='margin:4px 0'>{_text(_sentence(run))}</p>"
-    parts = [_heading(run), sentence, _facts(snapshot), _charts(snapshot), _site_table(snapshot)]
+    parts = [_heading(run), sentence, _facts(snapshot), _notes(snapshot), _charts(snapshot), _site_table(snapshot)]
     return f"<div style='max-width:1100px;line-height:1.4'>{''.join(parts)}</div>"
 
 
@@ -97,6 +97,11 @@ def _metric_names(snapshot: Message) -> list[str]:
     names = {point["name"] for point in snapshot["points"]}
     first = [name for name in _ORDER if name in names]
     return first + sorted(names.difference(first))
+
+
+def _notes(snapshot: Message) -> str:
+    notes = " · ".join(map(_text, snapshot["run"].get("notes", [])))
+    return f"<p style='margin:4px 0;opacity:0.75'>{notes}</p>" if notes else ""
 
 
 def _charts(snapshot: Message) -> str:

@@ -1,7 +1,7 @@
 """What a page must know about a run, kept current from the messages that are sent to it.
 
     {"version": 7, "full": false,
-     "run": {"id", "name", "target", "state", "sentence", "reason", "round" (rounds completed), "rounds",
+     "run": {"id", "name", "target", "state", "sentence", "reason", "notes" [text, ...], "round" (completed), "rounds",
              "started", "ended", "remaining", "now"},              times in epoch seconds, durations in seconds; may be None
      "sites": [{"site", "phase", "round", "samples", "metrics": {name: value}, "last_seen", "problem"}],
      "points": [{"name", "site" (None: weighted mean over sites), "round", "value"}],

@@ -106,3 +106,10 @@ def test_the_text_report_has_one_line_a_site() -> None:
     lines = report_text(snapshot()).splitlines()
     assert lines[0] == "Reson run digits: finished"
     assert re.search(r"site-1: done loss 0\.5", lines[-1])
+
+
+def test_how_the_job_was_made_stays_readable() -> None:
+    noted = snapshot()
+    noted["run"]["notes"] = ["training: the default image classification", "<b>not markup</b>"]
+    tags = Tags(report_html(noted))
+    assert "training: the default image classification · <b>not markup</b>" in tags.text

@@ -39,8 +39,8 @@ def test_a_run_trains_reports_and_gives_back_the_model(plain_shards: Path, home:
     }
     assert set(run.metrics.to_pandas().columns) == {"site", "round", "step", "name", "value", "time"}
     assert [event.seq for event in run.events()] == list(range(len(run.events())))
+    assert "min_clients was not set, so every round needs all 2 sites" in run.progress.notes
     texts = [event.data.get("message", "") for event in run.events()]
-    assert "min_clients was not set, so every round needs all 2 sites" in texts
     assert "adding 2" in texts
 
     again = reson.attach(run.id)
