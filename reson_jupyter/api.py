@@ -129,10 +129,7 @@ def abort(run_id: str) -> None:
 
 def _find(run_id: str, store: str | None) -> Run:
     session = current_session()
-    if store:
-        record = RunRecord(id=run_id, name=run_id, target=session.target, store=store, created=0.0)
-    else:
-        record = RunRecord.load(run_id)
+    record = RunRecord.elsewhere(run_id, session.target, store) if store else RunRecord.load(run_id)
     run = Run(record, open_store(record.store, session.connection), open_target(record.target))
     if not run.events():
         raise RunNotFound(f"the store {record.store} has no log of a run {run_id!r}", "Is it the run's store?")

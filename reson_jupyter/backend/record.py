@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import IO, Self
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import RunNotFound
 
-_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,80}")
+# An id becomes part of keys and paths.
+_ID = r"^[a-z0-9][a-z0-9-]{0,80}$"
 
 
 def home() -> Path:
@@ -37,7 +38,7 @@ class RunRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    id: str
+    id: str = Field(pattern=_ID)
     name: str
     target: str
     store: str
@@ -53,8 +54,7 @@ class RunRecord(BaseModel):
     @classmethod
     def load(cls, run_id: str) -> Self:
         """Reads a record. Raises `RunNotFound`."""
-        if not _ID.fullmatch(run_id):
-            raise RunNotFound(f"{run_id!r} is not a run id")
+        _check_id(run_id)
         try:
             return cls.model_validate_json((home() / "runs" / run_id / "run.json").read_bytes())
         except FileNotFoundError:
@@ -62,6 +62,12 @@ class RunRecord(BaseModel):
                 f"this machine knows no run {run_id!r}",
                 "For a run that was submitted elsewhere, name its store: reson.attach(run_id, store='s3://bucket').",
             ) from None
+
+    @classmethod
+    def elsewhere(cls, run_id: str, target: str, store: str) -> Self:
+        """Makes the record of a run that was submitted on another machine. Raises `RunNotFound` if `run_id` is no id."""
+        _check_id(run_id)
+        return cls(id=run_id, name=run_id, target=target, store=store, created=0.0)
 
     @property
     def prefix(self) -> str:
@@ -77,6 +83,11 @@ class RunRecord(BaseModel):
         """Writes the record into the run's folder."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (self.folder / "run.json").write_text(self.model_dump_json(indent=2))
+
+
+def _check_id(run_id: str) -> None:
+    if not isinstance(run_id, str) or not re.fullmatch(_ID, run_id):
+        raise RunNotFound(f"{run_id!r} is not a run id", "A run's id stands beside its name in its view, and is run.id.")
 
 
 def slug(name: str) -> str:
@@ -100,7 +111,7 @@ class RunLock:
 def is_carried(folder: Path) -> bool | None:
     """Whether a process of this machine carries the run of this folder; None if the run was not started here."""
     try:
-        with (folder / "lock").open("ab") as file:
+        with (folder / "lock").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return None

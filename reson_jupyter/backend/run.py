@@ -116,7 +116,8 @@ class Run:
             print(f"The run goes on. Wait again with run.wait(), stop it with run.abort(); later: reson.attach({self.id!r})")
             raise
         if self.state not in _WITH_MODEL:
-            hint = f"reson.attach({self.id!r}).errors()[0].traceback shows where." if self.errors() else None
+            traced = [number for number, failure in enumerate(self.errors()) if failure.traceback]
+            hint = f"reson.attach({self.id!r}).errors()[{traced[0]}].traceback shows where." if traced else None
             raise RunFailed(f"run {self.id} {self.state.value}: {self.reason}", hint)
         return self
 
@@ -188,7 +189,7 @@ class Run:
             else:
                 pause = min(_SLOWEST, pause * 1.2)
                 if time.monotonic() - self._notified > _SIGN_OF_LIFE:
-                    self._notify()
+                    self.set_note(self._silence())
             if not self.state.done:
                 self._over.wait(pause)
         self._over.set()
@@ -208,6 +209,12 @@ class Run:
                 except Exception:
                     self._observers.remove(observer)
                     traceback.print_exc()
+
+    def _silence(self) -> str:
+        """What to say while whoever carries the run stores no sign of life; "" while it does."""
+        heard = self._reader.heartbeat
+        silent = time.time() - heard if heard else 0
+        return f"Nothing was stored for {silent:.0f} s: the store may refuse it." if silent > _SILENCE / 2 else ""
 
     def _is_lost(self) -> bool:
         """Whether nobody carries the run any more; asked twice, because the last events may come after the process has gone."""

@@ -6,6 +6,7 @@ stores the result. It ends with the run.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import shutil
@@ -53,12 +54,13 @@ class Runner:
         self._unsent: list[Event] = []
         self._beat = 0.0
         self._stop_asked: float | None = None
+        self._dead: set[str] = set()
         self._terminated = False
 
     def carry(self) -> None:
         """Carries out the run; whatever happens, the log's last event says how it ended."""
         signal.signal(signal.SIGTERM, self._on_sigterm)
-        work = make_work_folder(self._record.id)
+        work = make_work_folder(self._record.folder)
         simulator = Simulator(work, len(self._progress.sites), work / "data")
         try:
             self._say_state(RunState.STARTING)
@@ -117,7 +119,9 @@ class Runner:
             self._relay(file.read())
             now = time.monotonic()
             if exited:
-                return ""
+                code = simulator.poll() or 0
+                killed = code < 0 and not self._progress.run_ended and self._stop_asked is None
+                return f"NVFlare's main process was ended by signal {-code}" if killed else ""
             if self._abort_asked():
                 if self._stop_asked is None:
                     self._stop_asked = now
@@ -150,12 +154,13 @@ class Runner:
         for site in simulator.dead_sites():
             if simulator.threads < len(self._progress.sites):
                 continue  # sites that take turns end their process after every task
+            self._dead.add(site)
             said = simulator.errors_of(site)
-            number = max(self._progress.rounds, default=None)
-            self._say(EventType.ERROR, site, number, message=_cause(said) or "its process ended", traceback=said)
+            message = _cause(said) or "its process ended without a word: killed, out of memory, or ended by the code itself"
+            self._say(EventType.ERROR, site, max(self._progress.rounds, default=None), message=message, traceback=said)
 
     def _hopeless(self) -> bool:
-        """Whether the round can no longer get the sites that it needs."""
+        """Whether this round, or the next, can no longer get the sites that it needs."""
         number = max(self._progress.rounds, default=None)
         entry = self._progress.rounds.get(number) if number is not None else None
         failed = {
@@ -163,7 +168,9 @@ class Runner:
             for failure in self._progress.failures
             if failure.site and failure.round == number and not (entry and failure.site in entry.contributions)
         }
-        return len(self._progress.sites) - len(failed) < self._progress.min_clients
+        last = number is not None and number + 1 >= self._progress.num_rounds
+        dead = {site for site in self._dead if not (last and entry and site in entry.contributions)}
+        return len(self._progress.sites) - len(failed | dead) < self._progress.min_clients
 
     def _conclude(self, simulator: Simulator, stopped: str) -> Verdict:
         """Judges the run, and stores its logs and its model."""
@@ -174,10 +181,11 @@ class Runner:
         if judged.state == RunState.FAILED and not any(failure.traceback for failure in progress.failures):
             self._report_error_logs(simulator)
             judged = verdict(progress, files=len(models), aborted=aborted, stopped=stopped)
-        for name, path in simulator.logs().items():
-            self._store.put_file(f"{self._record.prefix}/files_out/logs/{name}", path, content_type="text/plain")
         if progress.rounds_done:
             self._store_result(simulator, models)
+        for name, path in simulator.logs().items():
+            with contextlib.suppress(StoreError):  # a log less is no reason to fail a run
+                self._store.put_file(f"{self._record.prefix}/files_out/logs/{name}", path, content_type="text/plain")
         return judged
 
     def _report_error_logs(self, simulator: Simulator) -> None:
@@ -191,9 +199,22 @@ class Runner:
         result = {}
         for path in models:
             name = path.relative_to(simulator.out).as_posix() if path.is_relative_to(simulator.out) else path.name
-            self._store.put_file(f"{self._record.prefix}/model_out/{name}", path)
+            self._put_patiently(f"{self._record.prefix}/model_out/{name}", path)
             result[name] = {"bytes": path.stat().st_size, "sha256": _sha256(path)}
         self._say(EventType.RESULT, files=result)
+
+    def _put_patiently(self, key: str, path: Path) -> None:
+        """Stores a file that must not be lost: a store that is away for a while is waited for; at last it is kept here."""
+        until = time.monotonic() + _STORE_GRACE
+        while True:
+            try:
+                return self._store.put_file(key, path)
+            except StoreError as error:
+                if time.monotonic() > until:
+                    kept = shutil.copy(path, self._record.folder)
+                    raise StoreError(f"{error.message} The model was kept in {kept}", error.hint) from None
+            self._deliver()
+            time.sleep(1)
 
     def _abort_asked(self) -> bool:
         return self._terminated or (self._record.folder / ABORT_FILE).exists()

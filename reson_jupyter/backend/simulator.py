@@ -12,6 +12,7 @@ import ctypes
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
+
+from .record import is_carried
 
 # Between two questions of a site for its next task; NVFlare's default of 2 s suits machines far apart, not one machine.
 _TASK_REQUEST_INTERVAL = 0.05
@@ -43,11 +46,12 @@ class Simulator:
         self.out = work / "model_out"
         self.log = work / "simulator.log"
         self._cwd = work / "empty"
+        self._tmp = work / "tmp"
         self._data = data
         self._sites = sites
         self._process: subprocess.Popen[bytes] | None = None
         self._workers: dict[str, psutil.Process] = {}
-        for folder in (self.out, self._cwd):
+        for folder in (self.out, self._cwd, self._tmp):
             folder.mkdir()
 
     @property
@@ -113,11 +117,12 @@ class Simulator:
             if self._process.poll() is None:
                 self._process.kill()
                 self._process.wait()
-        _, alive = psutil.wait_procs(tree, timeout=0.5)
-        for process in alive:
+        psutil.wait_procs(tree, timeout=0.5)
+        left = self._left_behind()
+        for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(alive, timeout=grace)
+        psutil.wait_procs(left, timeout=grace)
 
     def logs(self) -> Mapping[str, Path]:
         """Returns the log files by the name they get in the store."""
@@ -141,6 +146,15 @@ class Simulator:
         except psutil.NoSuchProcess:
             return list(self._workers.values())
 
+    def _left_behind(self) -> list[psutil.Process]:
+        """Every process that was started for this run, by the user's code as well, whoever its parent is now."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("RESON_DATA_ROOT") == str(self._data):
+                    found.append(process)
+        return found
+
     def _environment(self) -> dict[str, str]:
         env = {key: value for key, value in os.environ.items() if not _SECRET.match(key)}
         cores = os.cpu_count() or 1
@@ -148,6 +162,7 @@ class Simulator:
             **env,
             "PYTHONSAFEPATH": "1",
             "PYTHONUNBUFFERED": "1",
+            "TMPDIR": str(self._tmp),  # NVFlare leaves folders in it
             "RESON_DATA_ROOT": str(self._data),
             "RESONTECH_OUT_DIR": str(self.out),
             # Sites share the cores: without this every one of them would start a thread per core.
@@ -155,10 +170,21 @@ class Simulator:
         }
 
 
-def make_work_folder(run_id: str) -> Path:
-    """Makes a folder for one run whose path has no white space."""
-    base = tempfile.gettempdir()
-    return Path(tempfile.mkdtemp(prefix=f"reson-{run_id}-", dir="/tmp" if re.search(r"\s", base) else base)).resolve()
+def make_work_folder(run: Path) -> Path:
+    """Makes a folder for one run whose path has no white space; removes those of runs whose runner was killed.
+
+    Args:
+        run: The run's folder on this machine.
+    """
+    base = Path("/tmp" if re.search(r"\s", tempfile.gettempdir()) else tempfile.gettempdir())
+    for owner in base.glob("reson-*/run"):
+        with contextlib.suppress(OSError):
+            if owner.stat().st_uid == os.getuid() and is_carried(Path(owner.read_text())) is False:
+                shutil.rmtree(owner.parent, ignore_errors=True)
+    # Short, because sockets below it have paths of at most 107 characters.
+    work = Path(tempfile.mkdtemp(prefix=f"reson-{run.name[-12:]}-", dir=base)).resolve()
+    (work / "run").write_text(str(run))
+    return work
 
 
 def _end_with_parent() -> None:

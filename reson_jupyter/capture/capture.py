@@ -25,6 +25,7 @@ from .missing import missing_names
 from .module import Piece, assemble, imported_modules, pieces_of
 from .reach import Reach, reach
 from .requirements import is_known, is_local
+from .unseen import shadowed_builtins, unseen_changes
 
 _CALLED = {"train": "fl_train", "validate": "fl_validate"}
 
@@ -91,6 +92,7 @@ def capture_cell(
     _require_shippable(cell, reached, targets)
     lent = frozenset(known for piece in beside.pieces for known in piece.names) if beside and role != "model" else frozenset()
     missing = [(unit, needed) for unit, needed in reached.missing if role != "train" or needed not in lent]
+    missing += shadowed_builtins(reached, namespace)
     if missing:
         raise missing_names(cell, missing, namespace, lent)
     pieces = pieces_of(cell, reached)
@@ -107,7 +109,7 @@ def capture_cell(
         left_behind=tuple(_left_behind(cell, reached)),
         functions=functions,
         accepts_num_classes=role == "model" and isinstance(live, type) and accepts_num_classes(live),
-        warnings=(*_check_imports(cell, imports), *_unseen_changes(cell, reached), *_misnamed(cell, functions, role)),
+        warnings=(*_check_imports(cell, imports), *unseen_changes(cell, reached, namespace), *_misnamed(cell, functions, role)),
         live=live,
     )
 
@@ -214,15 +216,4 @@ def _misnamed(cell: Cell, functions: Sequence[ContractFunction], role: Role) -> 
     ]
     return [
         f"line {unit.first}: {name} is called by nobody; did you mean {_CALLED.get(near, near)}?" for unit, name, near in found
-    ]
-
-
-def _unseen_changes(cell: Cell, reached: Reach) -> list[str]:
-    """Warns of statements that stay behind although they change a value that ships."""
-    made = {name for unit in reached.units if unit.kind in ("constant", "block") for name in unit.names.binds}
-    return [
-        f"line {unit.first} changes {name} and stays behind; the sites have {name} without that change"
-        for unit in cell.units
-        if unit.kind == "run"
-        for name in sorted((unit.names.changes | unit.names.binds) & made)
     ]

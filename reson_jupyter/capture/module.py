@@ -196,7 +196,7 @@ def _refuse_conflict(piece: Piece, capture: Capture, earlier: Sequence[Capture])
                 raise CaptureError(
                     f"{name!r} is one thing in {other.cell} ({other.role}) and another in {capture.cell} ({capture.role}), "
                     "and both ship in one module",
-                    "Rename one of them, or run both cells with the same definition.",
+                    "Keep it in one of the two cells, rename it, or run both with the same definition.",
                 )
 
 

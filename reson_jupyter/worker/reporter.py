@@ -251,7 +251,7 @@ def _reson_log_text(shareable: _reson_Any) -> str:
 
 
 def _reson_name(name: _reson_Any) -> str:
-    return _reson_re.sub(r"[^\w./ -]+", "_", str(name).strip())[:64] or "_"
+    return "".join(mark if mark.isprintable() else "_" for mark in str(name).strip())[:128] or "_"
 
 
 def _reson_number(value: _reson_Any) -> _reson_Any:

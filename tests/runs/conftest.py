@@ -96,6 +96,6 @@ def processes_of(run: reson.Run) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if run.id in " ".join(process.cmdline()):
+            if run.id[-12:] in " ".join(process.cmdline()):
                 found.append(process)
     return found

@@ -1,0 +1,51 @@
+"""What the kernel has otherwise than the sites will: it is said, or refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from reson_jupyter.errors import CaptureError
+
+from .shipping import ship
+
+CELL = """import random
+import torch
+from torch import nn
+W = torch.zeros(3)
+A = [1, 2]
+WIDTH = 4
+class Net(nn.Module):
+    def forward(self, x):
+        return x + W.sum() + len(A) + WIDTH
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "name"),
+    [
+        ("nn.init.constant_(W, 2.0)", "W"),
+        ("W.fill_(2.0)", "W"),
+        ("random.shuffle(A)", "A"),
+        ("last = A.pop()", "A"),
+        ("x = A.sort()", "A"),
+        ("B = A; B.append(2)", "A"),
+        ("for value in A: W.add_(value)", "W"),
+    ],
+)
+def test_a_statement_that_stays_behind_and_may_change_what_ships_is_warned_of(statement: str, name: str) -> None:
+    warnings = ship(CELL + statement).warnings
+    assert any(name in text and "line 10" in text and "stays behind" in text for text in warnings), warnings
+
+
+@pytest.mark.parametrize("statement", ["print(W, A)", "net = Net()", "len(A)", "torch.rand(WIDTH)", "width = WIDTH + 1"])
+def test_a_statement_that_only_reads_is_not(statement: str) -> None:
+    assert ship(CELL + statement).warnings == ()
+
+
+def test_a_builtin_that_another_cell_replaced_is_refused_with_the_line_to_add() -> None:
+    import torch
+
+    cell = "from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return sum(x)\n"
+    with pytest.raises(CaptureError, match=r"line 4: Net needs 'sum'(.|\n)*from torch import sum"):
+        ship(cell, kernel={"__name__": "__main__", "sum": torch.sum})
+    assert ship(cell, kernel={"__name__": "__main__", "sum": sum}).warnings == ()
