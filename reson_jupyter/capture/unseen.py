@@ -40,7 +40,11 @@ def shadowed_builtins(reached: Reach, namespace: Mapping[str, object]) -> list[t
         (unit, name)
         for unit in reached.units
         for name in sorted(unit.names.needs - bound)
-        if hasattr(builtins, name) and name in namespace and _is_users(namespace[name], getattr(builtins, name))
+        # Every module has its own __name__ and the like.
+        if not name.startswith("__")
+        and hasattr(builtins, name)
+        and name in namespace
+        and _is_users(namespace[name], getattr(builtins, name))
     ]
 
 

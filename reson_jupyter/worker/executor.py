@@ -1,7 +1,4 @@
-"""Runs the user's train and validate functions on one site and tells the server what happens there.
-
-This file travels to every site as `custom_client_executor.py` and runs under NVFlare 2.7.2 to 2.9.
-"""
+"""Runs the user's functions on one site and tells the server. Travels as `custom_client_executor.py`; NVFlare 2.7.2 to 2.9."""
 
 from __future__ import annotations
 
@@ -314,6 +311,8 @@ def outgoing_weights(weights: Mapping[str, Any], template: Weights, where: str) 
     for key, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise ValueError(f"{where}: the weights of {key} are not finite (NaN or infinite); the training diverged")
+        if tensor.dtype == torch.int64 and (tensor.abs() > 2**53).any():
+            raise ValueError(f"{where}: {key} has integers beyond 2**53, which no average keeps")
     half = (torch.bfloat16, torch.float16)
     return {key: (tensor.float() if tensor.dtype in half else tensor).numpy() for key, tensor in tensors.items()}
 

@@ -41,6 +41,14 @@ def write_image_shard(path: Path, labels: list[int], seed: int) -> None:
         archive.writestr("manifest.ndjson", "\n".join(lines) + "\n")
 
 
+def write_plain_shards(folder: Path, count: int) -> Path:
+    """Writes shards without a manifest."""
+    for number in range(count):
+        with zipfile.ZipFile(folder / f"shard_{number}.zip", "w") as archive:
+            archive.writestr("number.txt", str(number))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def image_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two image shards of unequal size and class mix."""
@@ -53,11 +61,13 @@ def image_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def plain_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two shards without a manifest, for train functions that read what they like."""
-    folder = tmp_path_factory.mktemp("plain-shards")
-    for number in range(2):
-        with zipfile.ZipFile(folder / f"shard_{number}.zip", "w") as archive:
-            archive.writestr("number.txt", str(number))
-    return folder
+    return write_plain_shards(tmp_path_factory.mktemp("plain-shards"), 2)
+
+
+@pytest.fixture(scope="session")
+def three_plain_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three of them."""
+    return write_plain_shards(tmp_path_factory.mktemp("three-plain-shards"), 3)
 
 
 @pytest.fixture

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
 import reson_jupyter as reson
 from reson_jupyter.backend.job import JobParts, UserModule
 from reson_jupyter.errors import RunError, RunNotFound
-from tests.runs import slow, unlucky
+from tests.runs import dying, leaving, slow, unlucky
 from tests.runs.conftest import processes_of, rounds, submit_parts, wait_for
 from tests.runs.models import Line, SmallNet, fl_train
 
@@ -157,3 +159,35 @@ def test_what_nobody_knows_is_said_so(home: Path) -> None:
         reson.attach("nobody-knows-me")
     with pytest.raises(RunNotFound, match="has no log of a run"):
         reson.attach("nobody-knows-me", store=(home / "store").absolute().as_uri())
+
+
+def test_sites_that_die_one_after_the_other_end_the_run_when_too_few_are_left(three_plain_shards: Path) -> None:
+    federation = rounds(5, min_clients=2, wait_time_after_min_received=1)
+    run = reson.submit(Line, train=dying.fl_train, name="dying", shards_dir=three_plain_shards, federation=federation)
+    with pytest.raises(reson.RunFailed, match="Too few sites were left"):
+        run.wait(90)
+    assert {"site-2", "site-3"} <= {failure.site for failure in run.errors()}
+    wait_for(lambda: processes_of(run) == [], 5)
+
+
+def test_what_user_code_started_does_not_outlive_the_run(plain_shards: Path) -> None:
+    run = reson.submit(Line, train=leaving.fl_train, name="leaving", shards_dir=plain_shards, federation=rounds(1)).wait(60)
+    left = [process for process in psutil.process_iter() if process.name() == "sleep" and "2997" in process.cmdline()]
+    assert run.state == reson.RunState.FINISHED and left == []
+    assert not list(Path(tempfile.gettempdir()).glob(f"reson-{run.id[-12:]}-*"))
+
+
+def test_a_model_outlasts_a_store_that_is_away_when_the_run_ends(plain_shards: Path, tmp_path: Path) -> None:
+    """The store's folder for results is a file while the run ends, so that nothing can be written into it."""
+    store = tmp_path / "store"
+    run = reson.submit(
+        Line, train=fl_train, name="away", shards_dir=plain_shards, federation=rounds(2), store=store.absolute().as_uri()
+    )
+    wait_for(lambda: run.state == reson.RunState.STARTING)
+    obstacle = store / "jobs" / run.id / "model_out"
+    obstacle.write_text("in the way")
+    wait_for(lambda: run.state == reson.RunState.FINISHING)
+    time.sleep(3)
+    obstacle.unlink()
+    assert run.wait(60).state == reson.RunState.FINISHED
+    assert torch.allclose(run.model().state_dict()["weight"], torch.tensor([1.0, 2.0]) + 10 / 3, atol=1e-6)
