@@ -1,4 +1,4 @@
-"""Writes an NVFlare job folder from the worker files, and runs it as the local target does."""
+"""Writes the folder of a job and runs it in the simulator, without the runner: what is seen is what the worker files do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reson_jupyter.worker import source
+from reson_jupyter.backend import job as backend_job
+from reson_jupyter.backend.job import UserModule, build_job
+from reson_jupyter.config import FederationConfig, TrainingConfig
 
 TRAINING = {
     "num_classes": 0,
@@ -128,79 +130,25 @@ def run(folder: Path, parts: JobParts, data: Path | None = None, *, stock: bool 
 
 
 def write_job(folder: Path, parts: JobParts) -> Path:
-    """Writes the job folder; returns it."""
-    custom, config = folder / "app" / "custom", folder / "app" / "config"
-    custom.mkdir(parents=True)
-    config.mkdir(parents=True)
-    model = parts.model + ("\n\n" + source("adapter") if parts.train_fn == "rt_train_model" else "")
-    (custom / "model_def.py").write_text(model)
-    (custom / "custom_client_executor.py").write_text(parts.executor or source("executor"))
-    (custom / "custom_persistor.py").write_text((parts.persistor or source("persistor")) + "\n\n" + source("reporter"))
-    persistor_args: dict[str, Any] = {"model": {"path": f"model_def.{parts.model_class}", "args": parts.model_args}}
-    if parts.checkpoint:
-        (custom / parts.checkpoint.name).write_bytes(parts.checkpoint.read_bytes())
-        persistor_args["source_ckpt_file_full_name"] = parts.checkpoint.name
-    (config / "config_fed_client.json").write_text(json.dumps(client_config(parts), indent=2))
-    (config / "config_fed_server.json").write_text(json.dumps(server_config(parts, persistor_args), indent=2))
-    meta = {"name": folder.name, "resource_spec": {}, "deploy_map": {"app": ["@ALL"]}, "min_clients": parts.min_clients}
-    (folder / "meta.json").write_text(json.dumps(meta))
+    """Writes the job folder, as the package builds it; returns it."""
+    job = build_job(
+        backend_job.JobParts(
+            name=folder.name,
+            model_path=f"model_def.{parts.model_class}",
+            model_source=parts.model,
+            model_args=parts.model_args,
+            train_fn="" if parts.train_fn == "rt_train_model" else parts.train_fn,
+            validate_fn=parts.validate_fn,
+            executor=UserModule(parts.executor, parts.executor_class) if parts.executor else None,
+            persistor=UserModule(parts.persistor, parts.persistor_class) if parts.persistor else None,
+            training=TrainingConfig(**(TRAINING | parts.training)),
+            federation=FederationConfig(num_rounds=parts.num_rounds, min_clients=parts.min_clients),
+            checkpoint=parts.checkpoint,
+        )
+    )
+    job.save(folder)
+    server = folder / "app" / "config" / "config_fed_server.json"
+    config = json.loads(server.read_text())
+    config["server"]["task_request_interval"] = 0.05
+    server.write_text(json.dumps(config))
     return folder
-
-
-def client_config(parts: JobParts) -> dict[str, Any]:
-    args = {
-        "data_root": "/app/payload",
-        "adapter_module": "model_def",
-        "model_class": parts.model_class,
-        "model_args": parts.model_args,
-        "train_fn": parts.train_fn,
-        "validate_fn": parts.validate_fn,
-        **TRAINING,
-        **parts.training,
-    }
-    relay = {
-        "id": "error_relay",
-        "path": "nvflare.app_common.widgets.convert_to_fed_event.ConvertToFedEvent",
-        "args": {"events_to_convert": ["_error_log_available", "analytix_log_stats"]},
-    }
-    executor = {"path": f"custom_client_executor.{parts.executor_class}", "args": args}
-    return {
-        "format_version": 2,
-        "submit_task_result_timeout": 300.0,
-        "executors": [{"tasks": ["train", "validate", "submit_model"], "executor": executor}],
-        "task_data_filters": [],
-        "task_result_filters": [],
-        "components": [relay],
-    }
-
-
-def server_config(parts: JobParts, persistor_args: dict[str, Any]) -> dict[str, Any]:
-    common = "nvflare.app_common"
-    aggregator = f"{common}.aggregators.intime_accumulate_model_aggregator.InTimeAccumulateWeightedAggregator"
-    generator = f"{common}.shareablegenerators.full_model_shareable_generator.FullModelShareableGenerator"
-    workflow = {
-        "min_clients": parts.min_clients,
-        "num_rounds": parts.num_rounds,
-        "start_round": 0,
-        "wait_time_after_min_received": 10,
-        "train_task_name": "train",
-        "train_timeout": 0,
-        "aggregator_id": "aggregator",
-        "persistor_id": "persistor",
-        "shareable_generator_id": "shareable_generator",
-    }
-    return {
-        "format_version": 2,
-        "server": {"heart_beat_timeout": 600, "task_request_interval": 0.05},
-        "task_data_filters": [],
-        "task_result_filters": [],
-        "components": [
-            {"id": "persistor", "path": f"custom_persistor.{parts.persistor_class}", "args": persistor_args},
-            {"id": "aggregator", "path": aggregator, "args": {"expected_data_kind": "WEIGHTS"}},
-            {"id": "shareable_generator", "path": generator, "args": {}},
-            {"id": "reporter", "path": "custom_persistor.ResonReporter", "args": {}},
-        ],
-        "workflows": [
-            {"id": "scatter_and_gather", "path": f"{common}.workflows.scatter_and_gather.ScatterAndGather", "args": workflow}
-        ],
-    }
