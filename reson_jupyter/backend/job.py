@@ -14,7 +14,6 @@ from ..errors import JobError
 from ..worker import source as worker_source
 from . import nvflare_config
 
-SCRIPTS = ("model_def.py", "custom_client_executor.py", "custom_persistor.py")
 CONFIGS = ("config_fed_client.json", "config_fed_server.json")
 
 

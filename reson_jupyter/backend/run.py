@@ -131,7 +131,9 @@ class Run:
             self._target.abort(self._record)
 
     def model(self) -> torch.nn.Module:
-        """Returns the model with the final weights, on the CPU and in eval mode.
+        """Returns the model with the weights of the last round that was done, on the CPU and in eval mode.
+
+        Only of a run that is finished (or degraded) are these the final weights.
 
         Raises:
             RunError: the run has stored no model, or not yet.

@@ -49,6 +49,8 @@ class Simulator:
         self._tmp = work / "tmp"
         self._data = data
         self._sites = sites
+        # Decided once: when the sites run they hold the memory that was counted here.
+        self._threads = max(1, min(sites, int(psutil.virtual_memory().available // _BYTES_PER_SITE)))
         self._process: subprocess.Popen[bytes] | None = None
         self._workers: dict[str, psutil.Process] = {}
         for folder in (self.out, self._cwd, self._tmp):
@@ -61,8 +63,8 @@ class Simulator:
 
     @property
     def threads(self) -> int:
-        """How many sites run at once: all, as far as the memory that is free now holds them."""
-        return max(1, min(self._sites, int(psutil.virtual_memory().available // _BYTES_PER_SITE)))
+        """How many sites run at once: all, as far as the memory that was free before the run holds them."""
+        return self._threads
 
     def start(self) -> None:
         """Starts the run of the job folder."""
@@ -136,7 +138,8 @@ class Simulator:
 
     def models(self) -> list[Path]:
         """Returns the model files: what the persistor put into the output folder, else what it left with the server's app."""
-        written = sorted(path for path in self.out.glob("**/*") if path.is_file())
+        # A file that is named .tmp was being written when its server died.
+        written = sorted(path for path in self.out.glob("**/*") if path.is_file() and path.suffix != ".tmp")
         return written or sorted((self.server_folder / "app_server").glob("*.pt"))
 
     def _tree(self) -> list[psutil.Process]:

@@ -22,7 +22,6 @@ SHOWN_PROBLEMS = 20
 MAX_LABEL = 999_999
 # By "\\", "%" and ":" a path could mean another place on some site than it seems to.
 _FORBIDDEN = frozenset("\\%:")
-_DONE = "Correct these lines and make the shard again."
 
 
 @dataclass(slots=True)
@@ -86,18 +85,6 @@ class Summary:
     def max_label(self) -> int | None:
         """The greatest label, or None when no sample has one."""
         return max(self.label_counts, default=None)
-
-
-def parse_manifest(data: bytes, name: str = "manifest.ndjson") -> list[Sample]:
-    """Returns the samples of a manifest.
-
-    Raises:
-        ShardError: with every problem and its line.
-    """
-    problems = Problems()
-    samples = list(scan_manifest(data, problems))
-    problems.raise_if_any(name, _DONE)
-    return samples
 
 
 def scan_manifest(data: bytes, problems: Problems) -> Iterator[Sample]:

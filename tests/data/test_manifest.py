@@ -10,8 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reson_jupyter.data.manifest import Problems, Sample, member_of, parse_manifest, scan_manifest, summarise
+from reson_jupyter.data.manifest import Problems, Sample, member_of, scan_manifest, summarise
 from reson_jupyter.errors import ShardError
+
+
+def parse_manifest(data: bytes, name: str = "manifest.ndjson") -> list[Sample]:
+    """The samples of a manifest; ShardError with every problem."""
+    problems = Problems()
+    samples = list(scan_manifest(data, problems))
+    problems.raise_if_any(name, "Correct these and make the shards again.")
+    return samples
 
 
 def line(**changes: Any) -> bytes:
