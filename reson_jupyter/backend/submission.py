@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import ResonTechConfig
 from ..data.shards import ShardSummary
-from ..errors import ResonError
+from ..errors import ResonError, StoreError
 from ..events import Event, EventType, RunState
 from .event_log import EventLogWriter
 from .job import Job
@@ -74,8 +75,11 @@ class Submission:
             log.append([_state(RunState.QUEUED)])
             self._target.start(self._record, lock, self._connection)
         except ResonError as error:
-            state = RunState.ABORTED if self._cancel.is_set() else RunState.FAILED
-            log.append([_state(state, "Stopped on request during the upload." if self._cancel.is_set() else str(error))])
+            stopped = self._cancel.is_set()
+            reason = "Stopped on request during the upload." if stopped else str(error)
+            with contextlib.suppress(StoreError):  # then it is told by the lock alone that nobody carries the run
+                log.append([_state(RunState.ABORTED if stopped else RunState.FAILED, reason)])
+        finally:
             lock.release()
 
     def _progress_of(self, run: Run) -> UploadProgress:
