@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from .backend.job import Job, JobParts, UserModule, build_job
 from .capture.capture import Capture
 from .capture.contract import Role, accepts_num_classes, require_arguments, require_kind
-from .capture.module import combine
+from .capture.module import assemble, combine
 from .capture.objects import capture_object
 from .capture.requirements import requirements_for
 from .config import FederationConfig, ModelConfig, TrainingConfig
 from .data.shards import ShardsReport, ShardSummary, check_shards, infer_num_classes
 from .errors import CaptureError, ConfigError, JobError
 from .session import Session
+from .source_map import SourceMap
 
 if TYPE_CHECKING:
     import torch
@@ -77,11 +78,13 @@ def prepare(request: Request, session: Session) -> Prepared:
     notes = _about(captures, functions)
     if report is not None:
         training, federation = _fit(training, federation, report, notes)
+    module = combine(modules)
     job = build_job(
         JobParts(
             name=request.name,
             model_path=model.path,
-            model_source=combine(modules).source if modules else "",
+            model_source=module.source,
+            model_lines=SourceMap.of(module.lines),
             model_args=model_config.model_args,
             accepts_num_classes=model.accepts_num_classes,
             train_fn=functions.get("train", ""),
@@ -207,7 +210,7 @@ def _fit(
 
 
 def _module(capture: Capture | None) -> UserModule | None:
-    return UserModule(capture.source, capture.name) if capture else None
+    return UserModule(capture.source, capture.name, SourceMap.of(assemble(capture.pieces).lines)) if capture else None
 
 
 def _requirements(given: str | Path | Sequence[str] | None, captures: Iterable[Capture], needs: Sequence[str]) -> tuple[str, ...]:

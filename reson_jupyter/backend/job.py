@@ -11,6 +11,7 @@ from typing import Any
 
 from ..config import FederationConfig, TrainingConfig
 from ..errors import JobError
+from ..source_map import SourceMap
 from ..worker import source as worker_source
 from . import nvflare_config
 
@@ -19,10 +20,11 @@ CONFIGS = ("config_fed_client.json", "config_fed_server.json")
 
 @dataclass(frozen=True)
 class UserModule:
-    """Captured source that replaces one of ours, and the class in it that NVFlare loads."""
+    """Captured source that replaces one of ours, the class in it that NVFlare loads, and where its lines come from."""
 
     source: str
     class_name: str
+    lines: SourceMap = SourceMap()
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,15 @@ class JobParts:
     """What a job is built from.
 
     `model_source` is the text of model_def.py; empty when `model_path` names a class that every site can import. `train_fn` is
-    empty when the user gave only a model: the adapter then trains it.
+    empty when the user gave only a model: the adapter then trains it. `local_modules` are the user's own files beside the scripts,
+    by their path such as "mymodels/blocks.py".
     """
 
     name: str
     model_path: str
     model_source: str = ""
+    model_lines: SourceMap = SourceMap()
+    local_modules: Mapping[str, str] = field(default_factory=dict)
     model_args: Mapping[str, Any] = field(default_factory=dict)
     accepts_num_classes: bool = False
     train_fn: str = ""
@@ -50,11 +55,15 @@ class JobParts:
 
 @dataclass(frozen=True)
 class Job:
-    """The files of a job by their key below the job's prefix, and the checkpoint that it starts from, if any."""
+    """The files of a job by their key below the job's prefix, and the checkpoint that it starts from, if any.
+
+    `sources` tells where the lines of the scripts come from, by file name ("model_def.py"); it is no part of the job's bytes.
+    """
 
     name: str
     files: Mapping[str, bytes]
     checkpoint: Path | None = None
+    sources: Mapping[str, SourceMap] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -118,8 +127,10 @@ def build_job(parts: JobParts) -> Job:
             "configs/config_fed_server.json": _json(server),
             "configs/meta.json": _json(nvflare_config.meta(job_name, parts.federation)),
             "requirements/requirements.txt": _lines(parts.requirements),
-        },
+        }
+        | {f"scripts/{path}": text.encode() for path, text in sorted(parts.local_modules.items())},
         checkpoint=parts.checkpoint,
+        sources=_sources(parts),
     )
 
 
@@ -138,6 +149,11 @@ def write_nvflare_folder(files: Mapping[str, bytes], folder: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     return folder
+
+
+def _sources(parts: JobParts) -> dict[str, SourceMap]:
+    scripts = {"custom_client_executor.py": parts.executor, "custom_persistor.py": parts.persistor}
+    return {"model_def.py": parts.model_lines} | {name: module.lines for name, module in scripts.items() if module}
 
 
 def _model_args(parts: JobParts) -> dict[str, Any]:
