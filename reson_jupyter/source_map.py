@@ -1,4 +1,4 @@
-"""Where the lines of a shipped file stand in the notebook; it travels beside the job, in the run's first event, not in the file."""
+"""Where the lines of a shipped file stand in the notebook. It travels in the run's first event, not in the file."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class UserModule:
 
     source: str
     class_name: str
-    lines: SourceMap = SourceMap()
+    lines: SourceMap = field(default_factory=SourceMap)
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class JobParts:
     """What a job is built from.
 
     `model_source` is the text of model_def.py; empty when `model_path` names a class that every site can import. `train_fn` is
-    empty when the user gave only a model: the adapter then trains it. `local_modules` are the user's own files beside the scripts,
-    by their path such as "mymodels/blocks.py".
+    empty when the user gave only a model: the adapter then trains it. `local_modules` are the user's files that ship beside the
+    scripts, by their path such as "mymodels/blocks.py".
     """
 
     name: str
     model_path: str
     model_source: str = ""
-    model_lines: SourceMap = SourceMap()
+    model_lines: SourceMap = field(default_factory=SourceMap)
     local_modules: Mapping[str, str] = field(default_factory=dict)
     model_args: Mapping[str, Any] = field(default_factory=dict)
     accepts_num_classes: bool = False
