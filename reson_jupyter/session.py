@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from .capture.capture import Capture
+from .capture.inputs import Kernel
 from .config import ALMOST, Config, FederationConfig, ModelConfig, ResonTechConfig, TrainingConfig
 from .errors import ConfigError
 
@@ -18,6 +19,8 @@ C = TypeVar("C", bound=Config)
 Observer = Callable[["Session"], None]
 
 TARGETS = ("local", "flare", "reson")
+# What a submit does with a capture that the kernel has left behind.
+STALE = ("recapture", "refuse")
 SECRETS = MappingProxyType(
     {"password": "RESON_PASSWORD", "platform_api_key": "RESON_API_KEY", "s3_secret_access_key": "RESON_S3_SECRET"}
 )
@@ -26,13 +29,20 @@ _CONFIGS: Mapping[str, type[Config]] = MappingProxyType(
     {"training": TrainingConfig, "federation": FederationConfig, "model_config": ModelConfig, "connection": ResonTechConfig}
 )
 _OWNER = {field: part for part, config in _CONFIGS.items() for field in config.model_fields}
-_KNOWN = (*_OWNER, "store", "target")
+_CHOICES = {"target": TARGETS, "stale_captures": STALE}
+_KNOWN = (*_OWNER, "store", *_CHOICES)
 
 _log = logging.getLogger(__name__)
 
 
 class Session:
-    """The kernel's state. Safe to use from any thread; every config in it is immutable, so what is read stays as it was."""
+    """The kernel's state. Safe to use from any thread; every config in it is immutable, so what is read stays as it was.
+
+    Attributes:
+        kernel: What captures are held against; None outside of a notebook.
+    """
+
+    kernel: Kernel | None = None
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -86,7 +96,13 @@ class Session:
             ConfigError: RESON_TARGET names none of them.
         """
         with self._lock:
-            return self._places.get("target") or _check_target(os.environ.get("RESON_TARGET", "") or "local")
+            return self._places.get("target") or _check_choice("target", os.environ.get("RESON_TARGET", "") or "local")
+
+    @property
+    def stale_captures(self) -> str:
+        """What a submit does with a capture when the kernel has something else by now: "recapture" or "refuse"."""
+        with self._lock:
+            return self._places.get("stale_captures", "recapture")
 
     @property
     def captures(self) -> Mapping[str, Capture]:
@@ -167,7 +183,7 @@ def _route(name: str) -> str:
             f"{name} is a secret and is not set here, where notebooks and their history would keep it.",
             f"Set the environment variable {SECRETS[name]} before the kernel starts.",
         )
-    if name in ("store", "target"):
+    if name == "store" or name in _CHOICES:
         return "places"
     if name in _OWNER:
         return _OWNER[name]
@@ -181,15 +197,15 @@ def _check_places(places: dict[str, Any]) -> dict[str, str]:
     for name, value in places.items():
         if not isinstance(value, str) or not value:
             raise ConfigError(f"{name}: give text, not {value!r}.")
-    if "target" in places:
-        _check_target(places["target"])
+        if name in _CHOICES:
+            _check_choice(name, value)
     return places
 
 
-def _check_target(target: str) -> str:
-    if target not in TARGETS:
-        raise ConfigError(f"target: there is no target {target!r}.", f"Choose one of {', '.join(TARGETS)}.")
-    return target
+def _check_choice(field: str, value: str) -> str:
+    if value not in _CHOICES[field]:
+        raise ConfigError(f"{field}: there is no {value!r}.", f"Choose one of {', '.join(_CHOICES[field])}.")
+    return value
 
 
 _current = Session()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import CaptureError
+from .across import Gathered, gather
 from .cell import Cell
 from .contract import (
     EXPECTED,
@@ -21,11 +22,12 @@ from .contract import (
     is_a,
     require_kind,
 )
+from .inputs import Kernel
 from .missing import missing_names
-from .module import Piece, assemble, imported_modules, pieces_of
-from .reach import Reach, reach
+from .module import Module, Piece, assemble, imported_modules
+from .reach import reach
 from .requirements import is_known, is_local
-from .unseen import shadowed_builtins, unseen_changes
+from .unseen import unseen_warnings
 
 _CALLED = {"train": "fl_train", "validate": "fl_validate"}
 
@@ -37,81 +39,102 @@ class Capture:
     Attributes:
         role: "model", "train", "executor" or "persistor".
         name: The class (or train function) that was captured.
-        source: The module's text.
-        line_map: For each line of `source` the line of the cell it is (1-based, the magic's line is 1); 0 where it is ours.
-        cell: The cell's label, such as "In[4]".
-        imports: Dotted names of the modules that `source` imports when it runs, sorted.
-        pieces: What ships, in order.
-        left_behind: One line of text for each statement, magic and shell line that stays in the notebook.
+        module: What ships.
+        cell: The label of the cell that defines it, such as "In[4]".
+        imports: Dotted names of the modules that the source imports when it runs, sorted.
+        left_behind: One line of text for each statement, magic and shell line of the cell that stays in the notebook.
         functions: The contract functions that ship.
         accepts_num_classes: Whether the model's constructor names a parameter `num_classes`.
         warnings: Sentences for the user.
+        fix: Whether imports that no cell has were to be supplied.
         live: The class or function as it is in the kernel.
     """
 
     role: Role
     name: str
-    source: str
-    line_map: tuple[int, ...]
+    module: Module
     cell: str
     imports: tuple[str, ...] = ()
-    pieces: tuple[Piece, ...] = ()
     left_behind: tuple[str, ...] = ()
     functions: tuple[ContractFunction, ...] = ()
     accepts_num_classes: bool = False
     warnings: tuple[str, ...] = ()
+    fix: bool = False
     live: object = field(default=None, compare=False, repr=False)
+
+    @property
+    def source(self) -> str:
+        """The module's text."""
+        return self.module.source
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """What ships, in order."""
+        return self.module.pieces
 
 
 def capture_cell(
     role: Role,
     cell: Cell,
-    namespace: Mapping[str, object],
+    kernel: Kernel,
     *,
     class_name: str | None = None,
     beside: Capture | None = None,
+    fix: bool = False,
+    ran_just_now: bool = True,
 ) -> Capture:
     """Captures a cell that has run.
 
     Args:
         role: What the cell is to give.
         cell: The cell, parsed.
-        namespace: What the kernel has under which name, after the cell ran.
+        kernel: What the kernel has after the cell ran, and what it ran before.
         class_name: The class, where the cell alone does not tell.
-        beside: The model's capture. A train function may use its names, because both ship in one module.
+        beside: The model's capture. A train function shares its module, an executor and a persistor import from it.
+        fix: Whether to supply the imports that no cell has.
+        ran_just_now: Whether nothing ran since; else all that ships is held against what the kernel has now.
 
     Raises:
         CaptureError: the cell cannot be shipped in this role.
     """
+    namespace = kernel.namespace
     defined = {name: namespace[name] for unit in cell.units for name in sorted(unit.names.binds) if name in namespace}
     functions = contract_functions(defined, cell.label) if role in ("model", "train") else ()
     name = _train_name(cell, functions) if role == "train" else _class_name(role, cell, defined, class_name, functions)
     live = namespace.get(name)
     targets = [name, *(function.name for function in functions)]
-    reached = reach(cell.units, targets)
-    _require_shippable(cell, reached, targets)
-    lent = frozenset(known for piece in beside.pieces for known in piece.names) if beside and role != "model" else frozenset()
-    missing = [(unit, needed) for unit, needed in reached.missing if role != "train" or needed not in lent]
-    missing += shadowed_builtins(reached, namespace)
-    if missing:
-        raise missing_names(cell, missing, namespace, lent)
-    pieces = pieces_of(cell, reached)
-    module = assemble(pieces)
+    gathered = gather(cell, targets, kernel, ran_just_now=ran_just_now, lent=_lent(role, beside), fix=fix)
+    _require_shippable(cell, gathered.pieces, targets)
+    if gathered.missing:
+        raise missing_names(gathered.missing)
+    module = assemble(gathered.pieces)
     imports = imported_modules(module.pieces)
     return Capture(
         role=role,
         name=name,
-        source=module.source,
-        line_map=module.line_map,
+        module=module,
         cell=cell.label,
         imports=tuple(imports),
-        pieces=module.pieces,
-        left_behind=tuple(_left_behind(cell, reached)),
+        left_behind=tuple(_left_behind(cell, gathered)),
         functions=functions,
         accepts_num_classes=role == "model" and isinstance(live, type) and accepts_num_classes(live),
-        warnings=(*_check_imports(cell, imports), *unseen_changes(cell, reached, namespace), *_misnamed(cell, functions, role)),
+        warnings=(*_check_imports(cell, imports), *_unseen(gathered, namespace), *_misnamed(cell, functions, role)),
+        fix=fix,
         live=live,
     )
+
+
+def _lent(role: Role, beside: Capture | None) -> dict[str, Piece | None]:
+    """What the model's module has already: it is shared with the train function, and imported by the others."""
+    if beside is None or role == "model":
+        return {}
+    names = sorted({name for piece in beside.pieces if piece.kind != "import" for name in piece.names})
+    imported = {name: Piece("import", (name,), f"from model_def import {name}\n", "", (0,)) for name in names}
+    return dict.fromkeys(names) if role == "train" else dict(imported)
+
+
+def _unseen(gathered: Gathered, namespace: Mapping[str, object]) -> list[str]:
+    return [warning for cell, reached in gathered.reached for warning in unseen_warnings(cell, reached, namespace)]
 
 
 def _train_name(cell: Cell, functions: Sequence[ContractFunction]) -> str:
@@ -164,18 +187,18 @@ def _taken_along(cell: Cell, names: Sequence[str]) -> frozenset[str]:
     return frozenset(name for unit in reach(cell.units, names).units for name in unit.names.binds)
 
 
-def _require_shippable(cell: Cell, reached: Reach, targets: Sequence[str]) -> None:
+def _require_shippable(cell: Cell, pieces: Sequence[Piece], targets: Sequence[str]) -> None:
     for target in targets:
-        if not any(target in unit.names.binds for unit in reached.units):
+        if not any(target in piece.names for piece in pieces):
             raise CaptureError(
                 f"{cell.label}: {target} is defined inside a statement that runs something, and such statements stay behind",
                 f"Define {target} at the top level of the cell.",
             )
 
 
-def _left_behind(cell: Cell, reached: Reach) -> list[str]:
+def _left_behind(cell: Cell, gathered: Gathered) -> list[str]:
     magics = {magic.first: magic.text for magic in cell.magics}
-    shipped = {unit.first for unit in reached.units}
+    shipped = {unit.first for known, reached in gathered.reached if known is cell for unit in reached.units}
     left = [unit for unit in cell.units if unit.kind != "future" and unit.first not in shipped]
     return [f"line {unit.first}: {_summary(magics.get(unit.first, unit.text))}" for unit in left]
 

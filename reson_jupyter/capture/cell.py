@@ -15,7 +15,7 @@ from typing import Literal
 from ..errors import CaptureError
 from .names import Names, analyse, bound_in, parsed
 
-Kind = Literal["future", "import", "function", "class", "constant", "block", "run"]
+Kind = Literal["future", "import", "function", "class", "constant", "block", "value", "run"]
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _HARMLESS_CALLS = frozenset({"print", "warnings.warn"})
@@ -69,7 +69,8 @@ class Unit:
             typing_only = bound_in(self.node.body) - bound_in(self.node.orelse)
             test = analyse(ast.unparse(self.node.test), ast.Expr(self.node.test)).needs
             needs = test if not self.node.orelse else names.needs
-            return Names(names.binds - typing_only, names.later, needs, names.needs | names.hints, names.changes)
+            hints = names.needs | names.hints
+            return Names(names.binds - typing_only, names.later, needs, hints, names.changes, names.now & needs)
         return names
 
     @cached_property
@@ -93,15 +94,22 @@ class Cell:
         label: How people know it, such as "In[4]".
         units: Its top-level statements, in order.
         magics: What of IPython's own syntax stood in it.
+        number: Its place among the cells of the kernel; 0 for text that is no cell.
     """
 
     label: str
     units: tuple[Unit, ...]
     magics: tuple[Magic, ...] = field(default=())
+    number: int = 0
 
 
 def parse(
-    source: str, label: str = "the cell", first_line: int = 1, magics: tuple[Magic, ...] = (), future_annotations: bool = False
+    source: str,
+    label: str = "the cell",
+    first_line: int = 1,
+    magics: tuple[Magic, ...] = (),
+    future_annotations: bool = False,
+    number: int = 0,
 ) -> Cell:
     """Parses a cell's Python text.
 
@@ -111,6 +119,7 @@ def parse(
         first_line: The line of the cell on which `source` begins.
         magics: What has been replaced by `pass`.
         future_annotations: Whether an earlier cell's `from __future__ import annotations` still holds.
+        number: The cell's number in the kernel.
 
     Raises:
         CaptureError: the text is no Python; the message has the line.
@@ -123,7 +132,7 @@ def parse(
         raise CaptureError(f"{label}, line {line}: {error.msg}", "Correct the cell and run it again.") from None
     future_annotations = future_annotations or any(_is_future(node, "annotations") for node in tree.body)
     units = tuple(_units(tree, source, first_line, future_annotations))
-    return Cell(label, units, magics)
+    return Cell(label, units, magics, number)
 
 
 def is_type_checking(test: ast.expr) -> bool:

@@ -3,63 +3,58 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from types import ModuleType
 
 from ..errors import CaptureError
 from .cell import Cell, Unit, obstacle
 from .names import NOTEBOOK_ONLY, bound_in, locate
 
-_KEPT = (bool, int, float, str, bytes, type(None))
 
+@dataclass(frozen=True)
+class Missing:
+    """A name that what ships needs, and that cannot ship.
 
-def missing_names(
-    cell: Cell, missing: Sequence[tuple[Unit, str]], namespace: Mapping[str, object], in_model: frozenset[str] = frozenset()
-) -> CaptureError:
-    """Returns the error for names that the shipped source needs and the cell does not supply.
-
-    Args:
-        cell: The cell.
-        missing: The names, each with a statement that needs it.
-        namespace: What the kernel has under which name.
-        in_model: Names that ship in the model's module.
+    Attributes:
+        cell: Label of the cell in which it is needed.
+        unit: The statement that needs it.
+        name: The name.
+        reason: A clause that says what it is or what became of it.
+        hint: What to do; "" if the reason says it.
     """
-    problems, hints = [], []
-    for unit, name in missing:
-        line, _ = locate(unit.text, name)
-        where = f"line {unit.first + line - 1}"
-        if name in in_model:
-            problem, hint = "which ships with the model", f"Inside the method that uses it, write: from model_def import {name}"
-        else:
-            problem, hint = _explain(cell, name, namespace)
-        owner = ", ".join(sorted(unit.names.binds)) or "what ships"
-        problems.append(f"{where}: {owner} needs {name!r}, {problem}")
-        hints.append(hint)
-    return CaptureError(f"{cell.label}, " + "\n  ".join(problems), "\n  ".join(dict.fromkeys(hints)))
+
+    cell: str
+    unit: Unit
+    name: str
+    reason: str
+    hint: str
 
 
-def _explain(cell: Cell, name: str, namespace: Mapping[str, object]) -> tuple[str, str]:
-    """What is wrong with a name, and what to do about it."""
+def missing_names(missing: Sequence[Missing]) -> CaptureError:
+    """Returns the error for names that the shipped source needs and nothing supplies."""
+    problems = []
+    for one in missing:
+        line, column = locate(one.unit.text, one.name)
+        place = f"{one.cell}, line {one.unit.first + line - 1}, column {column + 1}"
+        owner = ", ".join(sorted(one.unit.names.binds)) or "what ships"
+        problems.append(f"{place}: {owner} needs {one.name!r}, {one.reason}")
+    return CaptureError("\n  ".join(problems), "\n  ".join(dict.fromkeys(one.hint for one in missing if one.hint)) or None)
+
+
+def undefined(cell: Cell, name: str) -> tuple[str, str]:
+    """Returns what to say of a name that the kernel does not have."""
     if name in NOTEBOOK_ONLY:
         return "which exists only in notebooks", f"Take {name} out of what ships."
     for unit in cell.units:
         if name in unit.typing_binds:
-            return f"which line {unit.first} imports for type checkers only", "Import it outside `if TYPE_CHECKING`."
+            line = f"which line {unit.first} imports for type checkers only"
+            return line, f"Import {name} outside `if TYPE_CHECKING`."
         if unit.kind == "run" and name in bound_in([unit.node]):
             blocker = obstacle(unit.node) or unit.node
-            reason = f"which line {unit.first} sets, in a statement that runs something (line {blocker.lineno}) and stays behind"
-            return reason, f"Give {name} its value in a plain assignment at the top level of the cell."
-    if name not in namespace:
-        return "which is not defined anywhere", f"Define {name} in the cell."
-    line = import_line(name, namespace[name])
-    if line:
-        return "which this cell does not import", f"add: {line}"
-    value = namespace[name]
-    if isinstance(value, _KEPT) and len(repr(value)) < 80:
-        return "which is set in another cell", f"add: {name} = {value!r}"
-    if getattr(value, "__module__", None) == "__main__" and hasattr(value, "__qualname__"):
-        return "which is defined elsewhere", f"Put {name} into this cell."
-    return f"which is defined elsewhere (a {type(value).__name__})", f"Put the line that makes {name} into this cell."
+            reason = f"which gets its value in line {unit.first}, in a statement that runs something (line {blocker.lineno})"
+            return f"{reason} and stays behind", f"Give {name} its value in a plain assignment at the top level of the cell."
+    return "which is not defined anywhere", f"Define {name} in the cell."
 
 
 def import_line(name: str, value: object) -> str | None:

@@ -24,12 +24,13 @@ class Piece:
     """One statement that ships.
 
     Attributes:
-        kind: What it is.
+        kind: What it is; "value" is what a name held, written as an assignment.
         names: The names it gives to the module.
         text: Its source; ends with a line end.
         cell: Label of the cell it comes from.
         lines: For each line of `text`, the cell's line; 0 where it is ours.
         needs: The names it reads from the module.
+        now: Those of `needs` that it reads when it is imported.
     """
 
     kind: Kind
@@ -38,12 +39,15 @@ class Piece:
     cell: str
     lines: tuple[int, ...]
     needs: frozenset[str] = frozenset()
+    now: frozenset[str] = frozenset()
 
     @property
     def title(self) -> str:
         """What people call it: "class Net", "import torch.nn as nn", "constants A, B"."""
         if self.kind in ("import", "future"):
             return re.sub(r"\s+", " ", ast.unparse(parsed(self.text)))
+        if self.kind == "value":
+            return self.text.strip() if len(self.text) <= 60 else f"{self.text[:50]}..."
         word = {"function": "def ", "class": "class ", "constant": "", "block": "block that sets "}.get(self.kind, "")
         return word + (", ".join(self.names) or self.text.strip().splitlines()[0])
 
@@ -151,7 +155,7 @@ def _piece(cell: Cell, unit: Unit, wanted: frozenset[str]) -> Piece:
         kept = [alias for alias in unit.node.names if is_star(unit) or bound_name(alias) in wanted]
         if len(kept) < len(unit.node.names):
             text, lines = _trimmed(unit.node, kept) + "\n", (kept[0].lineno,)
-    return Piece(unit.kind, names, text, cell.label, lines, unit.names.needs)
+    return Piece(unit.kind, names, text, cell.label, lines, unit.names.needs, unit.names.now)
 
 
 def _trimmed(node: ast.Import | ast.ImportFrom, kept: list[ast.alias]) -> str:
@@ -168,7 +172,7 @@ def _lines(unit: Unit) -> tuple[int, ...]:
 def _blank_lines(previous: Kind, kind: Kind) -> int:
     if {previous, kind} & {"function", "class"}:
         return 2
-    return 0 if previous == kind and kind != "block" else 1
+    return 0 if previous == kind != "block" or {previous, kind} == {"constant", "value"} else 1
 
 
 def _refuse_magics(cell: Cell, unit: Unit) -> None:

@@ -28,6 +28,7 @@ _CHANGING = frozenset(
     {"append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "update", "setdefault", "popitem"}
     | {"add", "discard", "appendleft", "register"}
 )
+_COMPREHENSIONS = frozenset({"listcomp", "setcomp", "dictcomp", "genexpr"})
 _MODULE_LOADS = frozenset({"LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"})
 
 
@@ -41,6 +42,7 @@ class Names:
         needs: Names it reads from the module, at once or when something in it is called.
         hints: Names that occur only in annotations which Python does not evaluate.
         changes: Names whose object it changes in place: X[...] = , X.attr = , X.append().
+        now: Those of `needs` that are read when the statement itself runs: decorators, bases, defaults, class bodies.
     """
 
     binds: frozenset[str] = frozenset()
@@ -48,6 +50,7 @@ class Names:
     needs: frozenset[str] = frozenset()
     hints: frozenset[str] = frozenset()
     changes: frozenset[str] = frozenset()
+    now: frozenset[str] = frozenset()
 
 
 def analyse(text: str, node: ast.stmt, future_annotations: bool = False) -> Names:
@@ -69,20 +72,25 @@ def analyse(text: str, node: ast.stmt, future_annotations: bool = False) -> Name
     binds -= {str(handler.name) for handler in ast.walk(node) if isinstance(handler, ast.ExceptHandler)}
     needs = {symbol.get_name() for symbol in symbols if symbol.is_referenced()}
     later: set[str] = set()
-    for scope in _scopes(top):
+    now = set(needs)
+    for scope, at_once in _scopes(top):
         for symbol in scope.get_symbols():
             name = symbol.get_name()
             if symbol.is_global():
                 if symbol.is_referenced():
                     needs.add(name)
+                    now.update([name] if at_once else [])
                 if symbol.is_declared_global() and (symbol.is_assigned() or symbol.is_imported()):
                     later.add(name)
             elif scope.get_type() == "class" and symbol.is_referenced() and _class_reads_first(text, scope.get_name(), name):
                 needs.add(name)
+                now.add(name)
     if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
         needs.add(node.target.id)
+        now.add(node.target.id)
     hints = set(_hints(node, future_annotations)) - needs
-    return Names(*(frozenset(filter(str.isidentifier, names)) for names in (binds, later - binds, needs, hints, _changes(node))))
+    groups = (binds, later - binds, needs, hints, changes_of(node), now)
+    return Names(*(frozenset(filter(str.isidentifier, names)) for names in groups))
 
 
 def locate(text: str, name: str) -> tuple[int, int]:
@@ -135,7 +143,15 @@ def root_name(node: ast.expr) -> str | None:
     return node.id if isinstance(node, ast.Name) else None
 
 
-def _changes(node: ast.AST) -> set[str]:
+def right_side(node: ast.stmt) -> ast.expr | None:
+    """Returns the value of an assignment to one plain name; None if it is no such assignment."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    single = len(targets) == 1 and isinstance(targets[0], ast.Name)
+    return node.value if single and isinstance(node, ast.Assign | ast.AnnAssign) else None
+
+
+def changes_of(node: ast.AST) -> set[str]:
+    """Returns the names whose object a statement changes in place."""
     found: set[str | None] = set()
     for inner in ast.walk(node):
         if isinstance(inner, ast.Attribute | ast.Subscript) and isinstance(inner.ctx, ast.Store | ast.Del):
@@ -184,10 +200,12 @@ def _class_reads_first(text: str, class_name: str, name: str) -> bool:
     return False
 
 
-def _scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+def _scopes(table: symtable.SymbolTable, at_once: bool = True) -> Iterator[tuple[symtable.SymbolTable, bool]]:
+    """All scopes in a scope, each with whether it runs as soon as the statement does."""
     for child in table.get_children():
-        yield child
-        yield from _scopes(child)
+        runs = at_once and (child.get_type() == "class" or child.get_name() in _COMPREHENSIONS)
+        yield child, runs
+        yield from _scopes(child, runs)
 
 
 def _table(source: str) -> symtable.SymbolTable:

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-import linecache
 import sys
-import sysconfig
-from pathlib import Path
-from types import CodeType
 from typing import Any
 
 from ..errors import CaptureError
 from .capture import Capture, capture_cell
-from .cell import parse
+from .cell import Cell
 from .contract import TRAIN_NAMES, VALIDATE_NAMES, Role, require_class, require_kind
+from .inputs import Kernel
+from .live import differs
+from .texts import file_of
 
 _WAYS_OUT = (
     "Put %%reson_{role} on the first line of the cell that defines it, or define it in a .py file and import it, "
     "or install it on every site and name it by ModelConfig(model_class='package.{name}')."
 )
-_LIBRARIES = tuple(Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "purelib", "platlib"))
 
 
-def capture_object(value: Any, role: Role) -> Capture:
+def capture_object(value: Any, role: Role, kernel: Kernel | None = None, beside: Capture | None = None) -> Capture:
     """Captures an object for a role from the text that defines it.
 
-    The text is found through the object's own code (Python keeps the file, or the cell, that each function was compiled from), so
-    it cannot be another definition of the same name. Of a model's or executor's file only the class and what it needs is taken;
-    a train function brings the validate function of its file with it.
+    Of a notebook's class that is the last cell that defined it, held against the class itself; of another class the file that its
+    code was compiled from. Of a model's or executor's text only the class and what it needs is taken; a train function brings the
+    validate function that stands beside it.
 
     Args:
         value: A class; for the role "train" a function called fl_train or fl_train_model.
         role: What it is to be.
+        kernel: The notebook's kernel, if there is one.
+        beside: The model's capture, for the other roles.
 
     Raises:
         CaptureError: it is not of the kind that the role needs, or its text cannot be found or shipped.
@@ -41,33 +41,42 @@ def capture_object(value: Any, role: Role) -> Capture:
     else:
         require_kind(require_class(value, role), role)
     name = value.__name__
-    path, text = _text_of(value, role)
-    namespace = dict(vars(sys.modules[value.__module__]))
-    if namespace.get(name) is not value:
+    home = vars(sys.modules[value.__module__])
+    if home.get(name) is not value:
         raise CaptureError(f"{name} is not what its module {value.__module__} now has under that name", "Pass the present one.")
+    in_notebook = kernel is not None and kernel.namespace.get(name) is value
+    cell = _cell_of(value, kernel) if kernel and in_notebook else None
+    held = kernel if kernel and cell else Kernel(home)
+    cell = cell or file_of(value)
+    if cell is None:
+        raise CaptureError(f"Could not extract source of {name!r}", _WAYS_OUT.format(role=role, name=name))
     if role != "train":
-        namespace = {key: known for key, known in namespace.items() if key not in (*TRAIN_NAMES, *VALIDATE_NAMES)}
-    cell = parse(text, label=Path(path).name)
-    return capture_cell(role, cell, namespace, class_name=None if role == "train" else name)
+        others = (*TRAIN_NAMES, *VALIDATE_NAMES)
+        held = Kernel({key: known for key, known in held.namespace.items() if key not in others}, held.inputs)
+    return capture_cell(
+        role, cell, held, class_name=None if role == "train" else name, beside=beside, ran_just_now=held.inputs.empty
+    )
 
 
-def _text_of(value: Any, role: Role) -> tuple[str, str]:
-    """The file, or the name of the cell, that an object was compiled from, and the whole text of it."""
-    for path in filter(None, (_code_file(value), getattr(sys.modules.get(value.__module__), "__file__", None))):
-        if any(Path(path).resolve().is_relative_to(library) for library in _LIBRARIES):
-            break
-        text = "".join(linecache.getlines(path))
-        if text:
-            return path, text
-    hint = _WAYS_OUT.format(role=role, name=value.__name__)
-    raise CaptureError(f"Could not extract source of {value.__name__!r}", hint)
+def recapture(capture: Capture, kernel: Kernel, beside: Capture | None = None) -> Capture:
+    """Captures anew what a capture is of, as the kernel holds it now; what the kernel no longer has stays as it was.
+
+    Raises:
+        CaptureError: what the kernel holds now cannot be shipped.
+    """
+    value = kernel.namespace.get(capture.name)
+    cell = _cell_of(value, kernel, capture.name) if value is not None else None
+    if cell is None:
+        return capture
+    class_name = None if capture.role == "train" else capture.name
+    return capture_cell(capture.role, cell, kernel, class_name=class_name, beside=beside, fix=capture.fix, ran_just_now=False)
 
 
-def _code_file(value: Any) -> str | None:
-    for member in (value, *vars(value).values()) if isinstance(value, type) else (value,):
-        member = getattr(member, "__func__", getattr(member, "fget", member))
-        code = getattr(member, "__code__", None)
-        # A method that was made elsewhere and hung into the class (by a decorator, say) tells nothing of the class.
-        if isinstance(code, CodeType) and member.__module__ == value.__module__:
-            return code.co_filename
+def _cell_of(value: Any, kernel: Kernel, name: str = "") -> Cell | None:
+    """The last cell that defines an object, and that says what the object is."""
+    name = name or value.__name__
+    for cell in kernel.inputs.binding(name):
+        unit = [unit for unit in cell.units if name in unit.names.binds][-1:]
+        if unit and not (kernel.inputs.failed(cell.number) and differs(unit[0], value)):
+            return cell
     return None

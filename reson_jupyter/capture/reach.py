@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from .cell import Kind, Unit
@@ -28,14 +28,19 @@ class Reach:
     missing: tuple[tuple[Unit, str], ...]
 
 
-def reach(units: Iterable[Unit], targets: Iterable[str]) -> Reach:
+def reach(units: Iterable[Unit], targets: Iterable[str], elsewhere: Collection[str] = ()) -> Reach:
     """Returns what the definitions called `targets` need of `units`, themselves included.
 
     What ships reaches itself again and nothing more, so that the module, captured once more, gives itself.
+
+    Args:
+        units: The statements of a cell.
+        targets: The names that are asked for.
+        elsewhere: Names that have their present value from another cell; what `units` made of them is not it.
     """
     known = tuple(unit for unit in units if unit.kind not in ("run", "future"))
     while True:
-        found = _Search(known).run(targets)
+        found = _Search(known, elsewhere).run(targets)
         if len(found.units) == len(known):
             return found
         known = found.units
@@ -44,11 +49,12 @@ def reach(units: Iterable[Unit], targets: Iterable[str]) -> Reach:
 class _Search:
     """One pass from the targets over everything they need."""
 
-    def __init__(self, units: tuple[Unit, ...]) -> None:
+    def __init__(self, units: tuple[Unit, ...], elsewhere: Collection[str]) -> None:
         self._units = units
+        self._elsewhere = elsewhere
         self._providers: dict[str, list[int]] = {}
         for index, unit in enumerate(units):
-            for name in unit.names.binds | unit.typing_binds | (star_exports(unit) or frozenset()):
+            for name in (unit.names.binds | unit.typing_binds | (star_exports(unit) or frozenset())).difference(elsewhere):
                 self._providers.setdefault(name, []).append(index)
         self._reached: dict[int, frozenset[str]] = {}
 
@@ -74,6 +80,8 @@ class _Search:
     def _supply(self, name: str) -> list[int]:
         """The statements that give `name` its value: all that bind it, but for those whose value nothing can have seen."""
         direct = self._providers.get(name, [])
+        if name in self._elsewhere:
+            return []
         if not direct:
             later = [index for index, unit in enumerate(self._units) if name in unit.names.later]
             return later or ([] if name in SUPPLIED else self._unknown_stars())
@@ -115,7 +123,7 @@ class _Search:
             for index, unit in enumerate(self._units)
             if index not in chosen
             and (
-                _assigned_parts(unit.node) & made.keys()
+                assigned_parts(unit.node) & made.keys()
                 or self._is_registered(unit.node, made, state)
                 or self._is_noted(unit.node, made)
             )
@@ -191,7 +199,7 @@ def _runs(unit: Unit) -> bool:
     return bool(unit.node.decorator_list or arguments.defaults or any(arguments.kw_defaults))
 
 
-def _assigned_parts(node: ast.stmt) -> set[str | None]:
-    """The names of which an assignment changes a part: X in `X[0] = 1` and `X.a.b = 1`."""
+def assigned_parts(node: ast.stmt) -> set[str | None]:
+    """Returns the names of which an assignment changes a part: X in `X[0] = 1` and `X.a.b = 1`."""
     targets: list[ast.expr | None] = getattr(node, "targets", []) or [getattr(node, "target", None)]
     return {root_name(target) for target in targets if isinstance(target, ast.Attribute | ast.Subscript)}

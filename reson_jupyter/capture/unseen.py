@@ -4,33 +4,42 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from .cell import Cell, Unit
-from .names import root_name
+from .names import right_side, root_name
 from .reach import Reach
 
 # Calls of these leave their arguments as they are.
 _READERS = frozenset({"print", "display", "len", "repr", "str", "type", "isinstance", "id", "sum", "min", "max", "sorted"})
 
 
-def unseen_changes(cell: Cell, reached: Reach, namespace: Mapping[str, object]) -> list[str]:
-    """Returns warnings of statements that stay behind although they change, or may change, a value that ships."""
-    made = {name for unit in reached.units if unit.kind in ("constant", "block") for name in unit.names.binds}
+def unseen_changes(cell: Cell, reached: Reach, namespace: Mapping[str, object]) -> Iterator[tuple[Unit, str, bool]]:
+    """Yields the statements that stay behind although they change a value that ships, its name, and whether that is certain."""
+    made = {name: unit for unit in reached.units if unit.kind in ("constant", "block") for name in unit.names.binds}
     defined = {name for unit in reached.units if unit.kind in ("class", "function") for name in unit.names.binds}
-    mutable = {name for name in made if _is_mutable(namespace.get(name))}
+    mutable = {name for name in made if _is_mutable(namespace.get(name)) and not _is_said(made[name], namespace.get(name))}
     shipped = {unit.first for unit in reached.units}
-    warnings = []
     for unit in cell.units:
         if unit.first in shipped or unit.kind not in ("run", "constant"):
             continue
-        changed = (unit.names.changes | unit.names.binds) & made if unit.kind == "run" else set()
-        for name in sorted(changed):
-            warnings.append(f"line {unit.first} changes {name} and stays behind; the sites have {name} without that change")
+        changed = (unit.names.changes | unit.names.binds) & made.keys() if unit.kind == "run" else set()
+        yield from ((unit, name, True) for name in sorted(changed))
         for name in sorted(_handed_out(unit.node, mutable - changed, _READERS | defined)):
-            warnings.append(f"line {unit.first} uses {name} and stays behind; a change that it makes to {name} does not ship")
-    return warnings
+            yield unit, name, evaluated(made[name].node) is not None
+
+
+def unseen_warnings(cell: Cell, reached: Reach, namespace: Mapping[str, object]) -> list[str]:
+    """Returns a warning for each of the unseen changes."""
+    sentences = {
+        True: "{place} changes {name} and stays behind; the sites have {name} without that change",
+        False: "{place} uses {name} and stays behind; a change that it makes to {name} does not ship",
+    }
+    return [
+        sentences[certain].format(place=f"{cell.label}, line {unit.first}", name=name)
+        for unit, name, certain in unseen_changes(cell, reached, namespace)
+    ]
 
 
 def shadowed_builtins(reached: Reach, namespace: Mapping[str, object]) -> list[tuple[Unit, str]]:
@@ -52,6 +61,21 @@ def _is_users(value: object, builtin: object) -> bool:
     """Whether the kernel's meaning of a builtin's name is the user's; IPython itself replaces a few, such as `open`."""
     module = getattr(value, "__module__", None) or type(value).__module__
     return value is not builtin and not str(module).startswith(("IPython", "ipykernel"))
+
+
+def evaluated(node: ast.stmt) -> tuple[object] | None:
+    """Returns the value that an assignment to one name says, if it is written out in full."""
+    side = right_side(node)
+    try:
+        return (ast.literal_eval(side),) if side else None
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
+def _is_said(unit: Unit, value: object) -> bool:
+    """Whether a value is what its assignment says, so that nothing has changed it."""
+    said = evaluated(unit.node)
+    return said is not None and type(said[0]) is type(value) and repr(said[0]) == repr(value)
 
 
 def _is_mutable(value: object) -> bool:

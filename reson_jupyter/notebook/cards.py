@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from ..capture.capture import Capture
+from ..capture.module import Piece
 
 _SHOWN = 8
 
@@ -28,13 +29,13 @@ class CaptureCard:
         return f'<div class="reson-card"><b>{escape(self._headline())}</b><table>{rows}</table></div>'
 
     def _headline(self) -> str:
-        lines = sum(1 for line in self._capture.line_map if line)
+        lines = sum(1 for _, line in self._capture.module.lines if line)
         return f"Reson: captured the {self._capture.role} {self._capture.name} from {self._capture.cell}, {lines} lines ship"
 
     def _rows(self) -> list[tuple[str, str]]:
         pieces = [piece for piece in self._capture.pieces if piece.kind != "future"]
-        ships = [piece.title for piece in pieces if piece.kind != "import"]
-        imports = [piece.title for piece in pieces if piece.kind == "import"]
+        ships = [self._with_place(piece) for piece in pieces if piece.kind != "import"]
+        imports = [self._with_place(piece) for piece in pieces if piece.kind == "import"]
         rows = [("ships", ", ".join(ships))]
         if imports:
             rows.append(("imports", "; ".join(imports)))
@@ -42,6 +43,11 @@ class CaptureCard:
             rows.append(("called", ", ".join(f"{function.name} to {function.purpose}" for function in self._capture.functions)))
         rows += [("stays here", text) for text in _some(self._capture.left_behind)]
         return rows + [("warning", text) for text in self._capture.warnings]
+
+    def _with_place(self, piece: Piece) -> str:
+        """A piece and, if it is not of the captured cell, where it comes from."""
+        place = "" if piece.cell == self._capture.cell else f" ({piece.cell or 'added'})"
+        return piece.title + place
 
 
 def _some(lines: tuple[str, ...]) -> list[str]:

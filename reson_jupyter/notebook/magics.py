@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import argparse
 
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
@@ -10,11 +10,13 @@ from IPython.core.magic_arguments import MagicArgumentParser
 from IPython.display import display
 
 from ..capture.capture import Capture, capture_cell
-from ..capture.cell import parse
+from ..capture.cell import Cell, parse
 from ..capture.contract import Role
+from ..capture.inputs import Inputs, Kernel, no_inputs
 from ..errors import CaptureError
 from ..session import current_session
 from .cards import CaptureCard
+from .kernel import future_annotations
 from .plain import dedented, plain_cell
 from .running import run_as_cell
 
@@ -64,19 +66,27 @@ class CaptureMagics(Magics):
         shell = self.shell
         assert shell is not None
         number, first_line = _place(shell, cell)
-        inherits_future = _future_annotations(shell)
+        inherits_future = future_annotations(shell)
         run_as_cell(shell, _runnable(cell, first_line), number)
         try:
-            capture = _capture(shell, role, cell, number, first_line, arguments.class_name, inherits_future)
+            text, magics = plain_cell(cell, f"In[{number}]", first_line, shell.input_transformer_manager)
+            parsed = parse(text, f"In[{number}]", first_line, magics, inherits_future, number)
+            capture = _capture(role, parsed, Kernel(shell.user_ns, self._inputs()), arguments)
         except CaptureError as error:
             raise _with_what_stays(role, error) from None
         current_session().set_capture(capture)
         display(CaptureCard(capture))
 
+    def _inputs(self) -> Inputs:
+        """The cells of this shell; each cell that was captured has run, even if its capture was then refused."""
+        kernel = current_session().kernel
+        return kernel.inputs if kernel else no_inputs()
+
 
 def _parser(role: Role) -> MagicArgumentParser:
     parser = MagicArgumentParser(prog=f"%reson_{role}", description=_ABOUT[role])
     parser.add_argument("-h", "--help", action="store_true", help="show this and do not run the cell")
+    parser.add_argument("--fix", action="store_true", help="ship the imports that are missing, as this kernel has them")
     if role == "train":
         parser.set_defaults(class_name=None)
     else:
@@ -84,13 +94,9 @@ def _parser(role: Role) -> MagicArgumentParser:
     return parser
 
 
-def _capture(
-    shell: InteractiveShell, role: Role, cell: str, number: int, first_line: int, class_name: str | None, inherits_future: bool
-) -> Capture:
-    label = f"In[{number}]"
-    text, magics = plain_cell(cell, label, first_line, shell.input_transformer_manager)
-    parsed = parse(text, label, first_line, magics, inherits_future)
-    return capture_cell(role, parsed, shell.user_ns, class_name=class_name, beside=current_session().capture("model"))
+def _capture(role: Role, cell: Cell, kernel: Kernel, arguments: argparse.Namespace) -> Capture:
+    beside = current_session().capture("model") if role != "model" else None
+    return capture_cell(role, cell, kernel, class_name=arguments.class_name, beside=beside, fix=arguments.fix)
 
 
 def _place(shell: InteractiveShell, cell: str) -> tuple[int, int]:
@@ -109,14 +115,6 @@ def _runnable(cell: str, first_line: int) -> str:
         # Another cell magic must be the first line.
         return cell
     return "#\n" * (first_line - 1) + "".join(lines)
-
-
-def _future_annotations(shell: InteractiveShell) -> bool:
-    """Whether an earlier cell's `from __future__ import annotations` holds for this one too, as it does in a shell."""
-    import __future__
-
-    flags: Any = shell.compile.flags
-    return bool(flags & __future__.annotations.compiler_flag)
 
 
 def _with_what_stays(role: Role, error: CaptureError) -> CaptureError:

@@ -13,6 +13,7 @@ from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from IPython.utils.capture import capture_output
 from traitlets.config import Config
 
+from reson_jupyter.notebook.kernel import kernel_of
 from reson_jupyter.notebook.magics import CaptureMagics
 from reson_jupyter.session import Session
 
@@ -64,9 +65,12 @@ def shell() -> Iterator[InteractiveShell]:
 
 
 @pytest.fixture
-def notebook(shell: InteractiveShell, session: Session) -> Notebook:
+def notebook(shell: InteractiveShell, session: Session) -> Iterator[Notebook]:
     """A notebook with an empty namespace and In[1] next."""
     shell.reset()
     shell.compile = shell.compiler_class()
     shell.execution_count = 1
-    return Notebook(shell)
+    session.kernel = kernel_of(shell)
+    yield Notebook(shell)
+    for hook in [hook for hook in shell.events.callbacks["post_run_cell"] if "reson" in hook.__module__]:
+        shell.events.unregister("post_run_cell", hook)

@@ -10,6 +10,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from reson_jupyter.capture.capture import Capture, capture_cell
 from reson_jupyter.capture.cell import Cell, parse
 from reson_jupyter.capture.contract import Role
+from reson_jupyter.capture.inputs import Kernel
 from reson_jupyter.notebook.plain import plain_cell
 
 
@@ -33,7 +34,7 @@ def ship(
     text: str, role: Role = "model", *, label: str = "In[1]", kernel: dict[str, Any] | None = None, **options: Any
 ) -> Capture:
     """Runs a cell and captures it."""
-    return capture_cell(role, read_cell(text, label), run(text, kernel), **options)
+    return capture_cell(role, read_cell(text, label), Kernel(run(text, kernel)), **options)
 
 
 def titles(capture: Capture) -> list[str]:

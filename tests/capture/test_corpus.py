@@ -87,13 +87,13 @@ def test_every_shipped_line_is_the_line_of_the_cell_that_it_claims_to_be(case: C
     capture = captured(case)
     cell = [line.rstrip("\r") for line in case.text.split("\n")]
     shipped = capture.source.split("\n")[:-1]
-    assert len(shipped) == len(capture.line_map)
-    for text, line in zip(shipped, capture.line_map, strict=True):
+    assert len(shipped) == len(capture.module.line_map)
+    for text, line in zip(shipped, capture.module.line_map, strict=True):
         if line == 0:
             assert text == ""
         else:
             piece = next(piece for piece in capture.pieces if line in piece.lines)
-            assert text.strip() in cell[line - 1] or piece.kind in ("import", "block")
+            assert text.strip() in cell[line - 1] or piece.kind in ("import", "block", "value")
 
 
 @every_case

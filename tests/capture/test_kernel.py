@@ -90,9 +90,8 @@ def kernel(started: BlockingKernelClient) -> Kernel:
     reset = (
         "%reset -f\nimport sys\nfrom reson_jupyter.session import Session\n"
         "sys.modules[Session.__module__]._current = Session()\ndel sys, Session\n"
-        "from reson_jupyter.notebook.magics import CaptureMagics\n"
-        "get_ipython().register_magics(CaptureMagics)\ndel CaptureMagics\n"
         "get_ipython().history_manager.reset()\nget_ipython().execution_count = 0\n"
+        "import reson_jupyter\nreson_jupyter.load_ipython_extension(get_ipython())\ndel reson_jupyter\n"
     )
     assert kernel.run(reset).errors == []
     return kernel
@@ -118,14 +117,23 @@ def test_model_and_train_function_in_two_cells(kernel: Kernel, tmp_path: Path) -
     assert at_a_site(tmp_path, kernel.shipped(), "m.fl_train_model({})['samples']") == 4
 
 
-def test_imports_in_another_cell_are_refused_with_the_line_to_add(kernel: Kernel) -> None:
+def test_imports_of_another_cell_ship(kernel: Kernel, tmp_path: Path) -> None:
     kernel.run("import torch\nimport torch.nn as nn")
+    reply = kernel.run("%%reson_model\n" + MODEL.replace("import torch\nimport torch.nn as nn\n", ""))
+    assert reply.status == "ok" and "import torch.nn as nn (In[1])" in reply.cards[0]
+    assert at_a_site(tmp_path, kernel.shipped(), "list(m.Net(3)(torch.rand(1, 4)).shape)") == [1, 3]
+
+
+def test_an_import_that_no_cell_has_is_refused_with_the_line_to_add(kernel: Kernel) -> None:
+    kernel.run("exec('import torch.nn as nn')")
     reply = kernel.run("%%reson_model\nclass Net(nn.Module): ...\n")
     assert reply.status == "error" and len(reply.errors) == 1
     assert reply.errors[0]["ename"] == "CaptureError"
     assert reply.errors[0]["traceback"] == [
-        "CaptureError: In[2], line 2: Net needs 'nn', which this cell does not import\n  add: import torch.nn as nn"
+        "CaptureError: In[2], line 2, column 11: Net needs 'nn', which no cell imports\n  "
+        "add: import torch.nn as nn, or put --fix behind the magic to have it added"
     ]
+    assert "import torch.nn as nn (added)" in kernel.run("%%reson_model --fix\nclass Net(nn.Module): ...\n").cards[0]
 
 
 def test_environment_and_shell_lines_stay(kernel: Kernel, tmp_path: Path) -> None:
@@ -141,12 +149,11 @@ def test_a_later_cell_with_a_subclass_changes_nothing(kernel: Kernel) -> None:
     assert "class Net(nn.Module)" in kernel.shipped() and "NetV2" not in kernel.shipped()
 
 
-def test_capturing_a_subclass_of_another_cells_class_is_refused_and_the_model_stays(kernel: Kernel) -> None:
+def test_a_subclass_takes_the_class_of_another_cell_along(kernel: Kernel, tmp_path: Path) -> None:
     kernel.run("%%reson_model\n" + MODEL)
     reply = kernel.run("%%reson_model\nclass NetV2(Net):\n    pass\n")
-    assert "NetV2 needs 'Net', which is defined elsewhere" in reply.errors[0]["evalue"]
-    assert "The model Net from In[1] stays captured." in reply.errors[0]["evalue"]
-    assert "class Net(nn.Module)" in kernel.shipped()
+    assert "class Net (In[1]), class NetV2" in reply.cards[0]
+    assert at_a_site(tmp_path, kernel.shipped(), "list(m.NetV2(3)(torch.rand(1, 4)).shape)") == [1, 3]
 
 
 def test_a_later_comment_or_string_that_mentions_the_class_changes_nothing(kernel: Kernel) -> None:

@@ -7,10 +7,11 @@ import threading
 import pytest
 
 from reson_jupyter.capture.capture import Capture
+from reson_jupyter.capture.module import Module
 from reson_jupyter.errors import ConfigError
 from reson_jupyter.session import Session, current_session
 
-CAPTURE = Capture("model", "Net", "class Net: ...\n", (1,), "In[1]")
+CAPTURE = Capture("model", "Net", Module("class Net: ...\n", (("In[1]", 1),), ()), "In[1]")
 
 
 def test_each_field_reaches_the_config_that_has_it() -> None:
@@ -80,7 +81,7 @@ def test_store_and_target_come_from_the_environment_unless_set(monkeypatch: pyte
     monkeypatch.setenv("RESON_TARGET", "flare")
     assert (session.store, session.target) == ("s3://jobs", "flare")
     monkeypatch.setenv("RESON_TARGET", "moon")
-    with pytest.raises(ConfigError, match="there is no target 'moon'"):
+    with pytest.raises(ConfigError, match="target: there is no 'moon'"):
         _ = session.target
     session.configure(target="local")
     assert session.target == "local"

@@ -25,16 +25,32 @@ class Net(nn.Module):
     [
         ("nn.init.constant_(W, 2.0)", "W"),
         ("W.fill_(2.0)", "W"),
-        ("random.shuffle(A)", "A"),
-        ("last = A.pop()", "A"),
-        ("x = A.sort()", "A"),
-        ("B = A; B.append(2)", "A"),
         ("for value in A: W.add_(value)", "W"),
     ],
 )
 def test_a_statement_that_stays_behind_and_may_change_what_ships_is_warned_of(statement: str, name: str) -> None:
     warnings = ship(CELL + statement).warnings
     assert any(name in text and "line 10" in text and "stays behind" in text for text in warnings), warnings
+
+
+@pytest.mark.parametrize(
+    ("statement", "value"),
+    [
+        ("random.shuffle(A); A.sort(reverse=True)", "[2, 1]"),
+        ("last = A.pop()", "[1]"),
+        ("x = A.append(0)", "[1, 2, 0]"),
+        ("B = A; B.append(2)", "[1, 2, 2]"),
+        ("for A in (3, 4): pass", "4"),
+    ],
+)
+def test_a_simple_value_ships_as_such_a_statement_left_it(statement: str, value: str) -> None:
+    capture = ship(CELL + statement)
+    assert f"A = {value}\n" in capture.source and capture.warnings == ()
+
+
+def test_a_simple_value_that_was_handed_out_and_is_the_same_still_ships_as_it_stands() -> None:
+    capture = ship(CELL + "random.choice(A)")
+    assert "A = [1, 2]\n" in capture.source and capture.warnings == ()
 
 
 @pytest.mark.parametrize("statement", ["print(W, A)", "net = Net()", "len(A)", "torch.rand(WIDTH)", "width = WIDTH + 1"])
@@ -46,6 +62,6 @@ def test_a_builtin_that_another_cell_replaced_is_refused_with_the_line_to_add() 
     import torch
 
     cell = "from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return sum(x)\n"
-    with pytest.raises(CaptureError, match=r"line 4: Net needs 'sum'(.|\n)*from torch import sum"):
+    with pytest.raises(CaptureError, match=r"line 4, column 16: Net needs 'sum'(.|\n)*from torch import sum"):
         ship(cell, kernel={"__name__": "__main__", "sum": torch.sum})
     assert ship(cell, kernel={"__name__": "__main__", "sum": sum}).warnings == ()

@@ -1,0 +1,134 @@
+"""Whether the kernel holds what a text says: functions and classes compared with their source by their code."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import warnings
+from collections.abc import Iterator
+from types import CodeType, FunctionType
+from typing import Any
+
+from .cell import Unit
+from .names import bound_in
+
+_SIMPLE = (bool, int, float, complex, str, bytes, type(None))
+
+
+def same_code(one: CodeType, other: CodeType) -> bool:
+    """Whether two code objects do the same, wherever they were compiled."""
+    mine, theirs = ([part for part in code.co_consts if not isinstance(part, CodeType)] for code in (one, other))
+    inner, others = ([part for part in code.co_consts if isinstance(part, CodeType)] for code in (one, other))
+    return (
+        one.co_code == other.co_code
+        and one.co_names == other.co_names
+        and one.co_varnames == other.co_varnames
+        and one.co_freevars == other.co_freevars
+        and list(map(repr, mine)) == list(map(repr, theirs))
+        and len(inner) == len(others)
+        and all(map(same_code, inner, others))
+    )
+
+
+def differs(unit: Unit, value: object, exempt: frozenset[str] = frozenset()) -> str | None:
+    """Returns which part of a live function or class is not what its statement says; None if nothing is seen to differ.
+
+    Args:
+        unit: A `def`, a `class`, or another statement with the function's code in it.
+        value: What the kernel has under its name.
+        exempt: Members of the class that other statements of the same text set.
+    """
+    codes = list(_codes(unit))
+    if isinstance(unit.node, ast.ClassDef):
+        if not isinstance(value, type):
+            return unit.node.name
+        parts = [part for part in _members(unit.node, value, codes) if part not in exempt]
+        return f"{unit.node.name}.{parts[0]}" if parts else None
+    code = code_of(value)
+    if isinstance(unit.node, ast.FunctionDef | ast.AsyncFunctionDef):
+        name = unit.node.name
+        if code is None or code.co_name != name:
+            return None if unit.node.decorator_list else name  # what a decorator returns may be anything
+        return None if _any_same(code, [known for known in codes if known.co_name == name]) else name
+    if code is None:
+        return None
+    known_here = [known for known in codes if known.co_name == code.co_name]
+    return None if not known_here or _any_same(code, known_here) else code.co_name
+
+
+def code_of(value: object) -> CodeType | None:
+    """Returns the code that the user wrote of a function, method or property, beneath well-behaved decorators."""
+    seen = set[int]()
+    while id(value) not in seen:
+        seen.add(id(value))
+        for attribute in ("__wrapped__", "__func__", "fget", "func"):
+            inner = getattr_static(value, attribute)
+            if callable(inner) and not isinstance(value, type):
+                value = inner
+    return value.__code__ if isinstance(value, FunctionType) else None
+
+
+def getattr_static(value: object, name: str) -> Any:
+    """Returns an attribute that reading cannot compute, or None."""
+    if isinstance(value, property | staticmethod | classmethod | functools.cached_property | functools.partial):
+        return getattr(value, name, None)
+    try:
+        return object.__getattribute__(value, "__dict__").get(name)
+    except (AttributeError, TypeError):
+        return None
+
+
+def _codes(unit: Unit) -> Iterator[CodeType]:
+    """Every code object in a statement's text."""
+    text = "from __future__ import annotations\n" + unit.text if unit.future_annotations else unit.text
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        todo = [compile(text, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)]
+    while todo:
+        inner = [part for part in todo.pop().co_consts if isinstance(part, CodeType)]
+        yield from inner
+        todo.extend(inner)
+
+
+def _any_same(code: CodeType, known: list[CodeType]) -> bool:
+    return any(same_code(code, one) for one in known)
+
+
+def _members(node: ast.ClassDef, value: type, codes: list[CodeType]) -> Iterator[str]:
+    """The members of a class that are not what its body says."""
+    own = vars(value)
+    deleted = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Del)}
+    for statement in node.body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement.name not in deleted:
+            name = _mangled(statement.name, node.name)
+            code = code_of(own.get(name))
+            known = [known for known in codes if known.co_name == statement.name]
+            undecorated = not statement.decorator_list
+            if name not in own or (code is None and undecorated):
+                yield statement.name
+            elif code and (undecorated or code.co_name == statement.name) and not _any_same(code, known):
+                yield statement.name
+    yield from _constants(node, own)
+    said = bound_in(node.body)
+    for name, member in own.items():
+        added = isinstance(member, FunctionType) and member.__module__ == value.__module__ and "<" not in member.__qualname__
+        if added and name not in said and not member.__qualname__.startswith(f"{value.__qualname__}."):
+            yield name
+
+
+def _constants(node: ast.ClassDef, own: Any) -> Iterator[str]:
+    for statement in node.body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        said = getattr(statement, "value", None)
+        if len(targets) != 1 or not isinstance(targets[0], ast.Name) or not isinstance(said, ast.Constant):
+            continue
+        name = targets[0].id
+        stored = [other for other in ast.walk(node) if isinstance(other, ast.Name) and isinstance(other.ctx, ast.Store)]
+        rebound = any(other.id == name and other is not targets[0] for other in stored)
+        held = own.get(_mangled(name, node.name))
+        if not rebound and type(held) in _SIMPLE and repr(held) != repr(said.value):
+            yield name
+
+
+def _mangled(name: str, owner: str) -> str:
+    return f"_{owner.lstrip('_')}{name}" if name.startswith("__") and not name.endswith("__") else name

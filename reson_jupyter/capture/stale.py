@@ -1,0 +1,40 @@
+"""Captures held against the kernel: what ran since may have changed what they took along."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..errors import CaptureError
+from .capture import Capture
+from .contract import ROLES
+from .inputs import Kernel
+from .objects import recapture
+
+
+def renewed(captures: Mapping[str, Capture], kernel: Kernel) -> dict[str, Capture]:
+    """Returns the captures, by role, that would now ship something else, as they would be now.
+
+    Raises:
+        CaptureError: what the kernel holds now cannot be shipped.
+    """
+    now = dict(captures)
+    for role in ROLES:
+        if role in now:
+            beside = now.get("model") if role != "model" else None
+            try:
+                now[role] = recapture(now[role], kernel, beside)
+            except CaptureError as error:
+                was = now[role]
+                raise CaptureError(
+                    f"the capture of {was.name} ({was.cell}) no longer holds\n  {error.message}", error.hint
+                ) from None
+    return {role: capture for role, capture in now.items() if capture.source != captures[role].source}
+
+
+def changes(before: Capture, after: Capture) -> str:
+    """Says in a sentence what is otherwise."""
+    known = {piece.text for piece in before.pieces}
+    new = [piece for piece in after.pieces if piece.text not in known and piece.kind != "future"]
+    said = ", ".join(f"{piece.title} ({piece.cell})" if piece.cell else piece.title for piece in new)
+    gone = "something that shipped is not needed any more"
+    return f"the {before.role} {before.name} was captured in {before.cell}; since then changed: {said or gone}"

@@ -1,0 +1,169 @@
+"""Values that another cell gave to a name: which have a source, which statements say them, what to do with the others."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import enum
+import functools
+import inspect
+import itertools
+import logging
+import math
+import pathlib
+import re
+import typing
+from collections.abc import Mapping
+from types import FunctionType, GenericAlias, ModuleType, SimpleNamespace, UnionType
+
+LARGEST = 4096  # characters of a value's source
+
+# Running the statement again makes the same of these, wherever it runs.
+_SAME_AGAIN = (
+    *(type, FunctionType, functools.partial, range, slice),
+    *(logging.Logger, re.Pattern, pathlib.PurePath),
+    *(GenericAlias, UnionType, typing.TypeVar, typing.ParamSpec, typing.NewType),
+)
+_SAME_AGAIN_NAMED = frozenset({"torch.device", "torch.dtype"})
+# An expression that asks for one of these is about the machine it runs on, so a site has to ask for itself.
+_MACHINE = re.compile(
+    r"\b(torch\.(cuda|backends|accelerator|xpu|mps)|os\.(environ|getenv|cpu_count)|(platform|sys|shutil|psutil)\.)"
+)
+_REFUSED = {
+    "DataFrame": "a DataFrame; data reaches the sites as shards, so read it from env['DATA_ROOT'] in the train function",
+    "Series": "a Series; data reaches the sites as shards, so read it from env['DATA_ROOT'] in the train function",
+    "Tensor": "a tensor; write its values into the cell, or make it a buffer of the model",
+    "Parameter": "a parameter; create it in the model's constructor",
+    "ndarray": "an array; write its values into the cell, or compute them where they are needed",
+    "DataLoader": "a DataLoader; make it in the train function, from env['DATA_ROOT']",
+    "Generator": "a generator; make it where it is needed",
+}
+
+
+def literal(value: object, namespace: Mapping[str, object]) -> tuple[str, frozenset[str]] | None:
+    """Returns the source of a simple value, and the names of classes that it uses; None if it has no such source.
+
+    Simple are numbers, strings, booleans, None, and tuples, lists, sets and dicts of simple values, members of enumerations, and
+    dataclasses, named tuples and SimpleNamespaces of simple values whose class the kernel has under its own name.
+    """
+    needs = set[str]()
+    try:
+        text = _source(value, namespace, needs)
+    except RecursionError:
+        return None
+    return (text, frozenset(needs)) if text is not None and len(text) <= LARGEST else None
+
+
+def says(node: ast.expr, value: object, namespace: Mapping[str, object]) -> bool:
+    """Whether an expression, looked up in the namespace without running anything, is a value."""
+    match node:
+        case ast.Tuple() | ast.List():
+            if not isinstance(value, tuple | list) or type(value).__name__ != type(node).__name__.lower():
+                return False
+            return len(node.elts) == len(value) and all(map(says, node.elts, value, itertools.repeat(namespace)))
+        case ast.Dict():
+            if type(value) is not dict or len(node.keys) != len(value):
+                return False
+            pairs = zip(node.keys, node.values, value.items(), strict=True)
+            return all(key and says(key, k, namespace) and says(part, v, namespace) for key, part, (k, v) in pairs)
+        case ast.Name() | ast.Attribute():
+            return _found(node, namespace) is value
+    try:
+        said = ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return type(said) is type(value) and repr(said) == repr(value)
+
+
+def same_again(value: object) -> bool:
+    """Whether running the assignment once more, on another machine, makes what the kernel holds."""
+    kind = type(value)
+    return (
+        isinstance(value, _SAME_AGAIN) or kind.__module__ == "typing" or f"{kind.__module__}.{kind.__name__}" in _SAME_AGAIN_NAMED
+    )
+
+
+def asks_the_machine(node: ast.AST) -> bool:
+    """Whether an expression's value depends on the machine, as in "cuda" if torch.cuda.is_available() else "cpu"."""
+    return bool(_MACHINE.search(ast.unparse(node)))
+
+
+def refused(value: object) -> str:
+    """Says what a live object is, and what to do instead of shipping it."""
+    kind = type(value)
+    names = [base.__name__ for base in kind.__mro__]
+    if "Module" in names and hasattr(value, "state_dict"):
+        return f"a {kind.__name__} object; make it in the constructor, or start from its weights with checkpoint="
+    if "IOBase" in names or "_IOBase" in names:
+        return "an open file; open it where it is needed"
+    known = next((text for name, text in _REFUSED.items() if name in names), None)
+    return known or f"a live object ({kind.__name__}); make it inside what ships, or in this cell"
+
+
+def _source(value: object, namespace: Mapping[str, object], needs: set[str]) -> str | None:
+    kind = type(value)
+    if value is None or value is Ellipsis or kind in (bool, int, str, bytes):
+        return repr(value)
+    if kind is float:
+        return repr(value) if math.isfinite(value) else f'float("{value}")'  # type: ignore[arg-type]
+    if kind is complex:
+        return repr(value) if math.isfinite(abs(value)) else None  # type: ignore[arg-type]
+    if kind in (tuple, list, set, frozenset):
+        return _sequence(list(value), kind, namespace, needs)  # type: ignore[call-overload]
+    if kind is dict:
+        keys, values = (_parts(list(part), namespace, needs) for part in (value.keys(), value.values()))  # type: ignore[attr-defined]
+        return None if keys is None or values is None else "{" + ", ".join(map("{}: {}".format, keys, values)) + "}"
+    if namespace.get(kind.__name__) is not kind:
+        return None
+    return _instance(value, namespace, needs)
+
+
+def _sequence(items: list[object], kind: type, namespace: Mapping[str, object], needs: set[str]) -> str | None:
+    parts = _parts(sorted(items, key=repr) if kind in (set, frozenset) else items, namespace, needs)
+    if parts is None:
+        return None
+    inner = ", ".join(parts)
+    if kind is tuple:
+        return f"({inner},)" if len(parts) == 1 else f"({inner})"
+    if kind is list:
+        return f"[{inner}]"
+    braces = f"{{{inner}}}" if parts else ""
+    return (braces or "set()") if kind is set else f"frozenset({braces})"
+
+
+def _instance(value: object, namespace: Mapping[str, object], needs: set[str]) -> str | None:
+    """An enumeration's member, or a dataclass or named tuple whose constructor gets what its fields hold."""
+    name = type(value).__name__
+    needs.add(name)
+    if isinstance(value, enum.Enum) and not isinstance(value, enum.Flag):
+        return f"{name}.{value.name}"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = dataclasses.fields(value)
+        own = {field.name for field in fields}
+        if any(not field.init for field in fields) or own != set(getattr(value, "__dict__", own)):
+            return None
+        names = [field.name for field in fields]
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        names = list(value._fields)
+    elif isinstance(value, SimpleNamespace):
+        names = list(vars(value))
+    else:
+        return None
+    parts = _parts([getattr(value, field) for field in names], namespace, needs)
+    return None if parts is None else f"{name}({', '.join(map('{}={}'.format, names, parts))})"
+
+
+def _parts(items: list[object], namespace: Mapping[str, object], needs: set[str]) -> list[str] | None:
+    parts = [_source(item, namespace, needs) for item in items]
+    return None if None in parts else [part for part in parts if part is not None]
+
+
+def _found(node: ast.expr, namespace: Mapping[str, object]) -> object:
+    """What a dotted name is, found without running anything; the namespace itself, which is no value, if it is not found."""
+    if isinstance(node, ast.Name):
+        return namespace.get(node.id, namespace)
+    if isinstance(node, ast.Attribute):
+        owner = _found(node.value, namespace)
+        if isinstance(owner, ModuleType | type):
+            return inspect.getattr_static(owner, node.attr, namespace)
+    return namespace
