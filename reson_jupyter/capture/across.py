@@ -121,6 +121,8 @@ class _Search:
             self._missing.append(Missing(cell.label, unit, name, reason, hint))
             return
         if isinstance(home, Cell):
+            if home.number < 0 and home.number not in self._cells:
+                self._binders.clear()  # a file was found, which may bind what seemed unbound
             self._cells[home.number] = home
             wanted.setdefault(home.number, set()).add(name)
             self._homes[name] = home.number
@@ -169,6 +171,8 @@ class _Search:
         for cell in self._kernel.inputs.binding(name):
             if cell.number != own.number or not self._fresh:
                 yield self._cells.get(cell.number, cell)
+        # Files that were run, whose names no cell binds.
+        yield from (cell for cell in self._cells.values() if cell.number < 0 and any(binds(unit, name) for unit in cell.units))
 
     def _home(self, name: str) -> Cell | Piece | None:
         """The cell that gives a name its present value, or a piece of its own that does.

@@ -40,15 +40,21 @@ class Inputs:
         self._changing: dict[str, list[int]] = {}
         self._cells: dict[int, Cell | None] = {}
         self._failed: set[int] = set()
+        self._ran: set[int] = set()
 
     @property
     def empty(self) -> bool:
         """Whether there are none, as outside of a notebook."""
         return not self._texts()
 
+    def ran(self, number: int) -> None:
+        """Takes note that an input's code ran to its end, although the magic above it may have an error to show."""
+        self._ran.add(number)
+
     def ended(self, number: int, well: bool) -> None:
         """Takes note of how an input ended."""
-        (self._failed.discard if well else self._failed.add)(number)
+        if not well and number not in self._ran:
+            self._failed.add(number)
         self.update()
 
     def failed(self, number: int) -> bool:
@@ -98,7 +104,7 @@ class Inputs:
 
     def _forget(self) -> None:
         """The kernel has begun to count anew."""
-        for known in (self._indexed, self._binding, self._changing, self._cells, self._failed):
+        for known in (self._indexed, self._binding, self._changing, self._cells, self._failed, self._ran):
             known.clear()
         self._future_from = None
 

@@ -96,6 +96,8 @@ def refused(value: object) -> str:
         return f"a {kind.__name__} object; make it in the constructor, or start from its weights with checkpoint="
     if "IOBase" in names or "_IOBase" in names:
         return "an open file; open it where it is needed"
+    if kind in (str, bytes, tuple, list, dict, set):
+        return f"a {kind.__name__} that is no simple value, or too long; ship it in the shards, or compute it where it is needed"
     known = next((text for name, text in _REFUSED.items() if name in names), None)
     return known or f"a live object ({kind.__name__}); make it inside what ships, or in this cell"
 

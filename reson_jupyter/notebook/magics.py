@@ -12,7 +12,7 @@ from IPython.display import display
 from ..capture.capture import Capture, capture_cell
 from ..capture.cell import Cell, parse
 from ..capture.contract import Role
-from ..capture.inputs import Inputs, Kernel, no_inputs
+from ..capture.inputs import Kernel
 from ..errors import CaptureError
 from ..session import current_session
 from .cards import CaptureCard
@@ -71,16 +71,17 @@ class CaptureMagics(Magics):
         try:
             text, magics = plain_cell(cell, f"In[{number}]", first_line, shell.input_transformer_manager)
             parsed = parse(text, f"In[{number}]", first_line, magics, inherits_future, number)
-            capture = _capture(role, parsed, Kernel(shell.user_ns, self._inputs()), arguments)
+            capture = _capture(role, parsed, self._kernel(shell, number), arguments)
         except CaptureError as error:
             raise _with_what_stays(role, error) from None
         current_session().set_capture(capture)
         display(CaptureCard(capture))
 
-    def _inputs(self) -> Inputs:
-        """The cells of this shell; each cell that was captured has run, even if its capture was then refused."""
-        kernel = current_session().kernel
-        return kernel.inputs if kernel else no_inputs()
+    def _kernel(self, shell: InteractiveShell, number: int) -> Kernel:
+        """The shell's kernel, with a cell that has just run; it has run well even if its capture is then refused."""
+        kernel = current_session().kernel or Kernel(shell.user_ns)
+        kernel.inputs.ran(number)
+        return kernel
 
 
 def _parser(role: Role) -> MagicArgumentParser:
