@@ -104,9 +104,9 @@ def capture_cell(
     live = namespace.get(name)
     targets = [name, *(function.name for function in functions)]
     gathered = gather(cell, targets, kernel, ran_just_now=ran_just_now, lent=_lent(role, beside), fix=fix)
-    _require_shippable(cell, gathered.pieces, targets)
     if gathered.missing:
         raise missing_names(gathered.missing)
+    _require_shippable(cell, gathered.pieces, targets)
     module = assemble(gathered.pieces)
     imports = imported_modules(module.pieces)
     return Capture(

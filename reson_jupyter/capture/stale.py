@@ -28,7 +28,12 @@ def renewed(captures: Mapping[str, Capture], kernel: Kernel) -> dict[str, Captur
                 raise CaptureError(
                     f"the capture of {was.name} ({was.cell}) no longer holds\n  {error.message}", error.hint
                 ) from None
-    return {role: capture for role, capture in now.items() if capture.source != captures[role].source}
+    return {role: capture for role, capture in now.items() if _texts(capture) != _texts(captures[role])}
+
+
+def _texts(capture: Capture) -> list[str]:
+    """What ships, in whatever order: that may change when a cell runs again as it was."""
+    return sorted(piece.text for piece in capture.pieces)
 
 
 def changes(before: Capture, after: Capture) -> str:

@@ -1,4 +1,4 @@
-"""What other cells give to a capture: definitions, values and imports as the kernel holds them now, or a refusal that says why."""
+"""What other cells give to a capture: definitions, values and imports as the kernel holds them now, or a reason why not."""
 
 from __future__ import annotations
 
