@@ -13,12 +13,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._version import __version__
-from .api import attach, build, submit
+from .api import attach, build, check, submit
 from .backend.job import Job
+from .backend.rehearsal import Rehearsal
 from .backend.run import Run
 from .config import FederationConfig, ModelConfig, ResonTechConfig, TrainingConfig
 from .data.shards import check_shards
-from .errors import ResonError, RunFailed, RunTimeout
+from .errors import RehearsalFailed, ResonError, RunFailed, RunTimeout
 from .events import Event, RunState
 from .session import Session
 from .session import current_session as session
@@ -31,6 +32,8 @@ __all__ = [
     "FederationConfig",
     "Job",
     "ModelConfig",
+    "Rehearsal",
+    "RehearsalFailed",
     "ResonError",
     "ResonTechConfig",
     "Run",
@@ -42,6 +45,7 @@ __all__ = [
     "__version__",
     "attach",
     "build",
+    "check",
     "check_shards",
     "session",
     "submit",

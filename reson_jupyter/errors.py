@@ -5,6 +5,7 @@
     ├── CaptureError     a cell cannot be turned into source that ships
     ├── ShardError       a shard zip or its manifest cannot be used
     ├── JobError         the parts do not make a job
+    ├── RehearsalFailed  the job failed when it was tried here, before anything was uploaded
     ├── StoreError       files could not be written to or read from a store
     │   └── NotFound     there is no such object in the store
     ├── TargetError      the run could not be started or reached where it should run
@@ -55,6 +56,20 @@ class ShardError(ResonError):
 
 class JobError(ResonError):
     """The parts do not make a job."""
+
+
+class RehearsalFailed(ResonError):
+    """The job failed when it was rehearsed; nothing has been uploaded or started.
+
+    Args:
+        message: What happened, and where.
+        hint: What to do about it.
+        rehearsal: The `Rehearsal`: the steps that were done, the whole traceback, and what was printed.
+    """
+
+    def __init__(self, message: str, hint: str, rehearsal: object) -> None:
+        super().__init__(message, hint)
+        self.rehearsal = rehearsal
 
 
 class StoreError(ResonError):

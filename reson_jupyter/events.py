@@ -9,7 +9,7 @@ not by the worker. The worker files write the same objects as plain dicts (they 
 
 | type           | written by        | site  | round | data |
 |----------------|-------------------|-------|-------|------|
-| submitted      | submitter         |       |       | name, target, num_rounds, min_clients, digest, notes, sites |
+| submitted      | submitter         |       |       | name, target, num_rounds, min_clients, digest, notes, sites, lines |
 | state          | submitter, runner |       |       | state, reason (one sentence or "") |
 | run_started    | reporter          |       |       | num_rounds, min_clients, nvflare (version) |
 | round_started  | reporter          |       | yes   | |
@@ -25,6 +25,9 @@ not by the worker. The worker files write the same objects as plain dicts (they 
 | lost           | reporter          | yes   |       | batches (how many reports of this site never arrived) |
 | run_ended      | reporter          |       |       | |
 | result         | runner            |       |       | files {name: {"bytes", "sha256"}} in model_out/ |
+
+`sites` of `submitted` is {site: {"shard", "sha256"}}; `lines` tells where the lines of the scripts stand in the notebook:
+{"model_def.py": [[first line, how many, cell, line in it], ...], ...} (`SourceMap.to_json`).
 """
 
 from __future__ import annotations

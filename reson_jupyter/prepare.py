@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from .backend.job import Job, JobParts, UserModule, build_job
 from .capture.capture import Capture
-from .capture.contract import Role, accepts_num_classes, require_arguments, require_kind
-from .capture.module import assemble, combine
+from .capture.contract import ROLES, Role, accepts_num_classes, require_arguments, require_kind
+from .capture.leaks import HINT, find_leaks
+from .capture.module import combine
 from .capture.objects import capture_object
-from .capture.requirements import requirements_for
+from .capture.requirements import Requirements, requirements_for
+from .capture.stale import changes, renewed
 from .config import FederationConfig, ModelConfig, TrainingConfig
 from .data.shards import ShardsReport, ShardSummary, check_shards, infer_num_classes
 from .errors import CaptureError, ConfigError, JobError
@@ -67,7 +69,7 @@ def prepare(request: Request, session: Session) -> Prepared:
     """
     training, federation = request.training or session.training, request.federation or session.federation
     model_config = request.model_config or session.model_config
-    captures = _captures(request, session)
+    captures, notes = _captures(request, session)
     if "." in model_config.model_class:
         captures.pop("model", None)  # the class is named, not shipped
     modules = [capture for role in ("model", "train") if (capture := captures.get(role))]
@@ -75,16 +77,19 @@ def prepare(request: Request, session: Session) -> Prepared:
     default_training = "train" not in functions and "executor" not in captures
     model = _model(captures.get("model"), model_config)
     report = _check_shards(request.shards_dir, training.manifest_file, default_training)
-    notes = _about(captures, functions)
+    notes += _about(captures, functions)
     if report is not None:
         training, federation = _fit(training, federation, report, notes)
     module = combine(modules)
+    requirements = _requirements(request.requirements, captures.values(), ["pillow"] if default_training else [])
+    notes += requirements.notes
     job = build_job(
         JobParts(
             name=request.name,
             model_path=model.path,
             model_source=module.source,
             model_lines=SourceMap.of(module.lines),
+            local_modules={file.path: file.text for capture in captures.values() for file in capture.files},
             model_args=model_config.model_args,
             accepts_num_classes=model.accepts_num_classes,
             train_fn=functions.get("train", ""),
@@ -93,10 +98,14 @@ def prepare(request: Request, session: Session) -> Prepared:
             persistor=_module(captures.get("persistor")),
             training=training,
             federation=federation,
-            requirements=_requirements(request.requirements, captures.values(), ["pillow"] if default_training else []),
+            requirements=requirements.lines,
             checkpoint=_file(request.checkpoint) if request.checkpoint else None,
         )
     )
+    leaks = find_leaks(job.files, job.sources)
+    if leaks.secrets:
+        raise JobError("this must not ship:\n  " + "\n  ".join(leaks.secrets), HINT)
+    notes += leaks.warnings
     _check_calls(job, model.live, captures)
     unread = sorted(set(training.extra) - {"multi_label"}) if default_training else []
     if unread:
@@ -161,20 +170,35 @@ def _model(captured: Capture | None, config: ModelConfig) -> _Model:
     return _Model(f"model_def.{captured.name}", live, captured.accepts_num_classes)
 
 
-def _captures(request: Request, session: Session) -> dict[str, Capture]:
-    """The captures by role: of the objects that were passed, else of what the session has."""
-    captures = dict(session.captures)
+def _captures(request: Request, session: Session) -> tuple[dict[str, Capture], list[str]]:
+    """The captures by role: of the objects that were passed, else of what the session has; and what changed since."""
     given: dict[Role, Any] = {
         "model": request.model,
         "train": request.train,
         "executor": request.executor,
         "persistor": request.persistor,
     }
-    for role, value in given.items():
+    used = {role: capture for role, capture in session.captures.items() if given[capture.role] in (None, capture.live)}
+    notes = _renew(used, session)
+    captures = dict(session.captures)
+    for role in ROLES:
         known = captures.get(role)
-        if value is not None and (known is None or known.live is not value):
-            captures[role] = capture_object(value, role)
-    return captures
+        if given[role] is not None and (known is None or known.live is not given[role]):
+            beside = captures.get("model") if role != "model" else None
+            captures[role] = capture_object(given[role], role, session.kernel, beside)
+    return captures, notes
+
+
+def _renew(captures: dict[str, Capture], session: Session) -> list[str]:
+    """Brings captures up to what the kernel holds now, or refuses them, as the session is set."""
+    new = renewed(captures, session.kernel) if session.kernel else {}
+    notes = [changes(captures[role], capture) for role, capture in new.items()]
+    if notes and session.stale_captures == "refuse":
+        hint = "Run that cell again, or let a submit capture anew: %reson config stale_captures=recapture"
+        raise CaptureError("\n  ".join(notes), hint)
+    for capture in new.values():
+        session.set_capture(capture)
+    return [f"{note}; captured anew" for note in notes]
 
 
 def _check_shards(folder: str | Path | None, manifest: str, default_training: bool) -> ShardsReport | None:
@@ -210,15 +234,13 @@ def _fit(
 
 
 def _module(capture: Capture | None) -> UserModule | None:
-    return UserModule(capture.source, capture.name, SourceMap.of(assemble(capture.pieces).lines)) if capture else None
+    return UserModule(capture.source, capture.name, SourceMap.of(capture.module.lines)) if capture else None
 
 
-def _requirements(given: str | Path | Sequence[str] | None, captures: Iterable[Capture], needs: Sequence[str]) -> tuple[str, ...]:
-    if given is None:
-        return requirements_for({name for capture in captures for name in capture.imports}, needs)
-    if isinstance(given, str | Path):
-        return tuple(_file(given).read_text().splitlines())
-    return tuple(given)
+def _requirements(given: str | Path | Sequence[str] | None, captures: Iterable[Capture], needs: Sequence[str]) -> Requirements:
+    """What the sites install: the user's own file or lines, else what the imports that ship need."""
+    own = None if given is None else _file(given).read_text().splitlines() if isinstance(given, str | Path) else list(given)
+    return requirements_for({name for capture in captures for name in capture.imports}, needs, own)
 
 
 def _file(path: str | Path) -> Path:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from ..events import Event, RunState
+from ..source_map import SourceMap
+from .failure import Explained, explain
 
 
 class MetricRecord(TypedDict):
@@ -47,13 +49,23 @@ class RoundProgress:
 
 @dataclass(frozen=True)
 class Failure:
-    """One error that a run reported."""
+    """One error that a run reported.
+
+    `message` is one line, `traceback` calls lines of the notebook by their cell; `Run.events` has both as they were reported.
+    `explained` has the place to look at, and cause and fix where they are known.
+    """
 
     site: str | None
     round: int | None
     message: str
-    traceback: str
+    traceback: str = field(repr=False)
     time: float
+    explained: Explained = field(repr=False)
+
+    @property
+    def where(self) -> str:
+        """The place in the user's code, such as "In[4], line 9"; "" if it is not in the traceback."""
+        return self.explained.where.where if self.explained.where else ""
 
 
 class RunProgress:
@@ -82,6 +94,7 @@ class RunProgress:
         self.lost_batches: dict[str, int] = {}
         self.result: dict[str, dict[str, Any]] = {}
         self.events: list[Event] = []
+        self.sources: dict[str, SourceMap] = {}
         self._stepped: dict[tuple[str, str, int], float] = {}
         self._means: dict[tuple[str, int], MetricRecord] = {}
 
@@ -94,6 +107,12 @@ class RunProgress:
             handler = getattr(self, f"_on_{event.type.value}", None)
             if handler:
                 handler(event, event.data)
+
+    @property
+    def first_failure(self) -> Failure | None:
+        """The first error that says where it came from, which is nearly always the cause of those after it."""
+        traced = (failure for failure in self.failures if failure.traceback)
+        return next(traced, self.failures[0] if self.failures else None)
 
     @property
     def rounds_done(self) -> int:
@@ -121,6 +140,8 @@ class RunProgress:
         self.num_rounds, self.min_clients = data["num_rounds"], data["min_clients"]
         for name, shard in data["sites"].items():
             self._site(name).shard = shard["shard"]
+        # Runs that were submitted before there were any have no lines.
+        self.sources = {name: SourceMap.from_json(rows) for name, rows in data.get("lines", {}).items()}
 
     def _on_state(self, event: Event, data: dict[str, Any]) -> None:
         self.state, self.reason = RunState(data["state"]), data.get("reason", "")
@@ -177,10 +198,10 @@ class RunProgress:
             self._update_mean(name, event.round, event.time)
 
     def _on_error(self, event: Event, data: dict[str, Any]) -> None:
-        failure = Failure(event.site, event.round, data["message"], data.get("traceback", ""), event.time)
-        self.failures.append(failure)
+        explained = explain(data["message"], data.get("traceback", ""), self.sources)
+        self.failures.append(Failure(event.site, event.round, explained.message, explained.traceback, event.time, explained))
         if event.site:
-            self._site(event.site).problem = failure.message
+            self._site(event.site).problem = explained.sentence
 
     def _on_model(self, event: Event, data: dict[str, Any]) -> None:
         self.models[event.round] = data

@@ -88,7 +88,7 @@ class Run:
             return Metrics([*self._progress.metrics, *self._progress.means()])
 
     def errors(self) -> list[Failure]:
-        """Returns the errors that were reported, the first first, each with its site, round and traceback."""
+        """Returns the errors that were reported, the first first, each with its site, round, traceback and place in the code."""
         with self._lock:
             return list(self._progress.failures)
 
@@ -116,9 +116,7 @@ class Run:
             print(f"The run goes on. Wait again with run.wait(), stop it with run.abort(); later: reson.attach({self.id!r})")
             raise
         if self.state not in _WITH_MODEL:
-            traced = [number for number, failure in enumerate(self.errors()) if failure.traceback]
-            hint = f"reson.attach({self.id!r}).errors()[{traced[0]}].traceback shows where." if traced else None
-            raise RunFailed(f"run {self.id} {self.state.value}: {self.reason}", hint)
+            raise RunFailed(f"run {self.id} {self.state.value}: {self.reason}", self._advice() or None)
         return self
 
     def abort(self) -> None:
@@ -173,6 +171,15 @@ class Run:
     def __repr__(self) -> str:
         run = self._progress
         return f"Run({self.id!r}, {run.state.value}, round {run.rounds_done} of {run.num_rounds})"
+
+    def _advice(self) -> str:
+        """What to do about a failed run: what is known of its first error, and where its traceback is."""
+        failures = self.errors()
+        first = self._progress.first_failure
+        if first is None:
+            return ""
+        pointer = f"reson.attach({self.id!r}).errors()[{failures.index(first)}].traceback shows all of it."
+        return "\n  ".join(part for part in (first.explained.advice, pointer if first.traceback else "") if part)
 
     def _follow(self) -> None:
         pause = _FASTEST

@@ -123,6 +123,7 @@ class Submission:
                 f"site-{number}": {"shard": shard.path.name, "sha256": shard.sha256}
                 for number, shard in enumerate(self._shards, start=1)
             },
+            "lines": {name: source.to_json() for name, source in self._job.sources.items()},
         }
         return Event(time=time.time(), type=EventType.SUBMITTED, data=data)
 

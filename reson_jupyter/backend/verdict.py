@@ -79,13 +79,13 @@ def _flaws(run: RunProgress) -> list[str]:
 
 
 def _with_cause(run: RunProgress, reason: str) -> str:
-    """Adds the first error that says where it came from, which is nearly always the cause of those after it."""
-    if not run.failures:
+    """Adds who failed first, when, in which line of the notebook, and how."""
+    first = run.first_failure
+    if first is None:
         return reason + "."
-    first = next((failure for failure in run.failures if failure.traceback), run.failures[0])
-    place = first.site or "the server"
+    who = first.site or "the server"
     when = f" in round {first.round + 1}" if first.round is not None else ""
-    return f"{reason}: {place}{when}: {first.message}"
+    return f"{reason}: {who}{when}: {first.explained.sentence}"
 
 
 def _rounds(count: int) -> str:

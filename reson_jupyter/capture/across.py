@@ -6,11 +6,11 @@ import ast
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 
 from .cell import Cell, Unit
 from .inputs import Kernel, binds
-from .live import differs
+from .live import among_imports, differs, imported_in
 from .missing import Missing, import_line, undefined
 from .module import Piece, pieces_of
 from .names import bound_name, right_side
@@ -101,7 +101,7 @@ class _Search:
         """The names of which it is not yet known where they come from, each with a statement that needs it."""
         namespace = self._kernel.namespace
         for unit, name, certain in unseen_changes(self._own, found, namespace) if number == self._own.number else ():
-            if certain and name not in self._by_value and literal(namespace.get(name), namespace):
+            if certain and name not in self._by_value and _has_source(name, namespace):
                 self._by_value.add(name)
                 yield unit, name
         yield from (pair for pair in found.missing if pair[1] not in self._homes)
@@ -182,7 +182,7 @@ class _Search:
         """
         binder, namespace = self._binder(name), self._kernel.namespace
         if binder and self._is_fresh(binder[0].number) and binder[1].kind != "run" and name not in self._by_value:
-            return binder[0]
+            return binder[0]  # a `global` in it may not have been run yet
         if name in self._lent and (binder is None or binder[1].kind != "import"):
             return self._lent[name]
         if name not in namespace:
@@ -191,6 +191,8 @@ class _Search:
         if binder is None:
             return self._unbound(name, value)
         cell, unit = binder
+        if name not in unit.names.binds and not is_star(unit):
+            return self._set_by_a_call(cell, unit, name, value)
         if unit.kind == "import":
             return self._imported(cell, unit, name, value)
         if unit.kind in ("function", "class"):
@@ -214,6 +216,15 @@ class _Search:
             return next((cell for cell in self._cells.values() if cell.label == file.label), file)
         raise _Problem(f"which no cell defines; it is {refused(value)}", f"Define {name} in this cell.")
 
+    def _set_by_a_call(self, cell: Cell, unit: Unit, name: str, value: object) -> Piece:
+        """A name that a function's `global` sets: on a site nobody calls the function before what ships is imported."""
+        found, line = literal(value, self._kernel.namespace), import_line(name, value)
+        if found:
+            return _value_piece(name, found, cell.label, unit.first)
+        if line:
+            return Piece("import", (name,), line + "\n", cell.label, (unit.first,))
+        raise _Problem(f"which {', '.join(unit.names.binds)} ({cell.label}) sets when it is called; it is {refused(value)}", "")
+
     def _imported(self, cell: Cell, unit: Unit, name: str, value: object) -> Cell:
         if _gives(unit, name) in (value, None):
             return cell
@@ -223,7 +234,7 @@ class _Search:
 
     def _defined(self, cell: Cell, unit: Unit, name: str, value: object) -> Cell:
         attributes = frozenset(attribute for other in cell.units for attribute in _set_attributes(other.node, name))
-        part = differs(unit, value, attributes)
+        part = differs(unit if cell.number > 0 else among_imports(unit, imported_in(cell)), value, attributes)
         if part:
             raise _Problem(
                 f"but {part} is not what {cell.label}, line {unit.first} says any more",
@@ -276,6 +287,11 @@ class _Search:
             if cell.number <= number and not self._kernel.inputs.failed(cell.number):
                 return [unit for unit in cell.units if binds(unit, name)][-1]
         return None
+
+
+def _has_source(name: str, namespace: Mapping[str, object]) -> bool:
+    value = namespace.get(name)
+    return bool(literal(value, namespace)) or isinstance(value, ModuleType)
 
 
 def _value_piece(name: str, found: tuple[str, frozenset[str]], label: str, line: int) -> Piece:

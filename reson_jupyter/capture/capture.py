@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import CaptureError
+from ..source_map import SourceMap
 from .across import Gathered, gather
 from .cell import Cell
 from .contract import (
@@ -20,9 +21,13 @@ from .contract import (
     base_name,
     contract_functions,
     is_a,
+    require_constructor,
     require_kind,
 )
+from .habits import habits
 from .inputs import Kernel
+from .leaks import HINT, find_leaks
+from .local_modules import LocalFile, local_files, ships_in
 from .missing import missing_names
 from .module import Module, Piece, assemble, imported_modules
 from .reach import reach
@@ -41,7 +46,8 @@ class Capture:
         name: The class (or train function) that was captured.
         module: What ships.
         cell: The label of the cell that defines it, such as "In[4]".
-        imports: Dotted names of the modules that the source imports when it runs, sorted.
+        imports: Dotted names of the modules that the source and the files import when they run, and that do not ship; sorted.
+        files: The user's own files that ship beside the source, because it imports them.
         left_behind: One line of text for each statement, magic and shell line of the cell that stays in the notebook.
         functions: The contract functions that ship.
         accepts_num_classes: Whether the model's constructor names a parameter `num_classes`.
@@ -55,6 +61,7 @@ class Capture:
     module: Module
     cell: str
     imports: tuple[str, ...] = ()
+    files: tuple[LocalFile, ...] = ()
     left_behind: tuple[str, ...] = ()
     functions: tuple[ContractFunction, ...] = ()
     accepts_num_classes: bool = False
@@ -102,23 +109,37 @@ def capture_cell(
     functions = contract_functions(defined, cell.label) if role in ("model", "train") else ()
     name = _train_name(cell, functions) if role == "train" else _class_name(role, cell, defined, class_name, functions)
     live = namespace.get(name)
+    if isinstance(live, type):
+        require_constructor(role, live)
     targets = [name, *(function.name for function in functions)]
     gathered = gather(cell, targets, kernel, ran_just_now=ran_just_now, lent=_lent(role, beside), fix=fix)
     if gathered.missing:
         raise missing_names(gathered.missing)
     _require_shippable(cell, gathered.pieces, targets)
     module = assemble(gathered.pieces)
-    imports = imported_modules(module.pieces)
+    files = local_files(module.source, lambda line: "{}, line {}".format(*module.lines[line - 1]), namespace)
+    texts = {"": module.source.encode()} | {file.path: file.text.encode() for file in files}
+    leaks = find_leaks(texts, {"": SourceMap.of(module.lines)})
+    if leaks.secrets:
+        raise CaptureError("this must not ship:\n  " + "\n  ".join(leaks.secrets), HINT)
+    imports = _foreign_imports(module, files)
     return Capture(
         role=role,
         name=name,
         module=module,
         cell=cell.label,
-        imports=tuple(imports),
+        imports=tuple(sorted(imports)),
+        files=files,
         left_behind=tuple(_left_behind(cell, gathered)),
         functions=functions,
         accepts_num_classes=role == "model" and isinstance(live, type) and accepts_num_classes(live),
-        warnings=(*_check_imports(cell, imports), *_unseen(gathered, namespace), *_misnamed(cell, functions, role)),
+        warnings=(
+            *leaks.warnings,
+            *_check_imports(imports),
+            *_unseen(gathered, namespace),
+            *_misnamed(cell, functions, role),
+            *_habits(gathered, functions),
+        ),
         fix=fix,
         live=live,
     )
@@ -157,6 +178,8 @@ def _class_name(
         return asked
     own = {unit.node.name for unit in cell.units if isinstance(unit.node, ast.ClassDef)}
     found = [name for name, value in defined.items() if name in own and is_a(value, role)]
+    # A class that a function of the notebook made: Net = make_net(3).
+    found = found or [name for name, value in defined.items() if is_a(value, role) and value.__module__ == "__main__"]
     if not found:
         raise CaptureError(f"{cell.label} defines no subclass of {base_name(role)}", f"Define the {role}'s class in this cell.")
     chosen = _outermost(cell, found, functions)
@@ -208,23 +231,37 @@ def _summary(text: str) -> str:
     return line if len(line) <= 60 else line[:57] + "..."
 
 
-def _check_imports(cell: Cell, imports: Mapping[str, int]) -> list[str]:
+def _foreign_imports(module: Module, files: Sequence[LocalFile]) -> dict[str, str]:
+    """The modules that what ships imports and that do not ship themselves, each with the place of its first import."""
+    imports = {name: place for name, place in imported_modules(module).items() if not ships_in(name, files)}
+    for file in files:
+        imports |= {name: file.path for name in file.imports if name not in imports and not ships_in(name, files)}
+    return imports
+
+
+def _check_imports(imports: Mapping[str, str]) -> list[str]:
     """Refuses imports that no site could resolve; returns warnings on those that this kernel cannot either."""
     warnings = []
-    for module, line in imports.items():
-        where = f"{cell.label}, line {line}"
-        if module.startswith("."):
-            raise CaptureError(f"{where}: a relative import has no meaning in a module of its own", "Import by the full name.")
+    for module, where in imports.items():
         if module.split(".")[0] == "reson_jupyter":
             raise CaptureError(f"{where}: {module} is not on the sites", "Keep reson_jupyter out of what ships.")
         if is_local(module):
-            raise CaptureError(
-                f"{where}: {module} is a file on this machine and no installed package, so a site cannot import it",
-                "Put what you need of it into this cell.",
-            )
-        if not is_known(module):
-            warnings.append(f"line {line} imports {module}, which is not installed here; the sites will not have it either")
+            warnings.append(f"{where} imports {module}, which belongs to no installed package; a site may not have it")
+        elif not is_known(module):
+            warnings.append(f"{where} imports {module}, which is not installed here; the sites will not have it either")
     return warnings
+
+
+def _habits(gathered: Gathered, functions: Sequence[ContractFunction]) -> list[str]:
+    """Warnings about what the functions do that the worker calls."""
+    return [
+        f"{cell.label}, line {line}: {sentence}"
+        for cell, reached in gathered.reached
+        for unit in reached.units
+        for function in functions
+        if isinstance(unit.node, ast.FunctionDef) and unit.node.name == function.name
+        for line, sentence in habits(unit.node, function.contract, function.purpose)
+    ]
 
 
 def _misnamed(cell: Cell, functions: Sequence[ContractFunction], role: Role) -> list[str]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
 from ..errors import CaptureError
@@ -142,14 +143,23 @@ def is_type_checking(test: ast.expr) -> bool:
     )
 
 
+def is_setattr(node: ast.stmt) -> bool:
+    """Whether a statement is `setattr(X, "name", value)`: an assignment in other words."""
+    call = node.value if isinstance(node, ast.Expr) else None
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id != "setattr" or len(call.args) != 3:
+        return False
+    return isinstance(call.args[0], ast.Name) and isinstance(call.args[1], ast.Constant)
+
+
 def obstacle(node: ast.stmt) -> ast.stmt | None:
     """Returns the statement that keeps a statement from shipping because it runs something; None if all of it can ship."""
     if isinstance(node, _SIMPLE | DEFINITION) or (_TYPE_ALIAS and isinstance(node, _TYPE_ALIAS)):
         return node if _awaits(node) else None
     if isinstance(node, ast.Expr):
         call = node.value
-        harmless = isinstance(call, ast.Constant) or (isinstance(call, ast.Call) and ast.unparse(call.func) in _HARMLESS_CALLS)
-        return None if harmless else node
+        if isinstance(call, ast.Call):
+            return None if ast.unparse(call.func) in _HARMLESS_CALLS or is_setattr(node) else node
+        return None if isinstance(call, ast.Constant | ast.Name) else node
     if isinstance(node, ast.If):
         if any(isinstance(inner, ast.Name) and inner.id == "__name__" for inner in ast.walk(node.test)):
             return node
@@ -181,6 +191,8 @@ def _kind(node: ast.stmt) -> Kind:
         return "function"
     if isinstance(node, ast.ClassDef):
         return "class"
+    if is_setattr(node):
+        return "constant"
     if obstacle(node) or isinstance(node, ast.Expr | ast.Pass | ast.Raise | ast.Assert):
         return "run"
     if isinstance(node, ast.If | ast.Try):
@@ -196,9 +208,11 @@ def _units(tree: ast.Module, source: str, first_line: int, future_annotations: b
     # str.splitlines would also split at form feeds and other characters that are no line ends to Python.
     lines = _LINE.findall(source)
     spans = [(_first_line(node, lines), node.end_lineno or node.lineno) for node in tree.body]
+    # A backslash after a semicolon joins the next line to this one.
+    shared = [after[0] <= last or lines[last - 1].rstrip("\n").endswith("\\") for (_, last), after in pairwise(spans)]
+    borders = [False, *shared, False]
     for index, (node, (first, last)) in enumerate(zip(tree.body, spans, strict=True)):
-        shares_first = index > 0 and spans[index - 1][1] >= first
-        shares_last = index + 1 < len(spans) and spans[index + 1][0] <= last
+        shares_first, shares_last = borders[index : index + 2]
         text = "".join(lines[first - 1 : last])
         if shares_first or shares_last:
             text = _cut(lines[first - 1 : last], node, shares_first, shares_last)

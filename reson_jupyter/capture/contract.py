@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..config import TrainingConfig
 from ..errors import CaptureError
 
 Role = Literal["model", "train", "executor", "persistor"]
@@ -29,6 +30,12 @@ _BASES: Mapping[Role, tuple[str, str, str]] = {
         "LearnablePersistor",
         "nvflare.app_common.abstract.model_persistor.ModelPersistor",
     ),
+}
+# Arguments of every executor beside the training fields; the job's client config gives them.
+_OF_EVERY_EXECUTOR = ("data_root", "adapter_module", "model_class", "model_args", "train_fn", "validate_fn")
+CONSTRUCTOR_HINTS: Mapping[Role, str] = {
+    "executor": "It gets every training field by name and some more; let its constructor take **kwargs.",
+    "persistor": "It gets the model as `model`, and with a checkpoint its name as `source_ckpt_file_full_name`.",
 }
 
 
@@ -100,6 +107,30 @@ def require_arguments(value: Callable[..., object], arguments: Iterable[str], wh
         raise CaptureError(f"{what} {name}{inspect.signature(value)} does not fit: {error}", hint) from None
     except ValueError:
         return  # a class of compiled code may have no signature to look at
+
+
+def executor_arguments() -> tuple[str, ...]:
+    """Returns the names of the keyword arguments that every executor gets; a run may add hyperparameters of the user's own."""
+    return (*_OF_EVERY_EXECUTOR, *TrainingConfig.model_fields)
+
+
+def require_constructor(role: Role, live: type) -> None:
+    """Makes sure that the sites can construct an executor, or the server a persistor, as far as it is known before a run.
+
+    What other constructors get depends on the configuration.
+
+    Raises:
+        CaptureError: its constructor does not take what it will get, or it lacks methods that NVFlare calls.
+    """
+    arguments = {"executor": executor_arguments(), "persistor": ("model",)}.get(role)
+    if arguments is None:
+        return
+    if lacking := sorted(getattr(live, "__abstractmethods__", ())):
+        raise CaptureError(
+            f"the {role} {live.__name__} does not define {' and '.join(lacking)}",
+            f"NVFlare calls {'it' if len(lacking) == 1 else 'them'}; look for a slip in the name.",
+        )
+    require_arguments(live, arguments, f"the {role}'s constructor", CONSTRUCTOR_HINTS[role])
 
 
 def is_a(value: object, role: Role) -> bool:

@@ -4,30 +4,50 @@ from __future__ import annotations
 
 import ast
 import functools
+import symtable
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from types import CodeType, FunctionType
 from typing import Any
 
-from .cell import Unit
+from .cell import Cell, Unit
 from .names import bound_in
 
+_OF_CODE = (
+    *("co_code", "co_names", "co_varnames", "co_freevars"),
+    *("co_argcount", "co_posonlyargcount", "co_kwonlyargcount"),
+)
 _SIMPLE = (bool, int, float, complex, str, bytes, type(None))
 
 
 def same_code(one: CodeType, other: CodeType) -> bool:
     """Whether two code objects do the same, wherever they were compiled."""
-    mine, theirs = ([part for part in code.co_consts if not isinstance(part, CodeType)] for code in (one, other))
     inner, others = ([part for part in code.co_consts if isinstance(part, CodeType)] for code in (one, other))
     return (
-        one.co_code == other.co_code
-        and one.co_names == other.co_names
-        and one.co_varnames == other.co_varnames
-        and one.co_freevars == other.co_freevars
-        and list(map(repr, mine)) == list(map(repr, theirs))
+        all(getattr(one, attribute) == getattr(other, attribute) for attribute in _OF_CODE)
+        and _constants_of(one) == _constants_of(other)
         and len(inner) == len(others)
         and all(map(same_code, inner, others))
     )
+
+
+def among_imports(unit: Unit, imported: Iterable[str]) -> Unit:
+    """Returns a statement of a file as Python compiled it: `torch.zeros()` is other code where the same text imports torch.
+
+    Args:
+        unit: The statement.
+        imported: The names that the file imports, see `imported_in`.
+    """
+    return replace(unit, text="".join(f"import {name}\n" for name in sorted(imported)) + unit.text)
+
+
+def imported_in(cell: Cell) -> set[str]:
+    """Returns the names that a text imports for all of it."""
+    text = "".join(unit.text for unit in cell.units if unit.kind in ("import", "block"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return {symbol.get_name() for symbol in symtable.symtable(text, "<file>", "exec").get_symbols() if symbol.is_imported()}
 
 
 def differs(unit: Unit, value: object, exempt: frozenset[str] = frozenset()) -> str | None:
@@ -90,6 +110,12 @@ def _codes(unit: Unit) -> Iterator[CodeType]:
         todo.extend(inner)
 
 
+def _constants_of(code: CodeType) -> list[object]:
+    """The constants of code; the order in which a set shows its members is no part of it."""
+    parts = [part for part in code.co_consts if not isinstance(part, CodeType)]
+    return [sorted(map(repr, part)) if isinstance(part, frozenset) else repr(part) for part in parts]
+
+
 def _any_same(code: CodeType, known: list[CodeType]) -> bool:
     return any(same_code(code, one) for one in known)
 
@@ -103,10 +129,9 @@ def _members(node: ast.ClassDef, value: type, codes: list[CodeType]) -> Iterator
             name = _mangled(statement.name, node.name)
             code = code_of(own.get(name))
             known = [known for known in codes if known.co_name == statement.name]
-            undecorated = not statement.decorator_list
-            if name not in own or (code is None and undecorated):
-                yield statement.name
-            elif code and (undecorated or code.co_name == statement.name) and not _any_same(code, known):
+            plain = not statement.decorator_list
+            another = code is not None and not _any_same(code, known) and (plain or code.co_name == statement.name)
+            if name not in own or (plain and code is None) or another:
                 yield statement.name
     yield from _constants(node, own)
     said = bound_in(node.body)

@@ -126,10 +126,10 @@ def combine(captures: Sequence[Capture]) -> Module:
     return assemble(pieces)
 
 
-def imported_modules(pieces: Iterable[Piece]) -> dict[str, int]:
-    """Returns the dotted modules that pieces import when they run, each with the cell's line of its first import."""
-    found: dict[str, int] = {}
-    for piece in pieces:
+def imported_modules(module: Module) -> dict[str, str]:
+    """Returns the dotted modules that a module imports when it runs, each with the cell and line of its first import."""
+    found: dict[str, str] = {}
+    for piece in module.pieces:
         todo: list[ast.AST] = [parsed(piece.text)]
         while todo:
             node = todo.pop()
@@ -140,11 +140,12 @@ def imported_modules(pieces: Iterable[Piece]) -> dict[str, int]:
             else:
                 names = []
             for name in names:
-                found.setdefault(name, piece.lines[node.lineno - 1] if isinstance(node, ast.stmt) else 0)
+                place = f"{piece.cell}, line {piece.lines[node.lineno - 1]}" if isinstance(node, ast.stmt) else piece.cell
+                found.setdefault(name, place)
             runs = node.orelse if isinstance(node, ast.If) and is_type_checking(node.test) else ast.iter_child_nodes(node)
             todo.extend(runs)
     found.pop("__future__", None)
-    return dict(sorted(found.items()))
+    return found
 
 
 def _piece(cell: Cell, unit: Unit, wanted: frozenset[str]) -> Piece:

@@ -28,6 +28,8 @@ _CHANGING = frozenset(
     {"append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "update", "setdefault", "popitem"}
     | {"add", "discard", "appendleft", "register"}
 )
+# Functions that change their first argument.
+_SETTERS = frozenset({"setattr", "delattr", "update_wrapper", "functools.update_wrapper"})
 _COMPREHENSIONS = frozenset({"listcomp", "setcomp", "dictcomp", "genexpr"})
 _MODULE_LOADS = frozenset({"LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"})
 
@@ -69,8 +71,9 @@ def analyse(text: str, node: ast.stmt, future_annotations: bool = False) -> Name
     symbols = [symbol for symbol in top.get_symbols() if symbol.get_name() != "annotations" or not future_annotations]
     binds = {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
     # Python deletes the name of `except ... as name` when the handler ends.
-    binds -= {str(handler.name) for handler in ast.walk(node) if isinstance(handler, ast.ExceptHandler)}
-    needs = {symbol.get_name() for symbol in symbols if symbol.is_referenced()}
+    caught = {str(handler.name) for handler in ast.walk(node) if isinstance(handler, ast.ExceptHandler)}
+    binds -= caught
+    needs = {symbol.get_name() for symbol in symbols if symbol.is_referenced()} - caught
     later: set[str] = set()
     now = set(needs)
     for scope, at_once in _scopes(top):
@@ -158,6 +161,8 @@ def changes_of(node: ast.AST) -> set[str]:
             found.add(root_name(inner))
         elif isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr in _CHANGING:
             found.add(root_name(inner.func))
+        elif isinstance(inner, ast.Call) and inner.args and ast.unparse(inner.func) in _SETTERS:
+            found.add(root_name(inner.args[0]))
     return {name for name in found if name}
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from .cell import Kind, Unit
+from .cell import Kind, Unit, is_setattr
 from .names import SUPPLIED, bound_name, root_name
 
 _MADE_HERE = frozenset({"function", "class", "constant", "block"})
@@ -118,6 +118,7 @@ class _Search:
             for name in self._units[index].names.binds
         }
         state = {name for name, kind in made.items() if kind == "constant"}
+        packages = {package for index in chosen for package in _packages(self._units[index].node)}
         return [
             index
             for index, unit in enumerate(self._units)
@@ -126,6 +127,7 @@ class _Search:
                 assigned_parts(unit.node) & made.keys()
                 or self._is_registered(unit.node, made, state)
                 or self._is_noted(unit.node, made)
+                or self._is_patch(unit.node, packages)
             )
         ]
 
@@ -149,6 +151,17 @@ class _Search:
                 if any(getattr(inner, "name", "") == "__init_subclass__" for inner in ast.walk(self._units[index].node)):
                     return True
         return False
+
+    def _is_patch(self, node: ast.stmt, packages: set[str]) -> bool:
+        """Whether an assignment hangs a function or class of the cell into a class of a library that what ships imports."""
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if not isinstance(node, ast.Assign) or not isinstance(target, ast.Attribute):
+            return False
+        givers = self._providers.get(root_name(target) or "", [])
+        if not any(packages & _packages(self._units[index].node) for index in givers):
+            return False
+        values = self._providers.get(node.value.id, []) if isinstance(node.value, ast.Name) else []
+        return isinstance(node.value, ast.Lambda) or any(self._units[index].kind in ("function", "class") for index in values)
 
     def _missing(self, units: tuple[Unit, ...]) -> Iterator[tuple[Unit, str]]:
         seen = set[str]()
@@ -186,6 +199,13 @@ def import_names(unit: Unit, wanted: frozenset[str]) -> tuple[str, ...]:
     return tuple(name for alias in unit.node.names if (name := bound_name(alias)) in wanted)
 
 
+def _packages(node: ast.stmt) -> set[str]:
+    """The outermost packages that an import statement imports from."""
+    if isinstance(node, ast.Import):
+        return {alias.name.split(".")[0] for alias in node.names}
+    return {(node.module or "").split(".")[0]} if isinstance(node, ast.ImportFrom) else set()
+
+
 def _loads_submodule(node: ast.stmt, name: str) -> bool:
     """Whether a statement is `import name.more`, whose use is also in what it loads."""
     return isinstance(node, ast.Import) and any(alias.name.startswith(f"{name}.") for alias in node.names)
@@ -201,5 +221,7 @@ def _runs(unit: Unit) -> bool:
 
 def assigned_parts(node: ast.stmt) -> set[str | None]:
     """Returns the names of which an assignment changes a part: X in `X[0] = 1` and `X.a.b = 1`."""
+    if is_setattr(node):
+        return {root_name(node.value.args[0])}  # type: ignore[attr-defined]
     targets: list[ast.expr | None] = getattr(node, "targets", []) or [getattr(node, "target", None)]
     return {root_name(target) for target in targets if isinstance(target, ast.Attribute | ast.Subscript)}

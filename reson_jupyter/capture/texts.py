@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import linecache
 import sys
-import sysconfig
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
 from ..errors import CaptureError
 from .cell import Cell, parse
-
-_LIBRARIES = tuple(Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "purelib", "platlib"))
+from .origin import in_libraries
 
 
 def file_of(value: Any, number: int = 0) -> Cell | None:
@@ -27,7 +25,7 @@ def file_of(value: Any, number: int = 0) -> Cell | None:
     """
     module = sys.modules.get(getattr(value, "__module__", None) or "")
     for path in filter(None, (_code_file(value), getattr(module, "__file__", None))):
-        if any(Path(path).resolve().is_relative_to(library) for library in _LIBRARIES):
+        if in_libraries(Path(path)):
             return None
         text = "".join(linecache.getlines(path))
         if text:

@@ -17,17 +17,23 @@ _READERS = frozenset({"print", "display", "len", "repr", "str", "type", "isinsta
 
 def unseen_changes(cell: Cell, reached: Reach, namespace: Mapping[str, object]) -> Iterator[tuple[Unit, str, bool]]:
     """Yields the statements that stay behind although they change a value that ships, its name, and whether that is certain."""
-    made = {name: unit for unit in reached.units if unit.kind in ("constant", "block") for name in unit.names.binds}
+    values = {name: unit for unit in reached.units if unit.kind in ("constant", "block") for name in unit.names.binds}
     defined = {name for unit in reached.units if unit.kind in ("class", "function") for name in unit.names.binds}
-    mutable = {name for name in made if _is_mutable(namespace.get(name)) and not _is_said(made[name], namespace.get(name))}
+    later = {name for unit in reached.units for name in unit.names.later & reached.wanted}
+    mutable = {name for name in values if _is_mutable(namespace.get(name)) and not _is_said(values[name], namespace.get(name))}
+    functions = {unit.node.name: unit for unit in cell.units if isinstance(unit.node, ast.FunctionDef)}
     shipped = {unit.first for unit in reached.units}
     for unit in cell.units:
         if unit.first in shipped or unit.kind not in ("run", "constant"):
             continue
-        changed = (unit.names.changes | unit.names.binds) & made.keys() if unit.kind == "run" else set()
+        changed: frozenset[str] = frozenset()
+        if unit.kind == "run":
+            by_calls = _changed_by_calls(unit.node, functions)
+            changed = (unit.names.changes & (values.keys() | defined)) | (unit.names.binds & values.keys())
+            changed |= by_calls & (values.keys() | defined | later)
         yield from ((unit, name, True) for name in sorted(changed))
         for name in sorted(_handed_out(unit.node, mutable - changed, _READERS | defined)):
-            yield unit, name, evaluated(made[name].node) is not None
+            yield unit, name, evaluated(values[name].node) is not None
 
 
 def unseen_warnings(cell: Cell, reached: Reach, namespace: Mapping[str, object]) -> list[str]:
@@ -63,6 +69,20 @@ def _is_users(value: object, builtin: object) -> bool:
     return value is not builtin and not str(module).startswith(("IPython", "ipykernel"))
 
 
+def _changed_by_calls(node: ast.stmt, functions: Mapping[str, Unit]) -> set[str]:
+    """The names that the cell's functions change or set when a statement calls them, directly or through one another."""
+    changed, seen, todo = set[str](), set[str](), [node]
+    while todo:
+        called = {
+            inner.func.id for inner in ast.walk(todo.pop()) if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name)
+        }
+        for name in (called & functions.keys()) - seen:
+            seen.add(name)
+            changed |= functions[name].names.changes | functions[name].names.later
+            todo.append(functions[name].node)
+    return changed
+
+
 def evaluated(node: ast.stmt) -> tuple[object] | None:
     """Returns the value that an assignment to one name says, if it is written out in full."""
     side = right_side(node)
@@ -80,7 +100,8 @@ def _is_said(unit: Unit, value: object) -> bool:
 
 def _is_mutable(value: object) -> bool:
     fixed = (type, FunctionType, BuiltinFunctionType, ModuleType)
-    return not isinstance(value, fixed) and (hasattr(value, "__setitem__") or hasattr(value, "__dict__"))
+    traits = ("__setitem__", "__dict__", "__next__")
+    return not isinstance(value, fixed) and any(hasattr(value, trait) for trait in traits)
 
 
 def _handed_out(node: ast.stmt, names: set[str], harmless: frozenset[str] | set[str]) -> set[str]:

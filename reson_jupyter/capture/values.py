@@ -43,10 +43,13 @@ _REFUSED = {
 def literal(value: object, namespace: Mapping[str, object]) -> tuple[str, frozenset[str]] | None:
     """Returns the source of a simple value, and the names of classes that it uses; None if it has no such source.
 
-    Simple are numbers, strings, booleans, None, and tuples, lists, sets and dicts of simple values, members of enumerations, and
+    Simple are numbers, strings, booleans, None, functions and classes that the kernel has a name for, enumeration members, and
+    tuples, lists, sets and dicts of these, and
     dataclasses, named tuples and SimpleNamespaces of simple values whose class the kernel has under its own name.
     """
     needs = set[str]()
+    if isinstance(value, type | FunctionType):
+        return None
     try:
         text = _source(value, namespace, needs)
     except RecursionError:
@@ -115,9 +118,24 @@ def _source(value: object, namespace: Mapping[str, object], needs: set[str]) -> 
     if kind is dict:
         keys, values = (_parts(list(part), namespace, needs) for part in (value.keys(), value.values()))  # type: ignore[attr-defined]
         return None if keys is None or values is None else "{" + ", ".join(map("{}: {}".format, keys, values)) + "}"
+    if isinstance(value, type | FunctionType):
+        return _named(value, namespace, needs)
     if namespace.get(kind.__name__) is not kind:
         return None
     return _instance(value, namespace, needs)
+
+
+def _named(value: type | FunctionType, namespace: Mapping[str, object], needs: set[str]) -> str | None:
+    """A class or function by its own name, or as a part of a module that the kernel has a name for: nn.ReLU."""
+    name = value.__name__
+    if namespace.get(name) is value:
+        needs.add(name)
+        return name
+    for alias, module in namespace.items():
+        if isinstance(module, ModuleType) and not alias.startswith("_") and vars(module).get(name) is value:
+            needs.add(alias)
+            return f"{alias}.{name}"
+    return None
 
 
 def _sequence(items: list[object], kind: type, namespace: Mapping[str, object], needs: set[str]) -> str | None:

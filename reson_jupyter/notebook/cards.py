@@ -39,6 +39,8 @@ class CaptureCard:
         rows = [("ships", ", ".join(ships))]
         if imports:
             rows.append(("imports", "; ".join(imports)))
+        if self._capture.files:
+            rows.append(("files", ", ".join(file.path for file in self._capture.files)))
         if self._capture.functions:
             rows.append(("called", ", ".join(f"{function.name} to {function.purpose}" for function in self._capture.functions)))
         rows += [("stays here", text) for text in _some(self._capture.left_behind)]

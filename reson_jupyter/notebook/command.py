@@ -13,6 +13,7 @@ from IPython.core.magic import Magics, line_magic, magics_class
 
 from .. import api
 from ..backend.job import Job
+from ..backend.rehearsal import Rehearsal
 from ..backend.run import Run
 from ..capture.contract import ROLES
 from ..config import Config
@@ -43,12 +44,12 @@ class ResonMagics(Magics):
     """%reson."""
 
     @line_magic
-    def reson(self, line: str) -> Run | Job | None:
+    def reson(self, line: str) -> Run | Job | Rehearsal | None:
         """Configure, submit, follow: `%reson help` lists the subcommands, `%reson submit --help` tells of one."""
         return run_line(line)
 
 
-def run_line(line: str) -> Run | Job | None:
+def run_line(line: str) -> Run | Job | Rehearsal | None:
     """Carries out one `%reson` line; returns what the subcommand makes.
 
     Raises:
@@ -67,7 +68,7 @@ def run_line(line: str) -> Run | Job | None:
     if arguments.verb == "help":
         print(parser.format_help())
         return None
-    result: Run | Job | None = verbs[arguments.verb](arguments)
+    result: Run | Job | Rehearsal | None = verbs[arguments.verb](arguments)
     return result
 
 
@@ -90,7 +91,11 @@ def _parsers() -> tuple[_Parser, dict[str, Any]]:
     _add_job_arguments(submit, shards_required=True)
     submit.add_argument("--target", metavar="TARGET", help="where it runs (default: the session's, local)")
     submit.add_argument("--store", metavar="URL", help="where its files lie: file:///folder or s3://bucket")
+    submit.add_argument("--no-check", action="store_true", help="submit without a rehearsal")
     submit.add_argument("--wait", action="store_true", help="return only when the run is over")
+
+    check = verb("check", _check, "rehearse the job in a clean process, on a few samples of the first shard; nothing is sent")
+    _add_job_arguments(check, shards_required=False)
 
     build = verb("build", _build, "build the job and write the folder that nvflare simulator takes")
     _add_job_arguments(build, shards_required=False)
@@ -130,8 +135,12 @@ def _job_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _submit(arguments: argparse.Namespace) -> Run:
-    run = api.submit(**_job_arguments(arguments), store=arguments.store, target=arguments.target)
+    run = api.submit(**_job_arguments(arguments), store=arguments.store, target=arguments.target, check=not arguments.no_check)
     return run.wait() if arguments.wait else run
+
+
+def _check(arguments: argparse.Namespace) -> Rehearsal:
+    return api.check(**_job_arguments(arguments))
 
 
 def _build(arguments: argparse.Namespace) -> Job:

@@ -53,6 +53,40 @@ def test_a_failing_site_keeps_its_problem() -> None:
     assert run.failures[0].traceback == "Traceback"
 
 
+TRACEBACK = """Traceback (most recent call last):
+  File "/tmp/run/site-1/simulate_job/app_site-1/custom/model_def.py", line 3, in fl_train
+    raise ValueError("bad")
+ValueError: bad
+"""
+
+
+def test_a_failure_knows_the_line_of_the_notebook() -> None:
+    log = good_run()[:3]
+    log[0].data["lines"] = {"model_def.py": [[1, 10, "In[4]", 7]]}
+    run = folded([*log, event("error", "site-1", 0, message="ValueError: bad", traceback=TRACEBACK)])
+    failure = run.failures[0]
+    assert (failure.where, failure.message) == ("In[4], line 9", "ValueError: bad")
+    assert 'File "In[4]", line 9, in fl_train' in failure.traceback
+    assert run.events[-1].data["traceback"] == TRACEBACK, "the events keep what was reported"
+    assert feed_of(run).snapshot()["sites"][0]["problem"] == "In[4], line 9: ValueError: bad"
+    assert repr(failure) == "Failure(site='site-1', round=0, message='ValueError: bad', time=1.0)"
+
+
+def test_a_run_that_was_submitted_before_lines_were_known_is_told_without_them() -> None:
+    run = folded([*good_run()[:3], event("error", "site-1", 0, message="ValueError: bad", traceback=TRACEBACK)])
+    assert run.failures[0].where == ""
+    assert run.sites["site-1"].problem == "ValueError: bad"
+
+
+def test_the_first_failure_is_the_first_with_a_traceback() -> None:
+    assert folded(good_run()).first_failure is None
+    told = event("error", None, 0, message="site-1 is bad", traceback="")
+    raised = event("error", "site-1", 0, message="ValueError: bad", traceback=TRACEBACK)
+    for log, expected in (([told], "site-1 is bad"), ([told, raised], "ValueError: bad")):
+        failure = folded([*good_run()[:3], *log]).first_failure
+        assert failure is not None and failure.message == expected
+
+
 def test_the_final_state_ends_the_run_and_its_sites() -> None:
     run = folded([*good_run(), event("state", state="finished", reason="")])
     assert run.state == RunState.FINISHED and run.ended == 1.0

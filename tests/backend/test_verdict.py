@@ -71,6 +71,14 @@ def test_the_first_error_is_named_as_the_cause() -> None:
     assert judge(log, 0) == (RunState.FAILED, "No site ever returned a trained model: site-2 in round 1: ValueError: bad")
 
 
+def test_the_cause_names_the_line_of_the_notebook() -> None:
+    log = good_run()[:3]
+    log[0].data["lines"] = {"model_def.py": [[1, 10, "In[4]", 7]]}
+    text = 'Traceback (most recent call last):\n  File "/app/custom/model_def.py", line 3, in fl_train\nValueError: bad\n'
+    log += [event("error", "site-2", 1, message="ValueError: bad", traceback=text), event("run_ended")]
+    assert judge(log, 0)[1].endswith(": site-2 in round 2: In[4], line 9: ValueError: bad")
+
+
 def test_a_site_that_was_absent_but_not_needed_degrades_the_run() -> None:
     log = good_run(min_clients=1)
     log = [entry for entry in log if not (entry.type == "contribution" and entry.site == "site-2" and entry.round == 1)]

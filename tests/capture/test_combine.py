@@ -37,7 +37,7 @@ def two_cells(model: str, train: str) -> tuple[Capture, Capture]:
 def test_one_capture_alone_stays_as_it_is() -> None:
     capture = ship(MODEL)
     module = combine([capture])
-    assert (module.source, module.line_map) == (capture.source, capture.line_map)
+    assert (module.source, module.line_map) == (capture.source, capture.module.line_map)
 
 
 def test_a_train_function_uses_what_the_model_ships() -> None:

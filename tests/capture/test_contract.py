@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from reson_jupyter.capture.contract import accepts_num_classes, contract_functions, is_a, require_class
+from reson_jupyter.backend.nvflare_config import client_config, server_config
+from reson_jupyter.capture.contract import (
+    accepts_num_classes,
+    contract_functions,
+    executor_arguments,
+    is_a,
+    require_class,
+    require_constructor,
+)
+from reson_jupyter.config import FederationConfig, TrainingConfig
 from reson_jupyter.errors import CaptureError
 
 from .shipping import ship
@@ -130,12 +139,106 @@ def test_executors_and_persistors_are_told_apart() -> None:
         ship("class A: ...\n", "executor")
 
 
+def executor(constructor: str, method: str = "execute") -> type:
+    text = f"""
+from nvflare.apis.executor import Executor
+class Own(Executor):
+    def __init__({constructor}):
+        super().__init__()
+    def {method}(self, task_name, shareable, fl_ctx, abort_signal): ...
+"""
+    namespace: dict[str, Any] = {"__name__": "cell"}
+    exec(text, namespace)
+    return namespace["Own"]  # type: ignore[no-any-return]
+
+
+def persistor(constructor: str, methods: tuple[str, ...] = ("load_model", "save_model")) -> type:
+    text = "from nvflare.app_common.abstract.model_persistor import ModelPersistor\nclass Own(ModelPersistor):\n"
+    text += f"    def __init__({constructor}): super().__init__()\n"
+    text += "".join(f"    def {method}(self, *given): ...\n" for method in methods)
+    namespace: dict[str, Any] = {"__name__": "cell"}
+    exec(text, namespace)
+    return namespace["Own"]  # type: ignore[no-any-return]
+
+
+def test_an_executor_is_asked_for_what_every_job_gives_it() -> None:
+    given = client_config(
+        executor="Own", model_class="Net", model_args={}, train_fn="", validate_fn="", training=TrainingConfig()
+    )["executors"][0]["executor"]["args"]
+    assert sorted(executor_arguments()) == sorted(given)
+
+
+def test_a_persistor_is_asked_for_what_every_job_gives_it() -> None:
+    config = server_config(
+        persistor="Own", model_path="model_def.Net", model_args={}, federation=FederationConfig(), checkpoint=None
+    )
+    (given,) = [component["args"] for component in config["components"] if component["id"] == "persistor"]
+    require_constructor("persistor", persistor("self, " + ", ".join(given)))
+    with pytest.raises(CaptureError):
+        require_constructor("persistor", persistor("self"))
+
+
+@pytest.mark.parametrize(
+    "constructor",
+    [
+        "self, **training",
+        "self, data_root, model_class, **training",
+        "self, *, learning_rate=0.1, **rest",
+        "self, " + ", ".join(executor_arguments()),
+    ],
+)
+def test_these_executors_can_be_constructed_by_the_sites(constructor: str) -> None:
+    require_constructor("executor", executor(constructor))
+
+
+@pytest.mark.parametrize(
+    ("constructor", "told"),
+    [
+        ("self", "got an unexpected keyword argument 'data_root'"),
+        ("self, data_root, learning_rate", "got an unexpected keyword argument"),
+        ("self, learning_rat, **rest", "missing a required argument: 'learning_rat'"),
+    ],
+)
+def test_an_executor_that_the_sites_cannot_construct_is_refused_when_its_cell_runs(constructor: str, told: str) -> None:
+    with pytest.raises(CaptureError, match=r"the executor's constructor Own\(.*does not fit: ") as caught:
+        require_constructor("executor", executor(constructor))
+    assert told in caught.value.message
+    assert "**kwargs" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("constructor", ["self, model", "self, model=None, folder=''", "self, **kwargs"])
+def test_these_persistors_can_be_constructed_by_the_server(constructor: str) -> None:
+    require_constructor("persistor", persistor(constructor))
+
+
+@pytest.mark.parametrize("constructor", ["self", "self, net", "self, model, folder"])
+def test_a_persistor_that_the_server_cannot_construct_is_refused(constructor: str) -> None:
+    with pytest.raises(CaptureError, match=r"the persistor's constructor Own\(.*does not fit: ") as caught:
+        require_constructor("persistor", persistor(constructor))
+    assert "`model`" in (caught.value.hint or "")
+
+
+def test_classes_that_lack_a_method_that_nvflare_calls_are_refused() -> None:
+    with pytest.raises(CaptureError, match="the executor Own does not define execute\n  NVFlare calls it; look for a slip"):
+        require_constructor("executor", executor("self, **kwargs", "exceute"))
+    with pytest.raises(CaptureError, match="the persistor Own does not define load_model and save_model\n  NVFlare calls them"):
+        require_constructor("persistor", persistor("self, model", ()))
+
+
+def test_what_the_constructors_of_models_get_depends_on_the_configuration() -> None:
+    class Net:
+        def __init__(self, width: int) -> None: ...
+
+    require_constructor("model", Net)
+    require_constructor("train", Net)
+
+
 def test_nothing_heavy_is_imported_to_find_out_what_a_class_is() -> None:
     code = (
         "import sys, types\n"
         "package = types.ModuleType('reson_jupyter'); package.__path__ = [sys.argv[1]]; sys.modules['reson_jupyter'] = package\n"
         "from reson_jupyter.capture.contract import is_a\n"
-        "import reson_jupyter.capture.capture\n"
+        "import reson_jupyter.capture.capture, reson_jupyter.capture.model_check, reson_jupyter.capture.habits\n"
         "assert not is_a(int, 'model') and not is_a(int, 'executor')\n"
         "assert not {'torch', 'nvflare', 'IPython', 'ipywidgets'} & sys.modules.keys()\n"
     )

@@ -15,7 +15,6 @@ from pyflakes.messages import UndefinedExport, UndefinedLocal, UndefinedName
 from pyflakes.reporter import Reporter
 
 from reson_jupyter.capture.capture import Capture
-from reson_jupyter.errors import CaptureError
 
 from .corpus import CASES, Case
 from .shipping import ship
@@ -50,7 +49,7 @@ def at_a_site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     checks, names = {}, {}
     for index, case in enumerate(CASES):
         module = f"module_{index}"
-        with suppress(CaptureError):
+        with suppress(Exception):  # each case fails by itself
             (folder / f"{module}.py").write_text(captured(case).source, encoding="utf-8")
         checks[module], names[module] = case.holds, case.name
     (folder / "checks.json").write_text(json.dumps(checks))
@@ -125,4 +124,4 @@ def _undefined_names(source: str) -> list[str]:
 
 
 def test_the_corpus_is_large_enough_to_mean_something() -> None:
-    assert len(CASES) >= 60
+    assert len(CASES) >= 200

@@ -98,4 +98,4 @@ def test_a_helper_that_only_an_unshipped_function_uses_stays() -> None:
 def test_an_optional_import_that_is_not_installed_is_no_requirement_but_a_warning() -> None:
     block = "try:\n    import nobody_has_this\nexcept ImportError:\n    nobody_has_this = None\n"
     (warning,) = ship(NET + block + "class Net(nn.Module):\n    x = nobody_has_this\n").warnings
-    assert warning == "line 3 imports nobody_has_this, which is not installed here; the sites will not have it either"
+    assert warning == "In[1], line 3 imports nobody_has_this, which is not installed here; the sites will not have it either"

@@ -181,12 +181,12 @@ def test_a_class_inside_a_running_statement_is_refused() -> None:
     assert "Net is defined inside a statement that runs something" in refused(text, class_name="Net")
 
 
-def test_a_file_beside_the_notebook_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_beside_the_notebook_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_own_blocks.py").write_text("import torch\nclass Block(torch.nn.Module): ...\n")
     monkeypatch.syspath_prepend(tmp_path)
-    message = refused(NET + "from my_own_blocks import Block\nclass Net(Block): ...\n", class_name="Net")
+    capture = ship(NET + "from my_own_blocks import Block\nclass Net(Block): ...\n", class_name="Net")
     sys.modules.pop("my_own_blocks")
-    assert "line 2: my_own_blocks is a file on this machine and no installed package" in message
+    assert [file.path for file in capture.files] == ["my_own_blocks.py"] and capture.imports == ("torch",)
 
 
 def test_this_package_itself_does_not_ship() -> None:
@@ -200,6 +200,7 @@ def test_a_relative_import_is_refused() -> None:
 
 def test_an_executor_that_uses_the_model_imports_it() -> None:
     model = ship(NET + "class Net(nn.Module): ...\n", label="In[2]")
-    text = "from nvflare.apis.executor import Executor\nclass Mine(Executor):\n    def make(self):\n        return Net()\n"
+    text = "from nvflare.apis.executor import Executor\nclass Mine(Executor):\n    def __init__(self, **kw): ...\n"
+    text += "    def execute(self, task_name, shareable, fl_ctx, abort_signal):\n        return Net()\n"
     capture = ship(text, "executor", kernel={"__name__": "__main__", "Net": model.live}, beside=model)
     assert "from model_def import Net\n" in capture.source

@@ -65,3 +65,29 @@ def test_a_builtin_that_another_cell_replaced_is_refused_with_the_line_to_add() 
     with pytest.raises(CaptureError, match=r"line 4, column 16: Net needs 'sum'(.|\n)*from torch import sum"):
         ship(cell, kernel={"__name__": "__main__", "sum": torch.sum})
     assert ship(cell, kernel={"__name__": "__main__", "sum": sum}).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("setting", "change", "name"),
+    [
+        ("class Block:\n    widths = []", "Block.widths.append(3)", "Block"),
+        (
+            "from functools import singledispatch\n@singledispatch\ndef Block(layer): return 0",
+            "Block.register(int, len)",
+            "Block",
+        ),
+        ("from abc import ABC\nclass Block(ABC): ...", "Block.register(int)", "Block"),
+        ("W = torch.zeros(2)\ndef fill(): W[0] = 1\nBlock = W", "fill()", "W"),
+    ],
+)
+def test_a_call_that_changes_a_class_or_function_or_tensor_is_warned_of(setting: str, change: str, name: str) -> None:
+    cell = f"import torch\n{setting}\nclass Net(torch.nn.Module):\n    def forward(self, x): return Block\n{change}\n"
+    line = cell.count("\n")
+    warnings = ship(cell).warnings
+    assert warnings == (f"In[1], line {line} changes {name} and stays behind; the sites have {name} without that change",)
+
+
+def test_a_name_that_a_called_function_sets_ships_as_a_value() -> None:
+    cell = "import torch\ndef setup():\n    global LIMIT\n    LIMIT = 3\nsetup()\n"
+    capture = ship(cell + "class Net(torch.nn.Module):\n    def forward(self, x): return LIMIT\n")
+    assert "LIMIT = 3\n" in capture.source and "setup" not in capture.source

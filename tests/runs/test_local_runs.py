@@ -65,7 +65,7 @@ def test_a_model_alone_is_trained_by_the_default_training_and_gets_better(image_
 
 def test_a_site_that_raises_fails_the_run_within_15_seconds_with_its_traceback(plain_shards: Path) -> None:
     run = reson.submit(Line, train=unlucky.fl_train, name="unlucky", shards_dir=plain_shards, federation=rounds(3))
-    with pytest.raises(reson.RunFailed, match="site-2 in round 2: ValueError: bad luck"):
+    with pytest.raises(reson.RunFailed, match=r"site-2 in round 2: unlucky\.py, line 7: ValueError: bad luck"):
         run.wait(120)
     assert run.state == reson.RunState.FAILED
     failure = run.errors()[0]
