@@ -29,7 +29,9 @@ def _session() -> list[str]:
             name = f"helper_{number // 10 % 20}"
             cells.append(f"WIDTH_{number % 7} = {number}\ndef {name}(x):\n    return F.relu(x) * {number} + math.pi\n")
         else:
-            cells.append(f"x = torch.rand(4, {number})\nfor i in range(3):\n    y = helper_{number % 5}(x)\nprint(x.mean(), y.shape)\n")
+            cells.append(
+                f"x = torch.rand(4, {number})\nfor i in range(3):\n    y = helper_{number % 5}(x)\nprint(x.mean(), y.shape)\n"
+            )
     return cells
 
 

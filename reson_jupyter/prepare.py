@@ -12,6 +12,7 @@ from .backend.job import Job, JobParts, UserModule, build_job
 from .capture.capture import Capture
 from .capture.contract import ROLES, Role, accepts_num_classes, require_arguments, require_kind
 from .capture.leaks import HINT, find_leaks
+from .capture.model_check import check_model
 from .capture.module import combine
 from .capture.objects import capture_object
 from .capture.requirements import Requirements, requirements_for
@@ -107,6 +108,8 @@ def prepare(request: Request, session: Session) -> Prepared:
         raise JobError("this must not ship:\n  " + "\n  ".join(leaks.secrets), HINT)
     notes += leaks.warnings
     _check_calls(job, model.live, captures)
+    if default_training:
+        _check_default_training(job, model.live, request.training or session.training, captures.get("model"))
     unread = sorted(set(training.extra) - {"multi_label"}) if default_training else []
     if unread:
         notes.append(
@@ -140,6 +143,15 @@ def _check_calls(job: Job, model: type, captures: Mapping[str, Capture]) -> None
         arguments = server["components"][0]["args"]
         hint = "It gets the model as `model`, and with a checkpoint its name as `source_ckpt_file_full_name`."
         require_arguments(require_kind(persistor.live, "persistor"), arguments, "the persistor's constructor", hint)
+
+
+def _check_default_training(job: Job, model: type, training: TrainingConfig, captured: Capture | None) -> None:
+    """Makes sure that the default image classification can use what the model returns, as far as that shows without data."""
+    arguments = job.config("config_fed_client.json")["executors"][0]["executor"]["args"]["model_args"]
+    try:
+        check_model(model, arguments, num_classes=training.num_classes or None, img_size=training.img_size)
+    except CaptureError as error:
+        raise CaptureError(f"{captured.cell}: {error.message}" if captured else error.message, error.hint) from None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from html import escape
 
 from ..capture.capture import Capture
 from ..capture.module import Piece
+from ..review import Review
+from .units import scaled, size
 
 _SHOWN = 8
 
@@ -13,8 +15,9 @@ _SHOWN = 8
 class CaptureCard:
     """What a front end shows of a capture, as text or as HTML."""
 
-    def __init__(self, capture: Capture) -> None:
+    def __init__(self, capture: Capture, review: Review | None = None) -> None:
         self._capture = capture
+        self._review = review or Review(None)
 
     def __repr__(self) -> str:
         width = max(len(label) for label, _ in self._rows())
@@ -43,8 +46,12 @@ class CaptureCard:
             rows.append(("files", ", ".join(file.path for file in self._capture.files)))
         if self._capture.functions:
             rows.append(("called", ", ".join(f"{function.name} to {function.purpose}" for function in self._capture.functions)))
+        if facts := self._review.facts:
+            each = size(facts.state_bytes)
+            rows.append(("size", f"{scaled(facts.parameters)} parameters, {each} down + {each} up per round and site"))
         rows += [("stays here", text) for text in _some(self._capture.left_behind)]
-        return rows + [("warning", text) for text in self._capture.warnings]
+        warnings = (*self._capture.warnings, *filter(None, [self._review.warning]))
+        return rows + [("warning", text) for text in warnings]
 
     def _with_place(self, piece: Piece) -> str:
         """A piece and, if it is not of the captured cell, where it comes from."""

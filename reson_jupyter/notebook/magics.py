@@ -9,11 +9,13 @@ from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import MagicArgumentParser
 from IPython.display import display
 
+from ..backend.rehearsal import warm
 from ..capture.capture import Capture, capture_cell
 from ..capture.cell import Cell, parse
 from ..capture.contract import Role
 from ..capture.inputs import Kernel
 from ..errors import CaptureError
+from ..review import review_model
 from ..session import current_session
 from .cards import CaptureCard
 from .kernel import future_annotations
@@ -74,8 +76,10 @@ class CaptureMagics(Magics):
             capture = _capture(role, parsed, self._kernel(shell, number), arguments)
         except CaptureError as error:
             raise _with_what_stays(role, error) from None
-        current_session().set_capture(capture)
-        display(CaptureCard(capture))
+        session = current_session()
+        session.set_capture(capture)
+        display(CaptureCard(capture, review_model(capture, session) if role == "model" else None))
+        warm()
 
     def _kernel(self, shell: InteractiveShell, number: int) -> Kernel:
         """The shell's kernel, with a cell that has just run; it has run well even if its capture is then refused."""

@@ -12,6 +12,7 @@ from ..api import on_rehearsal
 from ..backend.job import Job
 from ..backend.rehearsal import Facts, Rehearsal
 from .failure_card import FailureCard
+from .units import scaled, size
 
 _SHOWN_OUTPUT = 2_000  # characters
 _CELL = "text-align:left;vertical-align:top;padding:2px 10px 2px 0"
@@ -93,20 +94,12 @@ def show_rehearsals(shell: InteractiveShell) -> None:
 
 def _size(facts: Facts) -> str:
     """Such as "1.2 M parameters, 4.9 MB down + 4.9 MB up per round and site"."""
-    text = f"{_scaled(facts.parameters, ('', ' k', ' M', ' G'))} parameters"
-    units = (" B", " kB", " MB", " GB")
+    text = f"{scaled(facts.parameters)} parameters"
     if facts.bytes_up:
-        text += f", {_scaled(facts.bytes_down, units)} down + {_scaled(facts.bytes_up, units)} up per round and site"
+        text += f", {size(facts.bytes_down)} down + {size(facts.bytes_up)} up per round and site"
     elif facts.bytes_down:
-        text += f", {_scaled(facts.bytes_down, units)} down per round and site"
+        text += f", {size(facts.bytes_down)} down per round and site"
     return text
-
-
-def _scaled(number: float, units: tuple[str, ...]) -> str:
-    power = 0
-    while number >= 999.5 and power < len(units) - 1:
-        number, power = number / 1000, power + 1
-    return f"{number:.1f}{units[power]}" if power and number < 99.95 else f"{number:.0f}{units[power]}"
 
 
 def _shipped_text(job: Job, label: str) -> str | None:

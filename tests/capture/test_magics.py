@@ -31,7 +31,24 @@ def test_the_card_says_what_ships_and_what_stays(notebook: Notebook) -> None:
         "  stays here  line 2: %who",
         "  stays here  line 3: import os",
         "  stays here  line 9: print(A)",
+        *[line for line in card.splitlines() if line.startswith("  warning")],
     ]
+
+
+def test_the_card_tells_the_models_size(notebook: Notebook) -> None:
+    text = "import torch.nn as nn\nclass Net(nn.Linear):\n    def __init__(self): super().__init__(3, 250)\n"
+    (card,) = notebook.run("%%reson_model\n" + text + "    def forward(self, x): return super().forward(x.mean((2, 3)))\n").cards
+    assert "  size     1.0 k parameters, 4.0 kB down + 4.0 kB up per round and site" in card
+
+
+def test_a_model_that_the_default_training_cannot_use_is_warned_of_when_the_cell_runs(notebook: Notebook) -> None:
+    text = "%%reson_model\nimport torch.nn as nn\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+    text += "        self.fc = nn.Linear(7, 2)\n    def forward(self, x): return self.fc(x.flatten(1))\n"
+    (card,) = notebook.run(text).cards
+    assert "until you capture a train function, and Net cannot take images of 224 × 224 pixels: fc = Linear(in_features=7" in card
+    train = "def fl_train(model, env, out_dir, logger):\n    return {'weights': model.state_dict(), 'samples': len(env)}\n"
+    (card,) = notebook.run(text + train).cards
+    assert "warning" not in card
 
 
 def test_the_card_is_escaped_html_too(notebook: Notebook) -> None:
@@ -143,14 +160,24 @@ def test_a_train_cell_ships_beside_the_model(notebook: Notebook, session: Sessio
     notebook.run("%%reson_model\n" + MODEL)
     text = "def fl_train(model, env, out_dir, logger):\n    return {'weights': Net().state_dict(), 'samples': 1}\n"
     (card,) = notebook.run("%%reson_train\n" + text).cards
-    assert "called  fl_train to train" in card
+    assert "called   fl_train to train" in card
     assert session.captures["train"].functions[0].contract == "model"
 
 
+EXECUTOR = (
+    "class A(Executor):\n    def __init__(self, **given): super().__init__()\n"
+    "class B(A):\n    def execute(self, task_name, shareable, fl_ctx, abort_signal): return shareable\n"
+)
+PERSISTOR = (
+    "class P(ModelPersistor):\n    def __init__(self, model): super().__init__()\n"
+    "    def load_model(self, fl_ctx): ...\n    def save_model(self, model, fl_ctx): ...\n"
+)
+
+
 def test_executors_and_persistors_have_their_magics(notebook: Notebook, session: Session) -> None:
-    notebook.run("%%reson_executor\nfrom nvflare.apis.executor import Executor\nclass A(Executor): ...\nclass B(A): ...\n")
+    notebook.run("%%reson_executor\nfrom nvflare.apis.executor import Executor\n" + EXECUTOR)
     base = "from nvflare.app_common.abstract.model_persistor import ModelPersistor\n"
-    notebook.run("%%reson_persistor --class P\n" + base + "class P(ModelPersistor): ...\n")
+    notebook.run("%%reson_persistor --class P\n" + base + PERSISTOR)
     assert {role: capture.name for role, capture in session.captures.items()} == {"executor": "B", "persistor": "P"}
 
 

@@ -22,7 +22,10 @@ from torch import nn
 
 class Net(nn.Linear):
     def __init__(self, num_classes: int):
-        super().__init__(4, num_classes)
+        super().__init__(3, num_classes)
+
+    def forward(self, images):
+        return super().forward(images.mean(dim=(2, 3)))
 """
 
 

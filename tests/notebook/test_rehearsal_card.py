@@ -14,7 +14,7 @@ from IPython.utils.capture import capture_output
 import reson_jupyter as reson
 from reson_jupyter.backend.job import JobParts, build_job
 from reson_jupyter.backend.rehearsal import Facts, Step, StepFailure
-from reson_jupyter.notebook.rehearsal_card import RehearsalCard, show_rehearsals
+from reson_jupyter.notebook.rehearsal_card import RehearsalCard
 from reson_jupyter.session import Session
 from reson_jupyter.source_map import SourceMap
 from tests.runs.conftest import write_image_shard
@@ -78,7 +78,6 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interacti
     write_image_shard(tmp_path / "shards" / "a.zip", [0, 1, 2] * 5, seed=1)
     instance = InteractiveShell.instance()
     instance.run_line_magic("load_ext", "reson_jupyter")
-    show_rehearsals(instance)
     instance.run_line_magic("reson", "config img_size=12")
     yield instance
     instance.reset()
@@ -121,13 +120,13 @@ def test_check_rehearses_what_was_captured_and_shows_the_card(shell: Interactive
 def test_a_failing_rehearsal_names_the_cells_line_and_nothing_is_sent(shell: InteractiveShell, tmp_path: Path, line: str) -> None:
     run(shell, "%reson config num_classes=3")
     number = shell.execution_count
-    run(shell, CELL.replace("WIDTH", "7"))
+    run(shell, CELL.replace("WIDTH", "432").replace("self.flat(images)", "images.tolist()"))
     result, text, shown = run(shell, line)
     error = result.error_in_exec
     assert isinstance(error, reson.RehearsalFailed)
-    assert error.message.startswith(f"rehearsal failed at 'validate': In[{number}], line 11: RuntimeError: ")
+    assert error.message.startswith(f"rehearsal failed at 'validate': In[{number}], line 11: TypeError: ")
     assert error.message.endswith("(in forward)")
-    assert ">" in shown[0] and "return self.head(self.flat(images))" in shown[0], "the card of the failure"
+    assert ">" in shown[0] and "return self.head(images.tolist())" in shown[0], "the card of the failure"
     assert "Traceback" not in text
     assert not [path for path in tmp_path.glob("home/**/*") if path.is_file()], "nothing was stored"
 
@@ -150,6 +149,6 @@ def test_no_check_leaves_the_rehearsal_out(shell: InteractiveShell, monkeypatch:
     started: list[Any] = []
     monkeypatch.setattr("reson_jupyter.api.Submission.start", lambda self, notes, model_class: started.append(notes))
     monkeypatch.setattr("reson_jupyter.api.rehearse", lambda *_, **__: pytest.fail("it was rehearsed"))
-    run(shell, CELL.replace("WIDTH", "7"))
+    run(shell, CELL.replace("WIDTH", "432"))
     run(shell, "%reson submit --name x --shards shards --no-check")
     assert len(started) == 1

@@ -41,7 +41,7 @@ def test_the_kernel_is_killed_after_round_2_and_a_new_one_sees_the_run_from_its_
             "%load_ext reson_jupyter",
             MODEL,
             "%reson config num_rounds=6",
-            f"run = %reson submit --name counter --shards {plain_shards}",
+            f"run = %reson submit --name counter --shards {plain_shards} --no-check",
             "import time\nwhile run.progress.rounds_done < 2: time.sleep(0.1)",
         ):
             reply = client.execute_interactive(cell, timeout=60, output_hook=lambda _: None)["content"]
@@ -64,7 +64,7 @@ def test_the_kernel_is_killed_after_round_2_and_a_new_one_sees_the_run_from_its_
 
 def test_a_run_whose_carrier_died_is_lost_and_not_pending_for_ever(home: Path, plain_shards: Path) -> None:
 
-    run = reson.submit(Line, train=slow.fl_train_model, name="slow", shards_dir=plain_shards)
+    run = reson.submit(Line, train=slow.fl_train_model, name="slow", shards_dir=plain_shards, check=False)
     wait_for(lambda: run.state == reson.RunState.RUNNING)
     (runner,) = (process for process in processes_of(run) if "reson_jupyter.backend.runner" in process.cmdline())
     runner.kill()

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.nvflare, pytest.mark.usefixtures("home")]
 
 def test_a_run_trains_reports_and_gives_back_the_model(plain_shards: Path, home: Path) -> None:
     called = time.monotonic()
-    run = reson.submit(Line, train=fl_train, name="Two numbers", shards_dir=plain_shards, federation=rounds(3))
+    run = reson.submit(Line, train=fl_train, name="Two numbers", shards_dir=plain_shards, check=False, federation=rounds(3))
     assert time.monotonic() - called < 1, "submit must return at once"
     assert run.wait(120) is run
     assert run.state == reson.RunState.FINISHED and run.errors() == []
@@ -56,7 +56,9 @@ def test_a_run_trains_reports_and_gives_back_the_model(plain_shards: Path, home:
 
 def test_a_model_alone_is_trained_by_the_default_training_and_gets_better(image_shards: Path) -> None:
     training = reson.TrainingConfig(img_size=12, local_epochs=4, learning_rate=0.02, batch_size=8)
-    run = reson.submit(SmallNet, name="colours", shards_dir=image_shards, training=training, federation=rounds(3)).wait(120)
+    run = reson.submit(
+        SmallNet, name="colours", shards_dir=image_shards, check=False, training=training, federation=rounds(3)
+    ).wait(120)
     accuracy = [m["value"] for m in run.metrics if m["name"] == "train_accuracy" and m["site"] is None]
     assert len(accuracy) == 3 and accuracy[-1] > 0.8
     assert {m["name"] for m in run.metrics} == {"train_loss", "train_accuracy", "val_loss", "val_accuracy"}
@@ -64,7 +66,7 @@ def test_a_model_alone_is_trained_by_the_default_training_and_gets_better(image_
 
 
 def test_a_site_that_raises_fails_the_run_within_15_seconds_with_its_traceback(plain_shards: Path) -> None:
-    run = reson.submit(Line, train=unlucky.fl_train, name="unlucky", shards_dir=plain_shards, federation=rounds(3))
+    run = reson.submit(Line, train=unlucky.fl_train, name="unlucky", shards_dir=plain_shards, check=False, federation=rounds(3))
     with pytest.raises(reson.RunFailed, match=r"site-2 in round 2: unlucky\.py, line 7: ValueError: bad luck"):
         run.wait(120)
     assert run.state == reson.RunState.FAILED
@@ -78,7 +80,9 @@ def test_a_site_that_raises_fails_the_run_within_15_seconds_with_its_traceback(p
 
 def test_a_site_that_raises_is_survived_when_the_round_does_not_need_it(plain_shards: Path) -> None:
     federation = rounds(3, min_clients=1, wait_time_after_min_received=1)
-    run = reson.submit(Line, train=unlucky.fl_train, name="lucky", shards_dir=plain_shards, federation=federation).wait(120)
+    run = reson.submit(
+        Line, train=unlucky.fl_train, name="lucky", shards_dir=plain_shards, check=False, federation=federation
+    ).wait(120)
     assert run.state == reson.RunState.DEGRADED
     assert "site-2 is missing from" in run.reason
     assert run.model().state_dict()["weight"][0] == 4.0
@@ -100,7 +104,7 @@ def test_a_job_whose_code_cannot_be_imported_fails_and_says_what_is_missing(plai
 
 
 def test_abort_ends_a_run_under_way_and_leaves_nothing_running(plain_shards: Path) -> None:
-    run = reson.submit(Line, train=slow.fl_train_model, name="slow", shards_dir=plain_shards)
+    run = reson.submit(Line, train=slow.fl_train_model, name="slow", shards_dir=plain_shards, check=False)
     with pytest.raises(reson.RunTimeout, match="goes on"):
         run.wait(0.1)
     wait_for(lambda: any(m["name"] == "asleep" for m in run.metrics))
@@ -115,7 +119,7 @@ def test_abort_ends_a_run_under_way_and_leaves_nothing_running(plain_shards: Pat
 
 
 def test_abort_before_the_server_is_up_ends_the_run_too(plain_shards: Path) -> None:
-    run = reson.submit(Line, train=slow.fl_train_model, name="slow", shards_dir=plain_shards)
+    run = reson.submit(Line, train=slow.fl_train_model, name="slow", shards_dir=plain_shards, check=False)
     wait_for(lambda: run.state == reson.RunState.STARTING)
     run.abort()
     with pytest.raises(reson.RunFailed):
@@ -163,7 +167,9 @@ def test_what_nobody_knows_is_said_so(home: Path) -> None:
 
 def test_sites_that_die_one_after_the_other_end_the_run_when_too_few_are_left(three_plain_shards: Path) -> None:
     federation = rounds(5, min_clients=2, wait_time_after_min_received=1)
-    run = reson.submit(Line, train=dying.fl_train, name="dying", shards_dir=three_plain_shards, federation=federation)
+    run = reson.submit(
+        Line, train=dying.fl_train, name="dying", shards_dir=three_plain_shards, check=False, federation=federation
+    )
     with pytest.raises(reson.RunFailed, match="Too few sites were left"):
         run.wait(90)
     assert {"site-2", "site-3"} <= {failure.site for failure in run.errors()}
@@ -171,7 +177,9 @@ def test_sites_that_die_one_after_the_other_end_the_run_when_too_few_are_left(th
 
 
 def test_what_user_code_started_does_not_outlive_the_run(plain_shards: Path) -> None:
-    run = reson.submit(Line, train=leaving.fl_train, name="leaving", shards_dir=plain_shards, federation=rounds(1)).wait(60)
+    run = reson.submit(
+        Line, train=leaving.fl_train, name="leaving", shards_dir=plain_shards, check=False, federation=rounds(1)
+    ).wait(60)
     left = [process for process in psutil.process_iter() if process.name() == "sleep" and "2997" in process.cmdline()]
     assert run.state == reson.RunState.FINISHED and left == []
     assert not list(Path(tempfile.gettempdir()).glob(f"reson-{run.id[-12:]}-*"))
@@ -181,7 +189,13 @@ def test_a_model_outlasts_a_store_that_is_away_when_the_run_ends(plain_shards: P
     """The store's folder for results is a file while the run ends, so that nothing can be written into it."""
     store = tmp_path / "store"
     run = reson.submit(
-        Line, train=fl_train, name="away", shards_dir=plain_shards, federation=rounds(2), store=store.absolute().as_uri()
+        Line,
+        train=fl_train,
+        name="away",
+        shards_dir=plain_shards,
+        federation=rounds(2),
+        store=store.absolute().as_uri(),
+        check=False,
     )
     wait_for(lambda: run.state == reson.RunState.STARTING)
     obstacle = store / "jobs" / run.id / "model_out"

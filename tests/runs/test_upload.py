@@ -23,7 +23,7 @@ def refuse(*_: Any, **__: Any) -> int:
 
 def test_it_is_failed_with_the_stores_reason(plain_shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(submission, "upload", refuse)
-    run = reson.submit(Line, train=fl_train, name="full", shards_dir=plain_shards)
+    run = reson.submit(Line, train=fl_train, name="full", shards_dir=plain_shards, check=False)
     with pytest.raises(reson.RunFailed, match="the bucket is full"):
         run.wait(20)
     assert run.state == reson.RunState.FAILED
@@ -35,7 +35,7 @@ def test_it_is_lost_when_not_even_that_can_be_written(plain_shards: Path, monkey
         return refuse()
 
     monkeypatch.setattr(submission, "upload", upload)
-    run = reson.submit(Line, train=fl_train, name="gone", shards_dir=plain_shards)
+    run = reson.submit(Line, train=fl_train, name="gone", shards_dir=plain_shards, check=False)
     with pytest.raises(reson.RunFailed, match="lost"):
         run.wait(30)
 
@@ -48,7 +48,7 @@ def test_it_is_aborted_when_that_was_asked_for(plain_shards: Path, monkeypatch: 
         raise StoreError("The upload was stopped.")
 
     monkeypatch.setattr(submission, "upload", upload)
-    run = reson.submit(Line, train=fl_train, name="stopped", shards_dir=plain_shards)
+    run = reson.submit(Line, train=fl_train, name="stopped", shards_dir=plain_shards, check=False)
     run.abort()
     with pytest.raises(reson.RunFailed, match="Stopped on request during the upload"):
         run.wait(20)
