@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain
 from types import MappingProxyType, ModuleType
 
 from .cell import Cell, Unit
-from .inputs import Kernel, binds
+from .inputs import Kernel, binds, inherits_from
 from .live import among_imports, differs, imported_in
 from .missing import Missing, import_line, undefined
 from .module import Piece, pieces_of
-from .names import bound_name, right_side
+from .names import bound_name, right_side, root_name
 from .ordering import in_order
-from .reach import Reach, assigned_parts, is_star, reach
+from .reach import Reach, is_star, reach
 from .texts import file_of
 from .unseen import shadowed_builtins, unseen_changes
-from .values import asks_the_machine, literal, refused, same_again, says
+from .values import LARGEST, asks_the_machine, literal, refused, same_again, says
 
-_CONTAINERS = (dict, list, set)
+# What IPython itself keeps in a notebook's namespace: outputs, inputs, histories.
+_HISTORY = re.compile(r"_+|_i+|_i?\d+|_[iod]h|In|Out|exit|quit")
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,15 @@ class _Search:
         self._homes: dict[str, int | Piece | None] = {}
         self._binders: dict[str, tuple[Cell, Unit] | None] = {}
         self._by_value: set[str] = set()
+        # What must ship with a name beyond what its statement says.
+        self._extra: dict[str, frozenset[str]] = {}
         self._missing: list[Missing] = []
 
     def run(self, targets: list[str]) -> Gathered:
         wanted = {self._own.number: set(targets)}
+        for target in targets if not self._fresh else ():
+            unit = [unit for unit in self._own.units if target in unit.names.binds][-1]
+            self._settle(target, self._own, unit, wanted)
         while True:
             reached = {
                 number: reach(self._cells[number].units, names, self._elsewhere(number)) for number, names in wanted.items()
@@ -93,9 +101,28 @@ class _Search:
         loose = [piece for piece in self._homes.values() if isinstance(piece, Piece)]
         for number, found in reached.items():
             self._missing += self._outdated(self._cells[number], found)
-        parts = {number: pieces_of(self._cells[number], found) for number, found in reached.items()}
+        parts = {number: [*map(self._with_extra, pieces_of(self._cells[number], found))] for number, found in reached.items()}
+        loose += self._submodules([*loose, *chain.from_iterable(parts.values())])
         pairs = tuple((self._cells[number], found) for number, found in sorted(reached.items()))
         return Gathered(in_order(parts, loose), pairs, tuple(self._missing))
+
+    def _with_extra(self, piece: Piece) -> Piece:
+        extra = [self._extra[name] for name in piece.names if name in self._extra]
+        return replace(piece, needs=piece.needs.union(*extra)) if extra else piece
+
+    def _submodules(self, pieces: list[Piece]) -> list[Piece]:
+        """Imports such as `import xml.dom` of other cells: they bind the same name as `import xml.etree`, and both are needed."""
+        names = {name for piece in pieces if piece.kind == "import" for name in piece.names}
+        found: dict[str, Piece] = {}
+        for name in sorted(names):
+            for cell in self._kernel.inputs.binding(name):
+                for unit in cell.units:
+                    for alias in unit.node.names if isinstance(unit.node, ast.Import) and binds(unit, name) else ():
+                        used = any(alias.name in piece.text for piece in pieces if piece.kind != "import")
+                        text = f"import {alias.name}\n"
+                        if alias.name.startswith(f"{name}.") and not alias.asname and used:
+                            found.setdefault(text, Piece("import", (name,), text, cell.label, (unit.first,)))
+        return [piece for text, piece in found.items() if not any(known.text == text for known in pieces)]
 
     def _open_names(self, number: int, found: Reach) -> Iterator[tuple[Unit, str]]:
         """The names of which it is not yet known where they come from, each with a statement that needs it."""
@@ -126,9 +153,9 @@ class _Search:
             self._cells[home.number] = home
             wanted.setdefault(home.number, set()).add(name)
             self._homes[name] = home.number
-            return
-        self._homes[name] = home
-        for needed in sorted(home.needs) if home else ():
+        else:
+            self._homes[name] = home
+        for needed in sorted(self._extra.get(name, home.needs if isinstance(home, Piece) else ())):
             self._settle(needed, cell, unit, wanted)
 
     def _elsewhere(self, number: int) -> set[str]:
@@ -155,14 +182,25 @@ class _Search:
         return self._binders[name]
 
     def _find_binder(self, name: str) -> tuple[Cell, Unit] | None:
+        latest: tuple[Cell, Unit] | None = None
         for cell in self._candidates(name):
             unit = [unit for unit in cell.units if binds(unit, name)][-1]
-            if not self._kernel.inputs.failed(cell.number):
+            value, failed = self._kernel.namespace.get(name), self._kernel.inputs.failed(cell.number)
+            if unit.kind in ("function", "class") and not self._is_fresh(cell.number):
+                if differs(self._as_compiled(cell, unit), value, _set_by(cell, name)):
+                    # Perhaps it was not reached, or bound nothing (%%timeit): an earlier one may say what the kernel has.
+                    latest = latest or (None if failed else (cell, unit))
+                    continue
+                if failed:
+                    hint = f"Correct {cell.label} and run it again."
+                    raise _Problem(f"which {cell.label} defines, and {cell.label} failed", hint)
                 return cell, unit
-            value = self._kernel.namespace.get(name)
-            if unit.kind in ("function", "class") and differs(unit, value) is None:
-                raise _Problem(f"which {cell.label} defines, and {cell.label} failed", f"Correct {cell.label} and run it again.")
-        return None
+            if not failed or (unit.kind == "import" and _gives(unit, name) is value):
+                return latest or (cell, unit)
+        return latest
+
+    def _as_compiled(self, cell: Cell, unit: Unit) -> Unit:
+        return unit if cell.number > 0 else among_imports(unit, imported_in(cell))
 
     def _candidates(self, name: str) -> Iterator[Cell]:
         own = self._own
@@ -204,6 +242,8 @@ class _Search:
     def _unbound(self, name: str, value: object) -> Cell | Piece:
         """A name that no cell binds: it came by `%run`, `exec`, a startup file or the like."""
         found = literal(value, self._kernel.namespace)
+        if _HISTORY.fullmatch(name):
+            raise _Problem(*undefined(self._own, name, of_notebook=True))
         if found:
             return _value_piece(name, found, "the kernel", 0)
         line = import_line(name, value)
@@ -212,8 +252,10 @@ class _Search:
                 return Piece("import", (name,), line + "\n", "", (0,))
             raise _Problem("which no cell imports", f"add: {line}, or put --fix behind the magic to have it added")
         file = file_of(value, -len(self._cells))
-        if file and any(name in unit.names.binds for unit in file.units):
-            return next((cell for cell in self._cells.values() if cell.label == file.label), file)
+        for unit in file.units if file else ():
+            if file and name in unit.names.binds:
+                known = next((cell for cell in self._cells.values() if cell.label == file.label), file)
+                return self._defined(known, unit, name, value)
         raise _Problem(f"which no cell defines; it is {refused(value)}", f"Define {name} in this cell.")
 
     def _set_by_a_call(self, cell: Cell, unit: Unit, name: str, value: object) -> Piece:
@@ -233,15 +275,14 @@ class _Search:
         )
 
     def _defined(self, cell: Cell, unit: Unit, name: str, value: object) -> Cell:
-        attributes = frozenset(attribute for other in cell.units for attribute in _set_attributes(other.node, name))
-        part = differs(unit if cell.number > 0 else among_imports(unit, imported_in(cell)), value, attributes)
+        part = differs(self._as_compiled(cell, unit), value, _set_by(cell, name))
         if part:
             raise _Problem(
                 f"but {part} is not what {cell.label}, line {unit.first} says any more",
                 f"Put the change into {cell.label} and run it again, or define {name} in this cell.",
             )
         for other, change in self._kernel.inputs.changing(name, cell.number):
-            if name in assigned_parts(change.node):
+            if not _is_harmless(unit, name, change):
                 raise _Problem(
                     f"which {cell.label} defines and {other.label}, line {change.first} changes",
                     f"Put the change into {cell.label}, below the definition, and run that cell again.",
@@ -255,32 +296,59 @@ class _Search:
         """
         namespace, said = self._kernel.namespace, right_side(unit.node)
         ships = unit.kind == "constant" and name not in self._by_value
-        if ships and said and says(said, value, namespace):
+        own = cell.number == self._own.number
+        if ships and said and says(said, value, namespace) and (own or len(unit.text) <= LARGEST):
             return cell
         ships = ships and not any(self._kernel.inputs.changing(name, cell.number))
-        own = cell.number == self._own.number
         found = literal(value, namespace)
+        if found and ships and self._keeps_account(found[1], name):
+            self._extra[name] = found[1]
+            return cell
         if found and not (ships and (own or (said and asks_the_machine(said)))):
             return _value_piece(name, found, cell.label, unit.first)
-        if ships and (found or own or same_again(value) or isinstance(value, _CONTAINERS)):
+        if ships and (found or own or same_again(value, said, namespace)):
             if differs(unit, value):
                 raise _Problem(f"but it is not what {cell.label}, line {unit.first} makes", f"Define {name} in this cell.")
             return cell
         where = f"{cell.label}, line {unit.first}" + (", in a statement that runs something," if unit.kind == "run" else "")
         raise _Problem(f"which {where} makes; it is {refused(value)}", "")
 
+    def _keeps_account(self, needs: Iterable[str], name: str) -> bool:
+        """Whether a value is filled by the decorators, or the bases, of the definitions that are in it."""
+        for needed in needs:
+            node = (self._binder(needed) or (None, None))[1]
+            used = [*getattr(node and node.node, "decorator_list", ()), *getattr(node and node.node, "bases", ())]
+            for keeper in {root_name(one.func if isinstance(one, ast.Call) else one) or "" for one in used}:
+                binder = self._binder(keeper)
+                if binder and name in reach(binder[0].units, [keeper]).wanted:
+                    return True
+        return False
+
     def _outdated(self, cell: Cell, found: Reach) -> Iterator[Missing]:
         """Names that were read when a statement ran, and that have another meaning since: what it made is of the old one."""
         for unit in found.units if not self._is_fresh(cell.number) else ():
             for name in sorted(unit.names.now):
                 latest = self._binder(name) if isinstance(self._homes.get(name), int | Piece) else None
-                if latest is None or latest[0].number <= cell.number:
+                if latest is None or latest[1].kind == "import":
+                    continue
+                changed = next(self._changed_since(name, cell.number), None)
+                if changed:
+                    made = ", ".join(sorted(unit.names.binds))
+                    reason = f"which {changed.label} has changed since {cell.label} made {made} with it"
+                    yield Missing(cell.label, unit, name, reason, f"Run {cell.label} again.")
+                if changed or latest[0].number <= cell.number:
                     continue
                 then = self._bound_before(name, cell.number)
                 if then is None or ast.dump(then.node) != ast.dump(latest[1].node):
                     made = ", ".join(sorted(unit.names.binds))
                     reason = f"which {latest[0].label} has changed since {cell.label} made {made} with it"
                     yield Missing(cell.label, unit, name, reason, f"Run {cell.label} again.")
+
+    def _changed_since(self, name: str, number: int) -> Iterator[Cell]:
+        """The later cells that changed in place what a statement read, other than by definitions that nobody has called."""
+        for cell, unit in self._kernel.inputs.changing(name, number):
+            if unit.kind not in ("function", "class") and name in unit.names.changes:
+                yield cell
 
     def _bound_before(self, name: str, number: int) -> Unit | None:
         for cell in self._kernel.inputs.binding(name):
@@ -297,6 +365,19 @@ def _has_source(name: str, namespace: Mapping[str, object]) -> bool:
 def _value_piece(name: str, found: tuple[str, frozenset[str]], label: str, line: int) -> Piece:
     text, needs = found
     return Piece("value", (name,), f"{name} = {text}\n", label, (line,), needs, needs)
+
+
+def _is_harmless(definition: Unit, name: str, later: Unit) -> bool:
+    """Whether a later statement that mentions a class or function leaves it as it is."""
+    if name in inherits_from(later.node) and name not in later.names.changes:
+        return "__init_subclass__" not in definition.text
+    # What a function does to it is done only when the function is called, which shows in the live object.
+    return later.kind == "function" and not any(root_name(one) == name for one in later.node.decorator_list)  # type: ignore[attr-defined]
+
+
+def _set_by(cell: Cell, name: str) -> frozenset[str]:
+    """The attributes of a class that other statements of its cell set."""
+    return frozenset(attribute for unit in cell.units for attribute in _set_attributes(unit.node, name))
 
 
 def _set_attributes(node: ast.stmt, name: str) -> Iterator[str]:

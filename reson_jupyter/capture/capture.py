@@ -182,7 +182,9 @@ def _class_name(
     found = found or [name for name, value in defined.items() if is_a(value, role) and value.__module__ == "__main__"]
     if not found:
         raise CaptureError(f"{cell.label} defines no subclass of {base_name(role)}", f"Define the {role}'s class in this cell.")
-    chosen = _outermost(cell, found, functions)
+    # A class and its base may need each other, if the base keeps account of its subclasses.
+    outer = [name for name in found if not any(_is_base(defined[name], defined[other]) for other in found)]
+    chosen = _outermost(cell, found, functions) or (outer[0] if len(outer) == 1 else None)
     if chosen is None:
         raise CaptureError(
             f"{cell.label} defines several classes that could be the {role}: {', '.join(found)}",
@@ -190,6 +192,10 @@ def _class_name(
         )
     require_kind(defined[chosen], role)
     return chosen
+
+
+def _is_base(one: object, other: object) -> bool:
+    return one is not other and isinstance(one, type) and isinstance(other, type) and issubclass(other, one)
 
 
 def _outermost(cell: Cell, found: Sequence[str], functions: Sequence[ContractFunction]) -> str | None:

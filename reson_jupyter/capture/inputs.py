@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ..errors import CaptureError
 from .cell import Cell, Unit
-from .names import bound_in, changes_of, parsed
+from .names import bound_in, changes_of, parsed, root_name
 from .reach import star_exports
 
 Reader = Callable[[str, int, bool], Cell]
@@ -71,11 +71,11 @@ class Inputs:
                 yield cell
 
     def changing(self, name: str, after: int) -> Iterator[tuple[Cell, Unit]]:
-        """Yields the statements in inputs later than `after` that change the object of a name in place."""
+        """Yields the statements in inputs later than `after` that change the object of a name in place, or inherit from it."""
         self.update()
         for number in self._changing.get(name, ()):
             if number > after and (cell := self.cell(number)):
-                yield from ((cell, unit) for unit in cell.units if name in unit.names.changes)
+                yield from ((cell, unit) for unit in cell.units if name in unit.names.changes | inherits_from(unit.node))
 
     def cell(self, number: int) -> Cell | None:
         """Returns an input, parsed; None if it is no Python."""
@@ -132,6 +132,12 @@ def binds(unit: Unit, name: str) -> bool:
     return name in unit.names.binds or name in unit.names.later or name in (star_exports(unit) or ())
 
 
+def inherits_from(node: ast.stmt) -> set[str]:
+    """Returns the names on which the bases of a class stand."""
+    bases = node.bases if isinstance(node, ast.ClassDef) else []
+    return {name for name in map(root_name, bases) if name}
+
+
 def _glance(text: str) -> tuple[set[str], set[str]]:
     """Names that a cell may bind, and those whose object it may change; every word of a cell that is not plain Python."""
     try:
@@ -146,4 +152,4 @@ def _glance(text: str) -> tuple[set[str], set[str]]:
         elif isinstance(node, ast.MatchAs | ast.MatchStar | ast.MatchMapping):
             name = node.rest if isinstance(node, ast.MatchMapping) else node.name
             bound.update([name] if name else [])
-    return bound, changes_of(tree)
+    return bound, changes_of(tree).union(*map(inherits_from, tree.body))

@@ -19,6 +19,7 @@ _OF_CODE = (
     *("co_argcount", "co_posonlyargcount", "co_kwonlyargcount"),
 )
 _SIMPLE = (bool, int, float, complex, str, bytes, type(None))
+_CONTAINERS = (list, dict, tuple)
 
 
 def same_code(one: CodeType, other: CodeType) -> bool:
@@ -142,16 +143,24 @@ def _members(node: ast.ClassDef, value: type, codes: list[CodeType]) -> Iterator
 
 
 def _constants(node: ast.ClassDef, own: Any) -> Iterator[str]:
+    """Attributes that the body writes out and that have another value now, unless the class's own code sets them."""
+    inside = list(ast.walk(node))
+    stored = [inner.id for inner in inside if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)]
+    kept = {inner.attr for inner in inside if isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Store)}
     for statement in node.body:
         targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
         said = getattr(statement, "value", None)
-        if len(targets) != 1 or not isinstance(targets[0], ast.Name) or not isinstance(said, ast.Constant):
+        if len(targets) != 1 or not isinstance(targets[0], ast.Name) or said is None:
             continue
         name = targets[0].id
-        stored = [other for other in ast.walk(node) if isinstance(other, ast.Name) and isinstance(other.ctx, ast.Store)]
-        rebound = any(other.id == name and other is not targets[0] for other in stored)
         held = own.get(_mangled(name, node.name))
-        if not rebound and type(held) in _SIMPLE and repr(held) != repr(said.value):
+        if stored.count(name) > 1 or name in kept or type(held) not in (*_SIMPLE, *_CONTAINERS):
+            continue
+        try:
+            written = ast.literal_eval(said)
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            continue
+        if type(written) in (*_SIMPLE, *_CONTAINERS) and repr(held) != repr(written):
             yield name
 
 

@@ -38,13 +38,14 @@ def missing_names(missing: Sequence[Missing]) -> CaptureError:
         line, column = locate(one.unit.text, one.name)
         place = f"{one.cell}, line {one.unit.first + line - 1}, column {column + 1}"
         owner = ", ".join(sorted(one.unit.names.binds)) or "what ships"
-        problems.append(f"{place}: {owner} needs {one.name!r}, {one.reason}")
+        needs = f"{owner} cannot ship" if one.name in one.unit.names.binds else f"{owner} needs {one.name!r}"
+        problems.append(f"{place}: {needs}, {one.reason}")
     return CaptureError("\n  ".join(problems), "\n  ".join(dict.fromkeys(one.hint for one in missing if one.hint)) or None)
 
 
-def undefined(cell: Cell, name: str) -> tuple[str, str]:
-    """Returns what to say of a name that the kernel does not have."""
-    if name in NOTEBOOK_ONLY:
+def undefined(cell: Cell, name: str, of_notebook: bool = False) -> tuple[str, str]:
+    """Returns what to say of a name that the kernel does not have, or that only a notebook has."""
+    if of_notebook or name in NOTEBOOK_ONLY:
         return "which exists only in notebooks", f"Take {name} out of what ships."
     for unit in cell.units:
         if name in unit.typing_binds:

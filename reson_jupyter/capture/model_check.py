@@ -14,7 +14,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,11 +81,6 @@ def check_model(
     if isinstance(answer, Refusal):
         raise CaptureError(answer.message, answer.hint)
     return answer if isinstance(answer, ModelFacts) else None
-
-
-def warm_up() -> None:
-    """Imports in the background what the first check needs: about a second of torch's own modules."""
-    threading.Thread(target=import_module, args=(_ON_META,), name="reson-warm-up", daemon=True).start()
 
 
 def _in_a_copy(examine: Any, *arguments: Any) -> object:

@@ -163,6 +163,9 @@ def changes_of(node: ast.AST) -> set[str]:
             found.add(root_name(inner.func))
         elif isinstance(inner, ast.Call) and inner.args and ast.unparse(inner.func) in _SETTERS:
             found.add(root_name(inner.args[0]))
+        for decorator in getattr(inner, "decorator_list", ()):
+            if isinstance(decorator, ast.Attribute) and decorator.attr in _CHANGING:
+                found.add(root_name(decorator))
     return {name for name in found if name}
 
 

@@ -77,6 +77,6 @@ def _cell_of(value: Any, kernel: Kernel, name: str = "") -> Cell | None:
     name = name or value.__name__
     for cell in kernel.inputs.binding(name):
         unit = [unit for unit in cell.units if name in unit.names.binds][-1:]
-        if unit and not (kernel.inputs.failed(cell.number) and differs(unit[0], value)):
+        if unit and unit[0].kind != "import" and not (kernel.inputs.failed(cell.number) and differs(unit[0], value)):
             return cell
     return None

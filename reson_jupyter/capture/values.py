@@ -20,7 +20,7 @@ LARGEST = 4096  # characters of a value's source
 
 # Running the statement again makes the same of these, wherever it runs.
 _SAME_AGAIN = (
-    *(type, FunctionType, functools.partial, range, slice),
+    *(type, range, slice),
     *(logging.Logger, re.Pattern, pathlib.PurePath),
     *(GenericAlias, UnionType, typing.TypeVar, typing.ParamSpec, typing.NewType),
 )
@@ -32,8 +32,8 @@ _MACHINE = re.compile(
 _REFUSED = {
     "DataFrame": "a DataFrame; data reaches the sites as shards, so read it from env['DATA_ROOT'] in the train function",
     "Series": "a Series; data reaches the sites as shards, so read it from env['DATA_ROOT'] in the train function",
-    "Tensor": "a tensor; write its values into the cell, or make it a buffer of the model",
     "Parameter": "a parameter; create it in the model's constructor",
+    "Tensor": "a tensor; write its values into the cell, or make it a buffer of the model",
     "ndarray": "an array; write its values into the cell, or compute them where they are needed",
     "DataLoader": "a DataLoader; make it in the train function, from env['DATA_ROOT']",
     "Generator": "a generator; make it where it is needed",
@@ -78,12 +78,26 @@ def says(node: ast.expr, value: object, namespace: Mapping[str, object]) -> bool
     return type(said) is type(value) and repr(said) == repr(value)
 
 
-def same_again(value: object) -> bool:
-    """Whether running the assignment once more, on another machine, makes what the kernel holds."""
+def same_again(value: object, said: ast.expr | None, namespace: Mapping[str, object]) -> bool:
+    """Whether running an assignment once more, on another machine, makes what the kernel holds.
+
+    Args:
+        value: What the kernel holds.
+        said: The assignment's right side.
+        namespace: What the kernel has under which name.
+    """
+    if isinstance(value, FunctionType):
+        closed = [cell.cell_contents for cell in value.__closure__ or ()]
+        parts = [*closed, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+        return all(_has_source(part, namespace) for part in parts)
+    if isinstance(value, functools.partial):
+        return all(_has_source(part, namespace) for part in (value.func, *value.args, *value.keywords.values()))
     kind = type(value)
-    return (
-        isinstance(value, _SAME_AGAIN) or kind.__module__ == "typing" or f"{kind.__module__}.{kind.__name__}" in _SAME_AGAIN_NAMED
-    )
+    if isinstance(value, _SAME_AGAIN) or kind.__module__ == "typing" or f"{kind.__module__}.{kind.__name__}" in _SAME_AGAIN_NAMED:
+        return True
+    # A loss or an activation: a layer that has nothing to learn, made from what is written out.
+    stateless = kind.__module__.startswith("torch.nn.") and not getattr(value, "state_dict", lambda: None)()
+    return stateless and isinstance(said, ast.Call) and all(map(_is_written_out, [*said.args, *(k.value for k in said.keywords)]))
 
 
 def asks_the_machine(node: ast.AST) -> bool:
@@ -105,14 +119,24 @@ def refused(value: object) -> str:
     return known or f"a live object ({kind.__name__}); make it inside what ships, or in this cell"
 
 
+def _has_source(value: object, namespace: Mapping[str, object]) -> bool:
+    return _source(value, namespace, set()) is not None
+
+
+def _is_written_out(node: ast.expr) -> bool:
+    return not any(isinstance(inner, ast.Call | ast.Await | ast.NamedExpr) for inner in ast.walk(node))
+
+
 def _source(value: object, namespace: Mapping[str, object], needs: set[str]) -> str | None:
     kind = type(value)
     if value is None or value is Ellipsis or kind in (bool, int, str, bytes):
         return repr(value)
     if kind is float:
         return repr(value) if math.isfinite(value) else f'float("{value}")'  # type: ignore[arg-type]
-    if kind is complex:
-        return repr(value) if math.isfinite(abs(value)) else None  # type: ignore[arg-type]
+    if isinstance(value, complex) and kind is complex:
+        return f"complex({_source(value.real, namespace, needs)}, {_source(value.imag, namespace, needs)})"
+    if kind.__module__ == "numpy" and hasattr(value, "item") and not hasattr(value, "__len__"):
+        return _source(value.item(), namespace, needs)
     if kind in (tuple, list, set, frozenset):
         return _sequence(list(value), kind, namespace, needs)  # type: ignore[call-overload]
     if kind is dict:
@@ -157,6 +181,8 @@ def _instance(value: object, namespace: Mapping[str, object], needs: set[str]) -
     needs.add(name)
     if isinstance(value, enum.Enum) and not isinstance(value, enum.Flag):
         return f"{name}.{value.name}"
+    if _makes_itself(type(value)):
+        return None
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = dataclasses.fields(value)
         own = {field.name for field in fields}
@@ -171,6 +197,13 @@ def _instance(value: object, namespace: Mapping[str, object], needs: set[str]) -
         return None
     parts = _parts([getattr(value, field) for field in names], namespace, needs)
     return None if parts is None else f"{name}({', '.join(map('{}={}'.format, names, parts))})"
+
+
+def _makes_itself(kind: type) -> bool:
+    """Whether a class has construction code of its own, which may change what it gets; generated code has no file."""
+    own = [vars(base).get(name) for base in kind.__mro__ for name in ("__post_init__", "__init__", "__new__")]
+    codes = [getattr(getattr(method, "__func__", method), "__code__", None) for method in own]
+    return kind is not SimpleNamespace and any(code is not None and not code.co_filename.startswith("<") for code in codes)
 
 
 def _parts(items: list[object], namespace: Mapping[str, object], needs: set[str]) -> list[str] | None:

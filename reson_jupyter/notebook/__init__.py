@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 def load(ipython: InteractiveShell) -> None:
     """Registers everything that a notebook gets from `%load_ext reson_jupyter`."""
     from ..api import on_run
-    from ..capture.model_check import warm_up
     from ..session import current_session
     from .command import ResonMagics
     from .kernel import kernel_of
@@ -21,7 +20,6 @@ def load(ipython: InteractiveShell) -> None:
     current_session().kernel = kernel_of(ipython)
     ipython.register_magics(CaptureMagics, ResonMagics)
     show_rehearsals(ipython)
-    warm_up()
     if hasattr(ipython, "kernel"):  # a terminal draws no widgets; there `wait` shows a progress bar
         from .show import show
 

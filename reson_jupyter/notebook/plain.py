@@ -22,6 +22,7 @@ from ..errors import CaptureError
 
 # Cell magics that run their body as Python in the kernel's own namespace.
 _TRANSPARENT = ("%%time", "%%capture", "%%prun", "%%reson_")
+_IN_A_FUNCTION = "%%timeit"
 
 
 def plain_cell(cell: str, label: str, first_line: int, manager: TransformerManager) -> tuple[str, tuple[Magic, ...]]:
@@ -67,7 +68,7 @@ def _cell_magics(lines: list[str], label: str, first_line: int) -> Iterator[Magi
             if line.strip():
                 return
             continue
-        if not line.startswith(_TRANSPARENT):
+        if not line.startswith(_TRANSPARENT) or line.startswith(_IN_A_FUNCTION):
             name = line.split()[0]
             raise CaptureError(
                 f"{label}, line {first_line + index}: the text below {name} is not for Python", f"Take {name} out."

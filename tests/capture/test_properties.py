@@ -75,11 +75,11 @@ def cells(draw: st.DrawFn) -> str:
         known = sorted({*known, target})
         lines.append(draw(st.sampled_from(["", f"print({known[-1]})", "for i in range(2): pass", "# comment\n", "pass; 3"])))
     cell = "\n".join([*lines, draw(statements(everything, everything, "Target")), ""])
-    assume(_compiles(cell))
+    assume(compiles(cell))
     return cell
 
 
-def _compiles(cell: str) -> bool:
+def compiles(cell: str) -> bool:
     try:
         compile(cell, "<cell>", "exec", dont_inherit=True)
     except SyntaxError:

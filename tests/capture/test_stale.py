@@ -13,9 +13,9 @@ from .conftest import Notebook
 
 HELPER = "def helper(x):\n    return x * 1\n"
 MODEL = (
-    "%%reson_model\nimport torch.nn as nn\nWIDTH = 2 * 2\nclass Net(nn.Module):\n    def __init__(self):\n"
+    "%%reson_model\nimport torch.nn as nn\nWIDTH = 1 + 2\nclass Net(nn.Module):\n    def __init__(self):\n"
     "        super().__init__()\n        self.fc = nn.Linear(WIDTH, 2)\n"
-    "    def forward(self, x):\n        return self.fc(helper(x))\n"
+    "    def forward(self, x):\n        return self.fc(helper(x.mean((2, 3))))\n"
 )
 PLAIN = MODEL.replace("%%reson_model\n", "")
 
@@ -52,7 +52,7 @@ def test_what_changes_nothing_keeps_the_capture(after: Notebook, session: Sessio
     [
         (HELPER.replace("* 1", "* 2"), "return x * 2", "def helper (In[3])"),
         ("helper = lambda x: x + 5", "helper = lambda x: x + 5", "helper (In[3])"),
-        ("WIDTH = 8", "WIDTH = 8", "WIDTH (In[3])"),
+        ("WIDTH = 3.0", "WIDTH = 3.0", "WIDTH (In[3])"),
         (
             PLAIN.replace("(WIDTH, 2)", "(3, 2)"),
             "nn.Linear(3, 2)",
