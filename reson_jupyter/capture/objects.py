@@ -75,8 +75,13 @@ def recapture(capture: Capture, kernel: Kernel, beside: Capture | None = None) -
 def _cell_of(value: Any, kernel: Kernel, name: str = "") -> Cell | None:
     """The last cell that defines an object, and that says what the object is."""
     name = name or value.__name__
+    after_failure: Cell | None = None
     for cell in kernel.inputs.binding(name):
         unit = [unit for unit in cell.units if name in unit.names.binds][-1:]
-        if unit and unit[0].kind != "import" and not (kernel.inputs.failed(cell.number) and differs(unit[0], value)):
-            return cell
-    return None
+        if not unit or unit[0].kind == "import":
+            continue
+        if not kernel.inputs.failed(cell.number):
+            return cell if after_failure is None or not differs(unit[0], value) else after_failure
+        if not differs(unit[0], value):
+            after_failure = after_failure or cell
+    return after_failure

@@ -15,6 +15,7 @@ import re
 import typing
 from collections.abc import Mapping
 from types import FunctionType, GenericAlias, ModuleType, SimpleNamespace, UnionType
+from typing import Any
 
 LARGEST = 4096  # characters of a value's source
 
@@ -86,18 +87,18 @@ def same_again(value: object, said: ast.expr | None, namespace: Mapping[str, obj
         said: The assignment's right side.
         namespace: What the kernel has under which name.
     """
-    if isinstance(value, FunctionType):
-        closed = [cell.cell_contents for cell in value.__closure__ or ()]
-        parts = [*closed, *(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
-        return all(_has_source(part, namespace) for part in parts)
-    if isinstance(value, functools.partial):
-        return all(_has_source(part, namespace) for part in (value.func, *value.args, *value.keywords.values()))
+
+    def has_source(part: object) -> bool:
+        return _source(part, namespace, set()) is not None
+
+    if isinstance(value, FunctionType | functools.partial):
+        return said is not None and all(map(_is_written_out, _inputs(said))) and all(map(has_source, _held_by(value)))
     kind = type(value)
     if isinstance(value, _SAME_AGAIN) or kind.__module__ == "typing" or f"{kind.__module__}.{kind.__name__}" in _SAME_AGAIN_NAMED:
         return True
     # A loss or an activation: a layer that has nothing to learn, made from what is written out.
     stateless = kind.__module__.startswith("torch.nn.") and not getattr(value, "state_dict", lambda: None)()
-    return stateless and isinstance(said, ast.Call) and all(map(_is_written_out, [*said.args, *(k.value for k in said.keywords)]))
+    return stateless and isinstance(said, ast.Call) and all(map(_is_written_out, _inputs(said)))
 
 
 def asks_the_machine(node: ast.AST) -> bool:
@@ -119,8 +120,21 @@ def refused(value: object) -> str:
     return known or f"a live object ({kind.__name__}); make it inside what ships, or in this cell"
 
 
-def _has_source(value: object, namespace: Mapping[str, object]) -> bool:
-    return _source(value, namespace, set()) is not None
+def _held_by(function: FunctionType | functools.partial[Any]) -> list[object]:
+    """What a function carries besides its code."""
+    if isinstance(function, functools.partial):
+        return [function.func, *function.args, *function.keywords.values()]
+    closed = [cell.cell_contents for cell in function.__closure__ or ()]
+    return [*closed, *(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+
+
+def _inputs(said: ast.expr) -> list[ast.expr]:
+    """What an expression computes with: the arguments of a call, the defaults of a lambda."""
+    if isinstance(said, ast.Call):
+        return [*said.args, *(keyword.value for keyword in said.keywords)]
+    if isinstance(said, ast.Lambda):
+        return [*said.args.defaults, *(default for default in said.args.kw_defaults if default)]
+    return [said]
 
 
 def _is_written_out(node: ast.expr) -> bool:

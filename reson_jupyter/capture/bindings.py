@@ -1,0 +1,139 @@
+"""Which statement of which cell gave a name its value, as far as the kernel's inputs and what it holds now can tell."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+
+from .cell import Cell, Unit
+from .inputs import Kernel, binds
+from .live import among_imports, differs, imported_in
+from .names import bound_name
+from .reach import is_star
+
+Binder = tuple[Cell, Unit]
+
+
+class Problem(Exception):
+    """Why a name cannot be shipped, as a clause, and what to do."""
+
+
+class Bindings:
+    """The last binding of each name.
+
+    Args:
+        own: The cell that is captured.
+        kernel: What the kernel has, and the cells it has run.
+        ran_just_now: Whether nothing has run since `own`, so that its definitions are the present ones.
+    """
+
+    def __init__(self, own: Cell, kernel: Kernel, ran_just_now: bool) -> None:
+        self._own = own
+        self._kernel = kernel
+        self._fresh = ran_just_now
+        self._files: list[Cell] = []
+        self._known: dict[str, Binder | None] = {}
+
+    def is_fresh(self, number: int) -> bool:
+        """Whether a cell is the captured one and has just run."""
+        return self._fresh and number == self._own.number
+
+    def add_file(self, file: Cell) -> None:
+        """Adds a file that the kernel ran; it may bind what no cell does."""
+        self._files.append(file)
+        self._known.clear()
+
+    def last(self, name: str) -> Binder | None:
+        """Returns the statement that gave a name the value that the kernel has, and its cell; None if no cell did.
+
+        Raises:
+            Problem: it is the definition of a cell that failed.
+        """
+        if name not in self._known:
+            self._known[name] = self._find(name)
+        return self._known[name]
+
+    def number(self, name: str) -> int | None:
+        """Returns the number of the cell that `last` gives, None too if that has a problem."""
+        try:
+            binder = self.last(name)
+        except Problem:
+            return None
+        return binder[0].number if binder else None
+
+    def before(self, name: str, number: int) -> Unit | None:
+        """Returns the statement that gave a name its value when a cell had run."""
+        for cell in self._kernel.inputs.binding(name):
+            if cell.number <= number and not self._kernel.inputs.failed(cell.number):
+                return _binding_unit(cell, name)
+        return None
+
+    def changed_in_place(self, name: str, after: int) -> Iterator[Cell]:
+        """Yields the later cells that changed a name's object, other than by definitions that nobody may have called."""
+        for cell, unit in self._kernel.inputs.changing(name, after):
+            if unit.kind not in ("function", "class") and name in unit.names.changes:
+                yield cell
+
+    def _find(self, name: str) -> Binder | None:
+        latest: Binder | None = None
+        failed: Cell | None = None
+        value = self._kernel.namespace.get(name)
+        for cell in self._candidates(name):
+            unit = _binding_unit(cell, name)
+            has_failed = self._kernel.inputs.failed(cell.number)
+            if unit.kind in ("function", "class") and not self.is_fresh(cell.number):
+                if differs(as_compiled(cell, unit), value, set_by(cell, name)):
+                    # Perhaps it was not reached, or bound nothing (%%timeit): an earlier one may say what the kernel has.
+                    latest = latest or (None if has_failed else (cell, unit))
+                elif not has_failed:
+                    return cell, unit
+                else:
+                    failed = failed or cell
+            elif not has_failed or (unit.kind == "import" and given_by(unit, name) is value):
+                latest = latest or (cell, unit)
+                break
+        if failed:
+            raise Problem(f"which {failed.label} defines, and {failed.label} failed", f"Correct {failed.label} and run it again.")
+        return latest
+
+    def _candidates(self, name: str) -> Iterator[Cell]:
+        own = self._own
+        if any(binds(unit, name) for unit in own.units) and (self._fresh or not own.number):
+            yield own
+        yield from (cell for cell in self._kernel.inputs.binding(name) if cell.number != own.number or not self._fresh)
+        yield from (file for file in self._files if any(binds(unit, name) for unit in file.units))
+
+
+def as_compiled(cell: Cell, unit: Unit) -> Unit:
+    """Returns a statement as Python compiled it: those of a cell one by one, those of a file together."""
+    return unit if cell.number > 0 else among_imports(unit, imported_in(cell))
+
+
+def set_by(cell: Cell, name: str) -> frozenset[str]:
+    """Returns the attributes of a class that other statements of its cell set."""
+    return frozenset(attribute for unit in cell.units for attribute in _set_attributes(unit.node, name))
+
+
+def given_by(unit: Unit, name: str) -> object:
+    """Returns what an import statement would give for a name in this process now; None if only importing could tell."""
+    node = unit.node
+    if isinstance(node, ast.Import):
+        alias = next(alias for alias in node.names if bound_name(alias) == name)
+        return sys.modules.get(alias.name if alias.asname else name)
+    if not isinstance(node, ast.ImportFrom) or node.level:
+        return None
+    module = sys.modules.get(node.module or "")
+    origin = name if is_star(unit) else next(alias.name for alias in node.names if bound_name(alias) == name)
+    return vars(module).get(origin) if module else None
+
+
+def _binding_unit(cell: Cell, name: str) -> Unit:
+    return [unit for unit in cell.units if binds(unit, name)][-1]
+
+
+def _set_attributes(node: ast.stmt, name: str) -> Iterator[str]:
+    """The attributes of `name` that an assignment sets."""
+    for target in getattr(node, "targets", [getattr(node, "target", None)]):
+        if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == name:
+            yield target.attr
