@@ -16,7 +16,7 @@ from .missing import Missing
 from .module import Piece, pieces_of
 from .ordering import in_order
 from .reach import Reach, reach
-from .unseen import shadowed_builtins, unseen_changes
+from .unseen import reads_before_a_change, reads_of_earlier_meanings, shadowed_builtins, unseen_changes
 from .values import literal
 
 
@@ -87,6 +87,7 @@ class _Search:
         loose = [piece for piece in self._homes.values() if isinstance(piece, Piece)]
         for number, found in reached.items():
             self._missing += self._outdated(self._cells[number], found)
+            self._missing += self._overwritten(self._cells[number], found)
         parts = {number: [*map(self._with_extra, pieces_of(self._cells[number], found))] for number, found in reached.items()}
         loose += self._submodules([*loose, *chain.from_iterable(parts.values())])
         pairs = tuple((self._cells[number], found) for number, found in sorted(reached.items()))
@@ -117,6 +118,8 @@ class _Search:
             if certain and name not in self._sources.by_value and _has_source(name, namespace):
                 self._sources.by_value.add(name)
                 yield unit, name
+        if number == self._own.number:
+            yield from self._replaced_by_values(found)
         yield from (pair for pair in found.missing if pair[1] not in self._homes)
         yield from (pair for pair in shadowed_builtins(found, namespace) if pair[1] not in self._homes)
         if not self._bindings.is_fresh(number):
@@ -124,6 +127,18 @@ class _Search:
                 for name in sorted(unit.names.binds & found.wanted - self._homes.keys()):
                     users = (user for user in found.units if name in user.names.needs - user.names.binds)
                     yield next(users, unit), name
+
+    def _replaced_by_values(self, found: Reach) -> Iterator[tuple[Unit, str]]:
+        """Names of the captured cell whose statements, run once more, would make something else: their values can ship."""
+        early = chain(
+            reads_of_earlier_meanings(self._own, found), reads_before_a_change(self._own, found, self._sources.by_value)
+        )
+        for unit, _ in early:
+            for name in sorted(unit.names.binds - self._sources.by_value):
+                bound_once = sum(name in other.names.binds for other in self._own.units) == 1
+                if unit.kind in ("constant", "block") and bound_once and _has_source(name, self._kernel.namespace):
+                    self._sources.by_value.add(name)
+                    yield unit, name
 
     def _settle(self, name: str, cell: Cell, unit: Unit, wanted: dict[int, set[str]]) -> None:
         if name in self._homes:
@@ -150,6 +165,13 @@ class _Search:
             return {name for name in self._sources.by_value if isinstance(self._homes.get(name), Piece)}
         bound = {name for unit in self._cells[number].units for name in unit.names.binds | unit.names.later}
         return {name for name in bound if self._homes.get(name, self._bindings.number(name)) != number}
+
+    def _overwritten(self, cell: Cell, found: Reach) -> Iterator[Missing]:
+        """Names of which a statement needs the meaning that its own cell has overwritten: the kernel has it no more."""
+        early = reads_before_a_change(cell, found, self._sources.by_value if cell.number == self._own.number else ())
+        for unit, name in chain(reads_of_earlier_meanings(cell, found), early):
+            reason = f"as it was before {cell.label} gave it another meaning; the kernel has that no more"
+            yield Missing(cell.label, unit, name, reason, f"Give one of the two meanings of {name} another name.")
 
     def _outdated(self, cell: Cell, found: Reach) -> Iterator[Missing]:
         """Names that were read when a statement ran, and that have another meaning since: what it made is of the old one."""

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 from .cell import Cell, Unit
 from .inputs import Kernel, binds
-from .live import among_imports, differs, imported_in
+from .live import among_imports, code_of, differs, imported_in
 from .names import bound_name
 from .reach import is_star
+from .values import literal
 
 Binder = tuple[Cell, Unit]
 
@@ -76,9 +77,9 @@ class Bindings:
                 yield cell
 
     def _find(self, name: str) -> Binder | None:
-        latest: Binder | None = None
-        failed: Cell | None = None
         value = self._kernel.namespace.get(name)
+        latest: Binder | None = None
+        failed: Binder | None = None  # the last of a cell that failed, which may have set the name before that
         for cell in self._candidates(name):
             unit = _binding_unit(cell, name)
             has_failed = self._kernel.inputs.failed(cell.number)
@@ -86,16 +87,23 @@ class Bindings:
                 if differs(as_compiled(cell, unit), value, set_by(cell, name)):
                     # Perhaps it was not reached, or bound nothing (%%timeit): an earlier one may say what the kernel has.
                     latest = latest or (None if has_failed else (cell, unit))
-                elif not has_failed:
+                elif has_failed:
+                    failed = failed or (cell, unit)
+                elif failed is None or code_of(value) or isinstance(value, type):
                     return cell, unit
-                else:
-                    failed = failed or cell
-            elif not has_failed or (unit.kind == "import" and given_by(unit, name) is value):
+            elif unit.kind == "import" and given_by(unit, name) is value and not latest:
+                return cell, unit
+            elif has_failed:
+                failed = failed or (cell, unit)
+            else:
                 latest = latest or (cell, unit)
                 break
-        if failed:
-            raise Problem(f"which {failed.label} defines, and {failed.label} failed", f"Correct {failed.label} and run it again.")
-        return latest
+        if failed is None or (latest and latest[0].number > failed[0].number):
+            return latest
+        if literal(value, self._kernel.namespace):
+            return failed
+        label, verb = failed[0].label, "defines" if failed[1].kind in ("function", "class") else "sets"
+        raise Problem(f"which {label} {verb}, and {label} failed", f"Correct {label} and run it again.")
 
     def _candidates(self, name: str) -> Iterator[Cell]:
         own = self._own

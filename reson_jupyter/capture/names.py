@@ -31,6 +31,8 @@ _CHANGING = frozenset(
 # Functions that change their first argument.
 _SETTERS = frozenset({"setattr", "delattr", "update_wrapper", "functools.update_wrapper"})
 _COMPREHENSIONS = frozenset({"listcomp", "setcomp", "dictcomp", "genexpr"})
+_INLINE = _COMPREHENSIONS | {"lambda"}
+_FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 _MODULE_LOADS = frozenset({"LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"})
 
 
@@ -85,12 +87,13 @@ def analyse(text: str, node: ast.stmt, future_annotations: bool = False) -> Name
                     now.update([name] if at_once else [])
                 if symbol.is_declared_global() and (symbol.is_assigned() or symbol.is_imported()):
                     later.add(name)
-            elif scope.get_type() == "class" and symbol.is_referenced() and _class_reads_first(text, scope.get_name(), name):
+            elif scope.get_type() == "class" and symbol.is_referenced() and reads_first(text, name, scope.get_name()):
                 needs.add(name)
                 now.add(name)
     if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
         needs.add(node.target.id)
         now.add(node.target.id)
+    now |= needs & _called_lambdas(node)
     hints = set(_hints(node, future_annotations)) - needs
     groups = (binds, later - binds, needs, hints, changes_of(node), now)
     return Names(*(frozenset(filter(str.isidentifier, names)) for names in groups))
@@ -108,6 +111,25 @@ def locate(text: str, name: str) -> tuple[int, int]:
         nodes = ast.walk(parsed(text))
         places = [(node.lineno, node.col_offset) for node in nodes if isinstance(node, ast.Name) and node.id == name]
     return min(places, default=(1, 0))
+
+
+def reads_first(text: str, name: str, scope: str = "<module>") -> bool:
+    """Returns whether a statement, or the class body called `scope` in it, reads a name before it binds it: `class A: x = x`."""
+    for code in _codes(text):
+        if code.co_name == scope and not code.co_flags & inspect.CO_OPTIMIZED:
+            for step in dis.get_instructions(code):
+                inner = step.argval if isinstance(step.argval, CodeType) and step.argval.co_name[1:-1] in _INLINE else None
+                if (step.argval == name and step.opname in _MODULE_LOADS) or (inner and _loads(inner, name)):
+                    return True
+                if step.argval == name and step.opname in ("STORE_NAME", "STORE_GLOBAL"):
+                    break
+    return False
+
+
+def _loads(code: CodeType, name: str) -> bool:
+    steps = list(dis.get_instructions(code))
+    inner = (step.argval for step in steps if isinstance(step.argval, CodeType))
+    return any(step.argval == name and step.opname in _MODULE_LOADS for step in steps) or any(_loads(one, name) for one in inner)
 
 
 def parsed(text: str) -> ast.Module:
@@ -169,6 +191,17 @@ def changes_of(node: ast.AST) -> set[str]:
     return {name for name in found if name}
 
 
+def _called_lambdas(node: ast.AST) -> set[str]:
+    """Names in lambdas that are called where they stand, as in (lambda x: x + N)(1); not in functions, which run later."""
+    found, todo = set[str](), list(ast.iter_child_nodes(node)) if not isinstance(node, _FUNCTION) else []
+    while todo:
+        inner = todo.pop()
+        if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Lambda):
+            found.update(name.id for name in ast.walk(inner.func) if isinstance(name, ast.Name))
+        todo.extend(ast.iter_child_nodes(inner) if not isinstance(inner, _FUNCTION | ast.Lambda) else [])
+    return found
+
+
 def _hints(node: ast.AST, future_annotations: bool) -> Iterator[str]:
     for inner in ast.walk(node):
         annotations: list[ast.expr | None] = []
@@ -194,18 +227,6 @@ def _annotation_names(annotation: ast.expr, unevaluated: bool) -> Iterator[str]:
     for child in ast.iter_child_nodes(annotation):
         if isinstance(child, ast.expr):
             yield from _annotation_names(child, unevaluated)
-
-
-def _class_reads_first(text: str, class_name: str, name: str) -> bool:
-    """Whether a class body reads `name` from the module before it binds it, as in `class A: x = x`."""
-    for code in _codes(text):
-        if code.co_name == class_name and not code.co_flags & inspect.CO_OPTIMIZED:
-            for step in dis.get_instructions(code):
-                if step.argval == name and step.opname in _MODULE_LOADS:
-                    return True
-                if step.argval == name and step.opname == "STORE_NAME":
-                    break
-    return False
 
 
 def _scopes(table: symtable.SymbolTable, at_once: bool = True) -> Iterator[tuple[symtable.SymbolTable, bool]]:

@@ -56,5 +56,6 @@ class _Ordering:
             name = todo.pop()
             if name not in names:
                 names.add(name)
-                todo.extend(needed for giver in self._givers.get(name, ()) for needed in giver.needs)
+                givers = (giver for giver in self._givers.get(name, ()) if giver is not piece)
+                todo.extend(needed for giver in givers for needed in giver.needs)
         return names

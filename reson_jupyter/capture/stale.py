@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 
 from ..errors import CaptureError
 from .capture import Capture
 from .contract import ROLES
 from .inputs import Kernel
+from .names import parsed
 from .objects import recapture
 
 
@@ -32,14 +34,15 @@ def renewed(captures: Mapping[str, Capture], kernel: Kernel) -> dict[str, Captur
 
 
 def _texts(capture: Capture) -> list[str]:
-    """What ships, in whatever order: that may change when a cell runs again as it was."""
-    return sorted((*(piece.text for piece in capture.pieces), *(f"{file.path}\n{file.text}" for file in capture.files)))
+    """What ships, whatever the comments and the order: that may change when a cell runs again as it was."""
+    pieces = (ast.dump(parsed(piece.text)) for piece in capture.pieces)
+    return sorted((*pieces, *(f"{file.path}\n{file.text}" for file in capture.files)))
 
 
 def changes(before: Capture, after: Capture) -> str:
     """Says in a sentence what is otherwise."""
-    known = {piece.text for piece in before.pieces}
-    new = [piece for piece in after.pieces if piece.text not in known and piece.kind != "future"]
+    known = {ast.dump(parsed(piece.text)) for piece in before.pieces}
+    new = [piece for piece in after.pieces if ast.dump(parsed(piece.text)) not in known and piece.kind != "future"]
     files = [file.path for file in after.files if file not in before.files]
     said = ", ".join([*(f"{piece.title} ({piece.cell})" if piece.cell else piece.title for piece in new), *files])
     gone = "something that shipped is not needed any more"

@@ -27,6 +27,7 @@ def file_of(value: Any, number: int = 0) -> Cell | None:
     for path in filter(None, (_code_file(value), getattr(module, "__file__", None))):
         if in_libraries(Path(path)):
             return None
+        linecache.checkcache(path)
         text = "".join(linecache.getlines(path))
         if text:
             try:

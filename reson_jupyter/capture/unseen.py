@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
-from .cell import Cell, Unit
-from .names import right_side, root_name
+from .cell import DEFINITION, Cell, Unit
+from .names import SUPPLIED, reads_first, right_side, root_name
 from .reach import Reach
 
 # Calls of these leave their arguments as they are.
@@ -22,6 +23,7 @@ def unseen_changes(cell: Cell, reached: Reach, namespace: Mapping[str, object]) 
     later = {name for unit in reached.units for name in unit.names.later & reached.wanted}
     mutable = {name for name in values if _is_mutable(namespace.get(name)) and not _is_said(values[name], namespace.get(name))}
     functions = {unit.node.name: unit for unit in cell.units if isinstance(unit.node, ast.FunctionDef)}
+    changed_by_what_ships = {name for unit in reached.units for name in unit.names.changes}
     shipped = {unit.first for unit in reached.units}
     for unit in cell.units:
         if unit.first in shipped or unit.kind not in ("run", "constant"):
@@ -33,7 +35,7 @@ def unseen_changes(cell: Cell, reached: Reach, namespace: Mapping[str, object]) 
             changed |= by_calls & (values.keys() | defined | later)
         yield from ((unit, name, True) for name in sorted(changed))
         for name in sorted(_handed_out(unit.node, mutable - changed, _READERS | defined)):
-            yield unit, name, evaluated(values[name].node) is not None
+            yield unit, name, name not in changed_by_what_ships and evaluated(values[name].node) is not None
 
 
 def unseen_warnings(cell: Cell, reached: Reach, namespace: Mapping[str, object]) -> list[str]:
@@ -46,6 +48,40 @@ def unseen_warnings(cell: Cell, reached: Reach, namespace: Mapping[str, object])
         sentences[certain].format(place=f"{cell.label}, line {unit.first}", name=name)
         for unit, name, certain in unseen_changes(cell, reached, namespace)
     ]
+
+
+def reads_of_earlier_meanings(cell: Cell, reached: Reach) -> Iterator[tuple[Unit, str]]:
+    """Yields the statements that ship and that read a name before their own cell binds it: what an earlier cell made of it."""
+    bound_here = {name for unit in reached.units for name in unit.names.binds}
+    shipped = {unit.first for unit in reached.units}
+    so_far = set[str]()
+    for unit in cell.units:
+        if unit.first in shipped and not _asks_for_names(unit.node):
+            for name in sorted((unit.names.now & bound_here) - so_far - SUPPLIED):
+                at_once = isinstance(unit.node, DEFINITION) or name not in unit.names.binds
+                if at_once or reads_first(unit.text, name) or _reads_after_failure(unit.node, name):
+                    yield unit, name
+        so_far |= unit.names.binds
+
+
+def _reads_after_failure(node: ast.stmt, name: str) -> bool:
+    """Whether a handler reads a name that only the statements before the failure would have bound."""
+    read = (inner for handler in getattr(node, "handlers", ()) for inner in ast.walk(handler) if isinstance(inner, ast.Name))
+    return any(inner.id == name and isinstance(inner.ctx, ast.Load) for inner in read)
+
+
+def _asks_for_names(node: ast.stmt) -> bool:
+    """Whether a statement is prepared for a name that is not there."""
+    handlers = node.handlers if isinstance(node, ast.Try) else []
+    return any(one.type is None or re.search(r"\b(NameError|Exception)\b", ast.unparse(one.type)) for one in handlers)
+
+
+def reads_before_a_change(cell: Cell, reached: Reach, names: Iterable[str]) -> Iterator[tuple[Unit, str]]:
+    """Yields the statements that ship and that read one of the names before the cell changes it for the last time."""
+    wanted = frozenset(names)
+    last = {name: unit.first for unit in cell.units for name in (unit.names.binds | unit.names.changes) & wanted}
+    for unit in reached.units:
+        yield from ((unit, name) for name in sorted(unit.names.now & wanted) if unit.first < last.get(name, 0))
 
 
 def shadowed_builtins(reached: Reach, namespace: Mapping[str, object]) -> list[tuple[Unit, str]]:
@@ -113,6 +149,5 @@ def _handed_out(node: ast.stmt, names: set[str], harmless: frozenset[str] | set[
         for argument in (*call.args, *(keyword.value for keyword in call.keywords))
         for inner in ast.walk(argument)
     }
-    return {
-        inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and inner.id in names and id(inner) not in read_only
-    }
+    mentioned = (inner for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Load))
+    return {inner.id for inner in mentioned if inner.id in names and id(inner) not in read_only}

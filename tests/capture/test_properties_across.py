@@ -6,7 +6,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from hypothesis import assume, event, given
+from hypothesis import Phase, assume, event, given, settings
 from hypothesis import strategies as st
 
 from reson_jupyter.capture.across import Gathered, gather
@@ -15,6 +15,9 @@ from reson_jupyter.capture.inputs import Inputs, Kernel
 from reson_jupyter.capture.module import assemble
 
 from .test_properties import NAMES, anonymous, compiles, many, statements, value_of
+
+# Shrinking whole sessions takes minutes; the failing session itself is short enough to read.
+some = settings(parent=many, max_examples=300, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 
 FAILURE = "raise RuntimeError('half way')"
 
@@ -71,7 +74,7 @@ def shipped_value(source: str) -> str:
         del sys.modules["shipped"]
 
 
-@many
+@some
 @given(sessions())
 def test_what_ships_is_what_the_kernel_holds_or_nothing_ships(cells: list[str]) -> None:
     kernel = kernel_after(cells)
@@ -87,7 +90,7 @@ def test_what_ships_is_what_the_kernel_holds_or_nothing_ships(cells: list[str]) 
     assert shipped_value(assemble(found.pieces).source).replace("shipped.", "__main__.") == expected
 
 
-@many
+@some
 @given(sessions())
 def test_a_capture_changes_nothing_in_the_kernel(cells: list[str]) -> None:
     kernel = kernel_after(cells)
@@ -96,7 +99,7 @@ def test_a_capture_changes_nothing_in_the_kernel(cells: list[str]) -> None:
     assert {name: id(value) for name, value in kernel.namespace.items()} == before
 
 
-@many
+@some
 @given(sessions())
 def test_every_line_that_ships_is_a_line_of_its_cell_or_a_value_that_the_kernel_holds(cells: list[str]) -> None:
     kernel = kernel_after(cells)
@@ -107,7 +110,7 @@ def test_every_line_that_ships_is_a_line_of_its_cell_or_a_value_that_the_kernel_
         assert not line or text + "\n" in values or " import " in f" {text}" or text in texts[cell][line - 1]
 
 
-@many
+@some
 @given(sessions())
 def test_what_is_refused_is_refused_by_a_name_that_stands_in_the_line(cells: list[str]) -> None:
     for missing in gathered(cells, kernel_after(cells)).missing:
