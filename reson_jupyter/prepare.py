@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from .backend.job import Job, JobParts, UserModule, build_job
 from .capture.capture import Capture
-from .capture.contract import ROLES, Role, accepts_num_classes, require_arguments, require_kind
-from .capture.leaks import HINT, find_leaks
-from .capture.model_check import check_model
-from .capture.module import combine
+from .capture.imports.requirements import Requirements, requirements_for
 from .capture.objects import capture_object
-from .capture.requirements import Requirements, requirements_for
+from .capture.roles.contract import ROLES, Role, accepts_num_classes, require_arguments, require_kind
+from .capture.roles.model_check import check_model
+from .capture.secrets.leaks import HINT, find_leaks
 from .capture.stale import changes, renewed
+from .capture.text.module import combine
 from .config import FederationConfig, ModelConfig, TrainingConfig
 from .data.shards import ShardsReport, ShardSummary, check_shards, infer_num_classes
 from .errors import CaptureError, ConfigError, JobError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .capture.capture import Capture
-from .capture.contract import require_kind
-from .capture.model_check import ModelFacts, check_model
+from .capture.roles.contract import require_kind
+from .capture.roles.model_check import ModelFacts, check_model
 from .errors import CaptureError
 from .session import Session
 

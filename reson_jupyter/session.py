@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from .capture.across.inputs import Kernel
 from .capture.capture import Capture
-from .capture.inputs import Kernel
 from .config import ALMOST, Config, FederationConfig, ModelConfig, ResonTechConfig, TrainingConfig
 from .errors import ConfigError
 

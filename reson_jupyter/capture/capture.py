@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 
 from ..errors import CaptureError
 from ..source_map import SourceMap
-from .across import Gathered, gather
-from .cell import Cell
-from .contract import (
+from .across.gather import Gathered, gather
+from .across.inputs import Kernel
+from .across.missing import missing_names
+from .across.unseen import unseen_warnings
+from .imports.local_modules import LocalFile, local_files, ships_in
+from .imports.requirements import is_known, is_local
+from .roles.contract import (
     EXPECTED,
     TRAIN_NAMES,
     VALIDATE_NAMES,
@@ -24,15 +28,11 @@ from .contract import (
     require_constructor,
     require_kind,
 )
-from .habits import habits
-from .inputs import Kernel
-from .leaks import HINT, find_leaks
-from .local_modules import LocalFile, local_files, ships_in
-from .missing import missing_names
-from .module import Module, Piece, assemble, imported_modules
-from .reach import reach
-from .requirements import is_known, is_local
-from .unseen import unseen_warnings
+from .roles.habits import habits
+from .secrets.leaks import HINT, find_leaks
+from .text.cell import Cell
+from .text.module import Module, Piece, assemble, imported_modules
+from .text.reach import reach
 
 _CALLED = {"train": "fl_train", "validate": "fl_validate"}
 

@@ -6,12 +6,12 @@ import sys
 from typing import Any
 
 from ..errors import CaptureError
+from .across.inputs import Kernel
+from .across.texts import file_of
 from .capture import Capture, capture_cell
-from .cell import Cell
-from .contract import TRAIN_NAMES, VALIDATE_NAMES, Role, require_class, require_kind
-from .inputs import Kernel
-from .live import differs
-from .texts import file_of
+from .roles.contract import TRAIN_NAMES, VALIDATE_NAMES, Role, require_class, require_kind
+from .text.cell import Cell
+from .text.live import differs
 
 _WAYS_OUT = (
     "Put %%reson_{role} on the first line of the cell that defines it, or define it in a .py file and import it, "

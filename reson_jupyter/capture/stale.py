@@ -6,11 +6,11 @@ import ast
 from collections.abc import Mapping
 
 from ..errors import CaptureError
+from .across.inputs import Kernel
 from .capture import Capture
-from .contract import ROLES
-from .inputs import Kernel
-from .names import parsed
 from .objects import recapture
+from .roles.contract import ROLES
+from .text.names import parsed
 
 
 def renewed(captures: Mapping[str, Capture], kernel: Kernel) -> dict[str, Capture]:

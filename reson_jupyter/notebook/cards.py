@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from ..capture.capture import Capture
-from ..capture.module import Piece
+from ..capture.text.module import Piece
 from ..review import Review
 from .units import scaled, size
 

@@ -15,7 +15,7 @@ from .. import api
 from ..backend.job import Job
 from ..backend.rehearsal import Rehearsal
 from ..backend.run import Run
-from ..capture.contract import ROLES
+from ..capture.roles.contract import ROLES
 from ..config import Config
 from ..data.shards import check_shards
 from ..errors import ConfigError

@@ -10,10 +10,10 @@ from IPython.core.magic_arguments import MagicArgumentParser
 from IPython.display import display
 
 from ..backend.rehearsal import warm
+from ..capture.across.inputs import Kernel
 from ..capture.capture import Capture, capture_cell
-from ..capture.cell import Cell, parse
-from ..capture.contract import Role
-from ..capture.inputs import Kernel
+from ..capture.roles.contract import Role
+from ..capture.text.cell import Cell, parse
 from ..errors import CaptureError
 from ..review import review_model
 from ..session import current_session

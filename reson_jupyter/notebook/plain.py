@@ -17,7 +17,7 @@ from IPython.core.inputtransformer2 import (
     make_tokens_by_line,
 )
 
-from ..capture.cell import Magic
+from ..capture.text.cell import Magic
 from ..errors import CaptureError
 
 # Cell magics that run their body as Python in the kernel's own namespace.

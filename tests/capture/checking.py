@@ -9,7 +9,7 @@ import pytest
 from torch import nn
 from torch.nn import functional as F
 
-from reson_jupyter.capture.model_check import check_model
+from reson_jupyter.capture.roles.model_check import check_model
 from reson_jupyter.errors import CaptureError
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from reson_jupyter.capture.contract import Role
+from reson_jupyter.capture.roles.contract import Role
 
 
 @dataclass(frozen=True)

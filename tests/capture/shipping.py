@@ -7,10 +7,10 @@ from typing import Any
 
 from IPython.core.inputtransformer2 import TransformerManager
 
+from reson_jupyter.capture.across.inputs import Kernel
 from reson_jupyter.capture.capture import Capture, capture_cell
-from reson_jupyter.capture.cell import Cell, parse
-from reson_jupyter.capture.contract import Role
-from reson_jupyter.capture.inputs import Kernel
+from reson_jupyter.capture.roles.contract import Role
+from reson_jupyter.capture.text.cell import Cell, parse
 from reson_jupyter.notebook.plain import plain_cell
 
 

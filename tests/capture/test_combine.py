@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reson_jupyter.capture.capture import Capture
-from reson_jupyter.capture.module import combine
+from reson_jupyter.capture.text.module import combine
 from reson_jupyter.errors import CaptureError
 
 from .shipping import ship

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reson_jupyter.backend.nvflare_config import client_config, server_config
-from reson_jupyter.capture.contract import (
+from reson_jupyter.capture.roles.contract import (
     accepts_num_classes,
     contract_functions,
     executor_arguments,
@@ -237,8 +237,8 @@ def test_nothing_heavy_is_imported_to_find_out_what_a_class_is() -> None:
     code = (
         "import sys, types\n"
         "package = types.ModuleType('reson_jupyter'); package.__path__ = [sys.argv[1]]; sys.modules['reson_jupyter'] = package\n"
-        "from reson_jupyter.capture.contract import is_a\n"
-        "import reson_jupyter.capture.capture, reson_jupyter.capture.model_check, reson_jupyter.capture.habits\n"
+        "from reson_jupyter.capture.roles.contract import is_a\n"
+        "import reson_jupyter.capture.capture, reson_jupyter.capture.roles.model_check, reson_jupyter.capture.roles.habits\n"
         "assert not is_a(int, 'model') and not is_a(int, 'executor')\n"
         "assert not {'torch', 'nvflare', 'IPython', 'ipywidgets'} & sys.modules.keys()\n"
     )

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import pytest
 
-from reson_jupyter.capture.contract import TRAIN_NAMES, VALIDATE_NAMES, contract_functions
-from reson_jupyter.capture.habits import habits
+from reson_jupyter.capture.roles.contract import TRAIN_NAMES, VALIDATE_NAMES, contract_functions
+from reson_jupyter.capture.roles.habits import habits
 
 from ..worker import sources
 from .corpus import CASES

@@ -63,7 +63,7 @@ class Kernel:
     def shipped(self) -> str:
         """The module that would travel as model_def.py."""
         text = self.run(
-            "import reson_jupyter as _reson\nfrom reson_jupyter.capture.module import combine as _combine",
+            "import reson_jupyter as _reson\nfrom reson_jupyter.capture.text.module import combine as _combine",
             source="_combine([c for r, c in sorted(_reson.session().captures.items()) if r in ('model', 'train')]).source",
         ).value
         assert isinstance(text, str)

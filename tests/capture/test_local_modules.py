@@ -12,7 +12,7 @@ from textwrap import dedent
 
 import pytest
 
-from reson_jupyter.capture.local_modules import LocalFile, local_files, ships_in
+from reson_jupyter.capture.imports.local_modules import LocalFile, local_files, ships_in
 from reson_jupyter.errors import CaptureError
 
 Tree = Callable[[Mapping[str, str]], Path]

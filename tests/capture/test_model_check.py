@@ -14,16 +14,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from reson_jupyter.capture.model_check import ModelFacts, warm_up
+from reson_jupyter.capture.roles.model_check import ModelFacts
 
 from .checking import LeNet, check, deriving, refusal
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere every model is undecided")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def warm() -> None:
-    warm_up()
 
 
 # Sizes

@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import nn
 
-from reson_jupyter.capture import model_check
+from reson_jupyter.capture.roles import model_check
 
 from .checking import LeNet, check, deriving
 

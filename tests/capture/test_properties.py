@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from reson_jupyter.capture.cell import parse
-from reson_jupyter.capture.module import assemble, pieces_of
-from reson_jupyter.capture.names import SUPPLIED
-from reson_jupyter.capture.reach import reach
+from reson_jupyter.capture.text.cell import parse
+from reson_jupyter.capture.text.module import assemble, pieces_of
+from reson_jupyter.capture.text.names import SUPPLIED
+from reson_jupyter.capture.text.reach import reach
 
 NAMES = ["a", "b", "c", "d", "e"]
 IMPORTS = ["import math", "import os.path", "from math import pi, tau", "import json as codec, math", "from math import *"]

@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import Phase, assume, event, given, settings
 from hypothesis import strategies as st
 
-from reson_jupyter.capture.across import Gathered, gather
-from reson_jupyter.capture.cell import parse
-from reson_jupyter.capture.inputs import Inputs, Kernel
-from reson_jupyter.capture.module import assemble
+from reson_jupyter.capture.across.gather import Gathered, gather
+from reson_jupyter.capture.across.inputs import Inputs, Kernel
+from reson_jupyter.capture.text.cell import parse
+from reson_jupyter.capture.text.module import assemble
 
 from .test_properties import NAMES, anonymous, compiles, many, statements, value_of
 

@@ -65,9 +65,9 @@ def test_reading_a_shipped_value_is_no_warning() -> None:
 
 
 def test_a_future_import_of_an_earlier_cell_ships_as_a_line_of_ours() -> None:
+    from reson_jupyter.capture.across.inputs import Kernel
     from reson_jupyter.capture.capture import capture_cell
-    from reson_jupyter.capture.cell import parse
-    from reson_jupyter.capture.inputs import Kernel
+    from reson_jupyter.capture.text.cell import parse
 
     from .shipping import run
 
@@ -79,9 +79,9 @@ def test_a_future_import_of_an_earlier_cell_ships_as_a_line_of_ours() -> None:
 
 
 def test_line_numbers_begin_where_the_cell_says() -> None:
+    from reson_jupyter.capture.across.inputs import Kernel
     from reson_jupyter.capture.capture import capture_cell
-    from reson_jupyter.capture.cell import parse
-    from reson_jupyter.capture.inputs import Kernel
+    from reson_jupyter.capture.text.cell import parse
 
     from .shipping import run
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from reson_jupyter.capture.local_modules import local_files
-from reson_jupyter.capture.requirements import distributions_of, is_known, is_local, requirements_for
+from reson_jupyter.capture.imports.local_modules import local_files
+from reson_jupyter.capture.imports.requirements import distributions_of, is_known, is_local, requirements_for
 from reson_jupyter.errors import JobError
 
 TORCH = version("torch").split("+")[0]

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reson_jupyter.worker
-from reson_jupyter.capture.secret_formats import _FORMATS
-from reson_jupyter.capture.secret_names import is_stand_in
-from reson_jupyter.capture.secrets import Finding, scan, scan_files
+from reson_jupyter.capture.secrets.credential_names import is_stand_in
+from reson_jupyter.capture.secrets.formats import _FORMATS
+from reson_jupyter.capture.secrets.scan import Finding, scan, scan_files
 
 from .corpus import CASES
 from .secrets_corpus import ALL, AWS_ID, GITHUB, HEX, HUB, INNOCENT, PEM, REQUIREMENTS, SECRETS, UPPER, Secret, made

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from reson_jupyter.capture.capture import Capture
-from reson_jupyter.capture.module import Module
+from reson_jupyter.capture.text.module import Module
 from reson_jupyter.errors import ConfigError
 from reson_jupyter.session import Session, current_session
 

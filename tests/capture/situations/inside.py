@@ -13,8 +13,8 @@ from typing import Any
 from IPython.core.getipython import get_ipython
 
 from reson_jupyter.backend.job import Job
-from reson_jupyter.capture.module import combine
 from reson_jupyter.capture.stale import renewed
+from reson_jupyter.capture.text.module import combine
 from reson_jupyter.prepare import Request, prepare
 from reson_jupyter.session import Session
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from types import FunctionType, ModuleType
 from typing import Any
 
-from .cell import DEFINITION, Unit, parse
-from .live import among_imports, code_of, differs, imported_in, same_code
+from ..text.cell import DEFINITION, Unit, parse
+from ..text.live import among_imports, code_of, differs, imported_in, same_code
 
 _SIMPLE = (bool, int, float, complex, str, bytes, type(None), tuple)
 _NOTHING = object()

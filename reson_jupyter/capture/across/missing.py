@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
-from ..errors import CaptureError
-from .cell import Cell, Unit, obstacle
-from .names import NOTEBOOK_ONLY, bound_in, locate
+from ...errors import CaptureError
+from ..text.cell import Cell, Unit, obstacle
+from ..text.names import NOTEBOOK_ONLY, bound_in, locate
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
-from .secret_formats import tokens
-from .secret_names import CREDENTIAL, credential_kind
+from .credential_names import CREDENTIAL, credential_kind
+from .formats import tokens
 
 _Given: TypeAlias = tuple[str, ast.expr]  # a name and what is given to it
 

@@ -11,12 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
-from ..errors import CaptureError
-from .import_statements import Import, imports_in
+from ...errors import CaptureError
+from ..text.names import bound_in, bound_name, parsed
 from .local_text import read_text
-from .names import bound_in, bound_name, parsed
 from .origin import Found, find, is_hidden_by_library, is_users
 from .requirements import BUNDLED
+from .statements import Import, imports_in
 from .unchanged import changed_part, is_stale
 
 MOST_BYTES = 1_000_000

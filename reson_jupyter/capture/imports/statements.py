@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .cell import is_type_checking
+from ..text.cell import is_type_checking
 
 _CATCHES = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _IMPORTING_CALLS = frozenset({"import_module", "__import__"})

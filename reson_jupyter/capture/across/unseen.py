@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
-from .cell import DEFINITION, Cell, Unit
-from .names import SUPPLIED, reads_first, right_side, root_name
-from .reach import Reach
+from ..text.cell import DEFINITION, Cell, Unit
+from ..text.names import SUPPLIED, reads_first, right_side, root_name
+from ..text.reach import Reach
 
 # Calls of these leave their arguments as they are.
 _READERS = frozenset({"print", "display", "len", "repr", "str", "type", "isinstance", "id", "sum", "min", "max", "sorted"})

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..config import TrainingConfig
-from ..errors import CaptureError
+from ...config import TrainingConfig
+from ...errors import CaptureError
 
 Role = Literal["model", "train", "executor", "persistor"]
 ROLES: tuple[Role, ...] = ("model", "train", "executor", "persistor")

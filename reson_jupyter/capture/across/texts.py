@@ -8,9 +8,9 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
-from ..errors import CaptureError
-from .cell import Cell, parse
-from .origin import in_libraries
+from ...errors import CaptureError
+from ..imports.origin import in_libraries
+from ..text.cell import Cell, parse
 
 
 def file_of(value: Any, number: int = 0) -> Cell | None:

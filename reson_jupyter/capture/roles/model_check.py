@@ -23,7 +23,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
-from ..errors import CaptureError
+from ...errors import CaptureError
 
 _ON_META = f"{__package__}.model_on_meta"  # imports torch, which only a kernel that has a model is sure to have
 LIMIT = 3.0  # seconds after which a model is undecided; a ResNet-50 takes about a tenth of one

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from .secret_names import is_chosen, is_generated, is_stand_in
+from .credential_names import is_chosen, is_generated, is_stand_in
 
 
 def _is_login(value: str) -> bool:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from types import MappingProxyType, ModuleType
 
+from ..text.cell import Cell, Unit
+from ..text.module import Piece, pieces_of
+from ..text.ordering import in_order
+from ..text.reach import Reach, reach
 from .bindings import Bindings, Problem
-from .cell import Cell, Unit
 from .homes import Homes
 from .inputs import Kernel, binds
 from .missing import Missing
-from .module import Piece, pieces_of
-from .ordering import in_order
-from .reach import Reach, reach
 from .unseen import reads_before_a_change, reads_of_earlier_meanings, shadowed_builtins, unseen_changes
 from .values import literal
 

@@ -11,7 +11,7 @@ from importlib.metadata import Distribution, distribution, distributions, packag
 
 from packaging.utils import canonicalize_name
 
-from ..errors import JobError
+from ...errors import JobError
 from .origin import direct_url, find, is_users, locate, owner_by_file
 from .requirements_file import differences
 

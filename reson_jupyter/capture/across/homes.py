@@ -6,14 +6,14 @@ import ast
 import re
 from collections.abc import Iterable, Mapping
 
+from ..text.cell import Cell, Unit
+from ..text.live import differs
+from ..text.module import Piece
+from ..text.names import right_side, root_name
+from ..text.reach import is_star, reach
 from .bindings import Bindings, Problem, as_compiled, given_by, set_by
-from .cell import Cell, Unit
 from .inputs import Kernel, inherits_from
-from .live import differs
 from .missing import import_line, undefined
-from .module import Piece
-from .names import right_side, root_name
-from .reach import is_star, reach
 from .texts import file_of
 from .values import LARGEST, asks_the_machine, literal, refused, same_again, says
 

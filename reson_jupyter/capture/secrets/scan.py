@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from .names import parsed
-from .secret_formats import personal, tokens
-from .secret_literals import given_literals
-from .secret_names import CREDENTIAL, credential_kind, is_generated
+from ..text.names import parsed
+from .credential_names import CREDENTIAL, credential_kind, is_generated
+from .formats import personal, tokens
+from .literals import given_literals
 
 # Literals side by side, or escapes in them: the source may not show in one piece what Python reads.
 _JOINED = re.compile(

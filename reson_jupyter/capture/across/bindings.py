@@ -6,11 +6,11 @@ import ast
 import sys
 from collections.abc import Iterator
 
-from .cell import Cell, Unit
+from ..text.cell import Cell, Unit
+from ..text.live import among_imports, code_of, differs, imported_in
+from ..text.names import bound_name
+from ..text.reach import is_star
 from .inputs import Kernel, binds
-from .live import among_imports, code_of, differs, imported_in
-from .names import bound_name
-from .reach import is_star
 from .values import literal
 
 Binder = tuple[Cell, Unit]

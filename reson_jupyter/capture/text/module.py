@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import CaptureError
+from ...errors import CaptureError
 from .cell import DEFINITION, Cell, Kind, Unit, is_type_checking
 from .names import SUPPLIED, bound_name, parsed
 from .reach import Reach, import_names, is_star
 
 if TYPE_CHECKING:
-    from .capture import Capture
+    from ..capture import Capture
 
 FUTURE_ANNOTATIONS = "from __future__ import annotations\n"
 

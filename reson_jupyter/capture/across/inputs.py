@@ -8,10 +8,10 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..errors import CaptureError
-from .cell import Cell, Unit
-from .names import bound_in, changes_of, parsed, root_name
-from .reach import star_exports
+from ...errors import CaptureError
+from ..text.cell import Cell, Unit
+from ..text.names import bound_in, changes_of, parsed, root_name
+from ..text.reach import star_exports
 
 Reader = Callable[[str, int, bool], Cell]
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
-from ..errors import CaptureError
+from ...errors import CaptureError
 from .names import Names, analyse, bound_in, parsed
 
 Kind = Literal["future", "import", "function", "class", "constant", "block", "value", "run"]

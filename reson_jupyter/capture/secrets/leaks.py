@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from ..source_map import SourceMap
-from .secrets import scan_files
+from ...source_map import SourceMap
+from .scan import scan_files
 
 HINT = (
     "Take it out of what ships; a site gets secrets from its own environment: os.environ['NAME'] where it is needed. "

@@ -7,8 +7,8 @@ from importlib.util import decode_source
 from io import BytesIO
 from pathlib import Path
 
-from ..errors import CaptureError
-from .names import parsed
+from ...errors import CaptureError
+from ..text.names import parsed
 
 
 def read_text(file: Path, path: str, where: str) -> str:
