@@ -124,6 +124,7 @@ def _parsers() -> tuple[_Parser, dict[str, Any]]:
 def _add_job_arguments(command: _Parser, *, shards_required: bool) -> None:
     command.add_argument("--name", metavar="NAME", required=shards_required, default="job", help="the run's name, for people")
     command.add_argument("--shards", metavar="DIR", required=shards_required, help="folder with one zip for each site")
+    command.add_argument("--requirements", metavar="FILE", help="what the sites install (default: what the imports that ship need)")
     command.add_argument("--rounds", metavar="N", type=int, help="rounds of training (default: num_rounds of the session)")
 
 
@@ -131,7 +132,8 @@ def _job_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
     federation = current_session().federation
     if arguments.rounds is not None:
         federation = federation.replace(num_rounds=arguments.rounds)
-    return {"name": arguments.name, "shards_dir": arguments.shards, "federation": federation}
+    given = {"name": arguments.name, "shards_dir": arguments.shards, "requirements": arguments.requirements}
+    return {**given, "federation": federation}
 
 
 def _submit(arguments: argparse.Namespace) -> Run:

@@ -1,7 +1,8 @@
-"""Writes pictures of the live view in JupyterLab, light and dark, under way and finished.
+"""Writes pictures of the live view in JupyterLab, light and dark, under way and finished, or of a capture's cards.
 
     python -m tests.ui.screenshots FOLDER                       a made-up run
     python -m tests.ui.screenshots FOLDER --notebook FILE       the run that the cells of this notebook start
+    python -m tests.ui.screenshots FOLDER --cards               a capture, a refusal, a rehearsal and its failure
 
 A notebook must show its run in its last cell and need no more input. The picture of the run under way is taken when the first
 round is done.
@@ -22,6 +23,38 @@ from .lab import Lab, Notebook, running_browser, running_lab, use_theme
 MADE_UP = ("from made_up_run import *", "watched = Watched(MadeUpRun(rounds=8), interval=0.15)")
 RUN_ENDS_WITHIN_MS = 300_000
 TO_THE_TOP = "node => node.closest('.jp-OutputArea').scrollIntoView()"
+
+
+CARDS = (
+    "%load_ext reson_jupyter",
+    "import torch.nn as nn\nWIDTH = 4 * 16",
+    "def block(i, o):\n    return nn.Sequential(nn.Conv2d(i, o, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))",
+    "%%reson_model\nclass Net(nn.Module):\n    def __init__(self, num_classes):\n        super().__init__()\n"
+    "        self.features = nn.Sequential(block(3, 32), block(32, WIDTH))\n"
+    "        self.head = nn.Linear(WIDTH, num_classes)\n\n    def forward(self, x):\n"
+    "        return self.head(self.features(x).mean(dim=(2, 3)))\n\nprint(Net(10))",
+    "%reson config img_size=32 num_classes=10 batch_size=8\n%reson check",
+    "%%reson_model\nclass Broken(Net):\n    def forward(self, x):\n        features = self.features(x)\n"
+    "        return self.head(features.numpy().mean(axis=(2, 3)))",
+    "%reson check",
+    "%%reson_model\nclass Missing(nn.Module):\n    def forward(self, x):\n        return F.relu(x)",
+)
+
+
+def card_pictures(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch, running_lab(Path(scratch)) as lab, running_browser() as browser:
+        for theme in ("Light", "Dark"):
+            use_theme(Path(scratch), f"JupyterLab {theme}")
+            context = browser.new_context(viewport={"width": 1100, "height": 2100}, device_scale_factor=1.5)
+            book = lab.open(context.new_page(), lab.notebook(f"cards-{theme.lower()}", *CARDS))
+            book.command("application:toggle-left-area")
+            for index in range(len(CARDS)):
+                book.start(index)
+                book.page.wait_for_timeout(500)
+                book.wait_until_idle()
+            _save(book, folder / f"cards-{theme.lower()}.png", to_the_last=False)
+            context.close()
 
 
 def pictures(cells: tuple[str, ...], folder: Path) -> None:
@@ -53,9 +86,10 @@ def _pictures_of_one_run(lab: Lab, browser: Browser, cells: tuple[str, ...], fol
         context.close()
 
 
-def _save(book: Notebook, file: Path) -> None:
+def _save(book: Notebook, file: Path, to_the_last: bool = True) -> None:
     # The cell itself at the top, its output below.
-    book.page.locator(".jp-Cell .jp-Cell-inputWrapper").last.evaluate("input => input.scrollIntoView({block: 'start'})")
+    if to_the_last:
+        book.page.locator(".jp-Cell .jp-Cell-inputWrapper").last.evaluate("input => input.scrollIntoView({block: 'start'})")
     book.page.mouse.move(0, 0)
     book.page.screenshot(path=file)
     print(file)
@@ -65,7 +99,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--notebook", type=Path)
+    parser.add_argument("--cards", action="store_true")
     arguments = parser.parse_args()
+    if arguments.cards:
+        card_pictures(arguments.folder)
+        return
     cells = MADE_UP
     if arguments.notebook:
         book = nbformat.read(arguments.notebook, as_version=4)

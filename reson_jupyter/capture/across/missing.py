@@ -12,6 +12,18 @@ from ..text.cell import Cell, Unit, obstacle
 from ..text.names import NOTEBOOK_ONLY, bound_in, locate
 
 
+# Names that people mean these imports by.
+_USUAL = {
+    "torch": "import torch",
+    "nn": "import torch.nn as nn",
+    "F": "import torch.nn.functional as F",
+    "optim": "import torch.optim as optim",
+    "np": "import numpy as np",
+    "DataLoader": "from torch.utils.data import DataLoader",
+    "Dataset": "from torch.utils.data import Dataset",
+}
+
+
 @dataclass(frozen=True)
 class Missing:
     """A name that what ships needs, and that cannot ship.
@@ -55,7 +67,8 @@ def undefined(cell: Cell, name: str, of_notebook: bool = False) -> tuple[str, st
             blocker = obstacle(unit.node) or unit.node
             reason = f"which gets its value in line {unit.first}, in a statement that runs something (line {blocker.lineno})"
             return f"{reason} and stays behind", f"Give {name} its value in a plain assignment at the top level of the cell."
-    return "which is not defined anywhere", f"Define {name} in the cell."
+    hint = f"add: {_USUAL[name]}" if name in _USUAL else f"Define {name} in the cell."
+    return "which is not defined anywhere", hint
 
 
 def import_line(name: str, value: object) -> str | None:

@@ -130,7 +130,7 @@ def imported_modules(module: Module) -> dict[str, str]:
     """Returns the dotted modules that a module imports when it runs, each with the cell and line of its first import."""
     found: dict[str, str] = {}
     for piece in module.pieces:
-        todo: list[ast.AST] = [parsed(piece.text)]
+        todo: list[ast.AST] = [parsed(piece.text)] if "import" in piece.text else []
         while todo:
             node = todo.pop()
             if isinstance(node, ast.Import):
@@ -178,6 +178,8 @@ def _blank_lines(previous: Kind, kind: Kind) -> int:
 
 def _refuse_magics(cell: Cell, unit: Unit) -> None:
     """Only in a block outside any function may a magic be left out; elsewhere the code would then do something else."""
+    if not cell.magics:
+        return
     last = unit.first + unit.text.count("\n") - 1
     definitions = [node for node in ast.walk(unit.node) if isinstance(node, DEFINITION)]
     for magic in cell.magics:
