@@ -45,7 +45,8 @@ def test_of_the_corpus_only_toys_are_warned_of() -> None:
             continue  # a cell with magics
         for node in body:
             if isinstance(node, ast.FunctionDef) and node.name in (*TRAIN_NAMES, *VALIDATE_NAMES):
-                node.args.defaults, node.args.kw_defaults = [], [None] * len(node.args.kwonlyargs)
+                node.args.defaults = [ast.Constant(None) for _ in node.args.defaults]
+                node.args.kw_defaults = [ast.Constant(None) for _ in node.args.kw_defaults]
                 sentences += [sentence for _, sentence in said(ast.unparse(node))]
     assert sentences
     assert {sentence for sentence in sentences if "is a constant" not in sentence and "never loads" not in sentence} == set()
