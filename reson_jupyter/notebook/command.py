@@ -124,7 +124,9 @@ def _parsers() -> tuple[_Parser, dict[str, Any]]:
 def _add_job_arguments(command: _Parser, *, shards_required: bool) -> None:
     command.add_argument("--name", metavar="NAME", required=shards_required, default="job", help="the run's name, for people")
     command.add_argument("--shards", metavar="DIR", required=shards_required, help="folder with one zip for each site")
-    command.add_argument("--requirements", metavar="FILE", help="what the sites install (default: what the imports that ship need)")
+    command.add_argument(
+        "--requirements", metavar="FILE", help="what the sites install (default: what the imports that ship need)"
+    )
     command.add_argument("--rounds", metavar="N", type=int, help="rounds of training (default: num_rounds of the session)")
 
 

@@ -17,6 +17,8 @@ from reson_jupyter.notebook.kernel import kernel_of
 from reson_jupyter.notebook.magics import CaptureMagics
 from reson_jupyter.session import Session
 
+from .local_trees import tree as tree
+
 
 @dataclass
 class Outcome:

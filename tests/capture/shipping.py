@@ -11,6 +11,7 @@ from reson_jupyter.capture.across.inputs import Kernel
 from reson_jupyter.capture.capture import Capture, capture_cell
 from reson_jupyter.capture.roles.contract import Role
 from reson_jupyter.capture.text.cell import Cell, parse
+from reson_jupyter.capture.text.module import Module
 from reson_jupyter.notebook.plain import plain_cell
 
 
@@ -35,6 +36,11 @@ def ship(
 ) -> Capture:
     """Runs a cell and captures it."""
     return capture_cell(role, read_cell(text, label), Kernel(run(text, kernel)), **options)
+
+
+def cell_lines(module: Module) -> tuple[int, ...]:
+    """For each line of a module the line of its cell; 0 where it is ours."""
+    return tuple(line for _, line in module.lines)
 
 
 def titles(capture: Capture) -> list[str]:

@@ -10,7 +10,7 @@ from reson_jupyter.capture.capture import Capture
 from reson_jupyter.capture.text.module import combine
 from reson_jupyter.errors import CaptureError
 
-from .shipping import ship
+from .shipping import cell_lines, ship
 
 MODEL = """\
 import torch
@@ -37,7 +37,7 @@ def two_cells(model: str, train: str) -> tuple[Capture, Capture]:
 def test_one_capture_alone_stays_as_it_is() -> None:
     capture = ship(MODEL)
     module = combine([capture])
-    assert (module.source, module.line_map) == (capture.source, capture.module.line_map)
+    assert (module.source, cell_lines(module)) == (capture.source, cell_lines(capture.module))
 
 
 def test_a_train_function_uses_what_the_model_ships() -> None:

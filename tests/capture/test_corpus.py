@@ -17,7 +17,7 @@ from pyflakes.reporter import Reporter
 from reson_jupyter.capture.capture import Capture
 
 from .corpus import CASES, Case
-from .shipping import ship
+from .shipping import cell_lines, ship
 
 # As a site imports it: nothing of the notebook, of the working directory or of this package is there.
 _SITE = """
@@ -86,8 +86,8 @@ def test_every_shipped_line_is_the_line_of_the_cell_that_it_claims_to_be(case: C
     capture = captured(case)
     cell = [line.rstrip("\r") for line in case.text.split("\n")]
     shipped = capture.source.split("\n")[:-1]
-    assert len(shipped) == len(capture.module.line_map)
-    for text, line in zip(shipped, capture.module.line_map, strict=True):
+    assert len(shipped) == len(cell_lines(capture.module))
+    for text, line in zip(shipped, cell_lines(capture.module), strict=True):
         if line == 0:
             assert text == ""
         else:

@@ -8,6 +8,7 @@ from reson_jupyter.errors import CaptureError
 from reson_jupyter.session import Session
 
 from .conftest import Notebook
+from .shipping import cell_lines
 
 MODEL = "import torch.nn as nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return x\n"
 
@@ -17,7 +18,7 @@ def test_a_model_cell_defines_the_class_and_captures_it(notebook: Notebook, sess
     assert outcome.result.success
     capture = session.captures["model"]
     assert capture.live is notebook.shell.user_ns["Net"]
-    assert (capture.name, capture.cell, capture.module.line_map) == ("Net", "In[1]", (2, 0, 0, 3, 4, 5))
+    assert (capture.name, capture.cell, cell_lines(capture.module)) == ("Net", "In[1]", (2, 0, 0, 3, 4, 5))
 
 
 def test_the_card_says_what_ships_and_what_stays(notebook: Notebook) -> None:
@@ -120,7 +121,7 @@ def test_ipython_syntax_stays_in_the_notebook(notebook: Notebook, session: Sessi
     assert notebook.run(head + MODEL).result.success
     capture = session.captures["model"]
     assert capture.source.startswith("import torch.nn as nn\n")
-    assert [line for line in capture.module.line_map if line] == [10, 11, 12, 13]
+    assert [line for line in cell_lines(capture.module) if line] == [10, 11, 12, 13]
     assert "line 5: %timeit -n 1 -r 1 \\" in capture.left_behind
 
 
@@ -138,12 +139,12 @@ def test_a_value_that_was_awaited_ships_as_a_value(notebook: Notebook, session: 
 def test_lines_are_counted_from_the_top_of_the_cell_under_another_magic(notebook: Notebook, session: Session) -> None:
     outcome = notebook.run("\n%%time\n%%reson_model --class Net\n\n" + MODEL)
     assert outcome.result.success
-    assert [line for line in session.captures["model"].module.line_map if line] == [5, 6, 7, 8]
+    assert [line for line in cell_lines(session.captures["model"].module) if line] == [5, 6, 7, 8]
 
 
 def test_another_magic_may_stand_below(notebook: Notebook, session: Session) -> None:
     assert notebook.run("%%reson_model\n%%capture\n" + MODEL).result.success
-    assert [line for line in session.captures["model"].module.line_map if line] == [3, 4, 5, 6]
+    assert [line for line in cell_lines(session.captures["model"].module) if line] == [3, 4, 5, 6]
 
 
 def test_a_cell_that_is_not_python_is_refused(notebook: Notebook) -> None:

@@ -28,7 +28,6 @@ def test_a_model_that_fits_is_known_by_its_size_and_output() -> None:
     numbers = (3 * 25 * 6 + 6) + (6 * 25 * 16 + 16) + (400 * 10 + 10)
     facts = check(LeNet)
     assert facts == ModelFacts(parameters=numbers, state_bytes=4 * numbers, output=(2, 10))
-    assert facts.round_bytes == 8 * numbers
 
 
 def test_without_the_default_training_only_the_size_is_told() -> None:

@@ -13,6 +13,8 @@ from reson_jupyter.capture.text.module import assemble, pieces_of
 from reson_jupyter.capture.text.names import SUPPLIED
 from reson_jupyter.capture.text.reach import reach
 
+from .shipping import cell_lines
+
 NAMES = ["a", "b", "c", "d", "e"]
 IMPORTS = ["import math", "import os.path", "from math import pi, tau", "import json as codec, math", "from math import *"]
 IMPORTED = {"math": "math.pi", "os": "os.sep", "pi": "pi", "codec": "codec.dumps(1)", "floor": "floor(1.5)"}
@@ -167,7 +169,7 @@ def test_every_line_that_ships_is_a_line_of_the_cell(cell: str) -> None:
     parsed = parse(cell)
     module = assemble(pieces_of(parsed, reach(parsed.units, ["Target"])))
     lines = cell.split("\n")
-    for text, line in zip(module.source.splitlines(), module.line_map, strict=True):
+    for text, line in zip(module.source.splitlines(), cell_lines(module), strict=True):
         assert text == lines[line - 1] if line and " import " not in f" {text}" else True
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .shipping import imports, ship, titles
+from .shipping import cell_lines, imports, ship, titles
 
 NET = "import torch.nn as nn\n"
 
@@ -11,7 +11,7 @@ def test_only_the_imports_that_are_used_ship() -> None:
     head = "import os, torch.nn as nn, sys\nfrom typing import (\n    Any,\n    Optional,  # one\n)\n"
     capture = ship(head + "class Net(nn.Module):\n    a: Optional[int] = 1\n")
     assert imports(capture) == ["import torch.nn as nn", "from typing import Optional"]
-    assert capture.module.line_map[:2] == (1, 4)
+    assert cell_lines(capture.module)[:2] == (1, 4)
     assert capture.imports == ("torch.nn", "typing")
 
 
@@ -75,7 +75,7 @@ def test_a_future_import_of_an_earlier_cell_ships_as_a_line_of_ours() -> None:
     namespace = run("from __future__ import annotations\n" + text)
     capture = capture_cell("model", parse(text, future_annotations=True), Kernel(namespace))
     assert capture.source.startswith("from __future__ import annotations\n\nimport torch.nn as nn\n")
-    assert capture.module.line_map[:3] == (0, 0, 1)
+    assert cell_lines(capture.module)[:3] == (0, 0, 1)
 
 
 def test_line_numbers_begin_where_the_cell_says() -> None:
@@ -87,7 +87,7 @@ def test_line_numbers_begin_where_the_cell_says() -> None:
 
     text = "\n" + NET + "class Net(nn.Module): ...\n"
     capture = capture_cell("model", parse(text, first_line=2), Kernel(run(text)))
-    assert [line for line in capture.module.line_map if line] == [3, 4]
+    assert [line for line in cell_lines(capture.module) if line] == [3, 4]
 
 
 def test_a_helper_that_only_an_unshipped_function_uses_stays() -> None:

@@ -11,7 +11,6 @@ from ...errors import CaptureError
 from ..text.cell import Cell, Unit, obstacle
 from ..text.names import NOTEBOOK_ONLY, bound_in, locate
 
-
 # Names that people mean these imports by.
 _USUAL = {
     "torch": "import torch",

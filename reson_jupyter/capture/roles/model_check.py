@@ -43,11 +43,6 @@ class ModelFacts:
     state_bytes: int
     output: tuple[int, ...] | None = None
 
-    @property
-    def round_bytes(self) -> int:
-        """Bytes between the server and one site in each round: the state_dict down, and up again."""
-        return 2 * self.state_bytes
-
 
 @dataclass(frozen=True)
 class Refusal:

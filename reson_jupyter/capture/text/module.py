@@ -66,11 +66,6 @@ class Module:
     lines: tuple[tuple[str, int], ...]
     pieces: tuple[Piece, ...]
 
-    @property
-    def line_map(self) -> tuple[int, ...]:
-        """For each line of `source` the line of its cell; 0 where it is ours."""
-        return tuple(line for _, line in self.lines)
-
 
 def pieces_of(cell: Cell, reached: Reach) -> tuple[Piece, ...]:
     """Returns the pieces that ship of a cell, `from __future__` first.
