@@ -15,7 +15,8 @@ from .backend.submission import Submission
 from .backend.targets import open_target
 from .config import FederationConfig, ModelConfig, TrainingConfig
 from .errors import RehearsalFailed, RunNotFound
-from .prepare import Prepared, Request, prepare
+from .prepare import Prepared, prepare
+from .request import Request
 from .session import current_session
 
 RunObserver = Callable[[Run], None]

@@ -10,7 +10,8 @@ from nvflare.apis.executor import Executor
 
 import reson_jupyter as reson
 from reson_jupyter.errors import CaptureError, ConfigError, JobError
-from reson_jupyter.prepare import Request, prepare
+from reson_jupyter.prepare import prepare
+from reson_jupyter.request import Request
 from reson_jupyter.session import Session
 from tests.runs.conftest import write_image_shard
 from tests.runs.models import Line, SmallNet, fl_train

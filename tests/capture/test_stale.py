@@ -6,7 +6,8 @@ import pytest
 
 from reson_jupyter.api import build
 from reson_jupyter.errors import CaptureError
-from reson_jupyter.prepare import Request, prepare
+from reson_jupyter.prepare import prepare
+from reson_jupyter.request import Request
 from reson_jupyter.session import Session
 
 from .conftest import Notebook

@@ -15,7 +15,8 @@ from IPython.core.getipython import get_ipython
 from reson_jupyter.backend.job import Job
 from reson_jupyter.capture.stale import renewed
 from reson_jupyter.capture.text.module import combine
-from reson_jupyter.prepare import Request, prepare
+from reson_jupyter.prepare import prepare
+from reson_jupyter.request import Request
 from reson_jupyter.session import Session
 
 # As an attribute of the package it is the public function of that name.
