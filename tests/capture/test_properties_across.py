@@ -6,6 +6,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
+import pytest
 from hypothesis import Phase, assume, event, given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,9 @@ from reson_jupyter.capture.across.gather import Gathered, gather
 from reson_jupyter.capture.across.inputs import Inputs, Kernel
 from reson_jupyter.capture.text.cell import parse
 from reson_jupyter.capture.text.module import assemble
+from reson_jupyter.session import Session
 
+from .conftest import Notebook
 from .test_properties import NAMES, anonymous, compiles, many, statements, value_of
 
 # Shrinking whole sessions takes minutes; the failing session itself is short enough to read.
@@ -115,3 +118,23 @@ def test_every_line_that_ships_is_a_line_of_its_cell_or_a_value_that_the_kernel_
 def test_what_is_refused_is_refused_by_a_name_that_stands_in_the_line(cells: list[str]) -> None:
     for missing in gathered(cells, kernel_after(cells)).missing:
         assert missing.name in missing.unit.text and missing.reason
+
+
+@pytest.mark.parametrize("line", range(9))
+def test_a_cell_that_raises_anywhere_is_never_captured_and_runs_only_once(
+    notebook: Notebook, session: Session, line: int
+) -> None:
+    lines = [
+        "runs = globals().get('runs', 0) + 1",
+        "import torch.nn as nn",
+        "WIDTH = 3",
+        "class Net(nn.Module):\n    width = WIDTH",
+        "class Other(nn.Module): ...",
+        "def helper(x): return x",
+        "net = Net()",
+        "print(net)",
+    ]
+    lines.insert(line, FAILURE)
+    outcome = notebook.run("%%reson_model --class Net\n" + "\n".join(lines))
+    assert isinstance(outcome.result.error_in_exec, RuntimeError)
+    assert session.captures == {} and notebook.shell.user_ns.get("runs", 1) == 1

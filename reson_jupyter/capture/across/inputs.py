@@ -152,4 +152,4 @@ def _glance(text: str) -> tuple[set[str], set[str]]:
         elif isinstance(node, ast.MatchAs | ast.MatchStar | ast.MatchMapping):
             name = node.rest if isinstance(node, ast.MatchMapping) else node.name
             bound.update([name] if name else [])
-    return bound, changes_of(tree).union(*map(inherits_from, tree.body))
+    return bound, changes_of(ast.walk(tree)).union(*map(inherits_from, tree.body))

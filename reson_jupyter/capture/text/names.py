@@ -73,7 +73,8 @@ def analyse(text: str, node: ast.stmt, future_annotations: bool = False) -> Name
     symbols = [symbol for symbol in top.get_symbols() if symbol.get_name() != "annotations" or not future_annotations]
     binds = {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
     # Python deletes the name of `except ... as name` when the handler ends.
-    caught = {str(handler.name) for handler in ast.walk(node) if isinstance(handler, ast.ExceptHandler)}
+    nodes = tuple(ast.walk(node))
+    caught = {str(handler.name) for handler in nodes if isinstance(handler, ast.ExceptHandler)}
     binds -= caught
     needs = {symbol.get_name() for symbol in symbols if symbol.is_referenced()} - caught
     later: set[str] = set()
@@ -94,8 +95,8 @@ def analyse(text: str, node: ast.stmt, future_annotations: bool = False) -> Name
         needs.add(node.target.id)
         now.add(node.target.id)
     now |= needs & _called_lambdas(node)
-    hints = set(_hints(node, future_annotations)) - needs
-    groups = (binds, later - binds, needs, hints, changes_of(node), now)
+    hints = set(_hints(nodes, future_annotations)) - needs
+    groups = (binds, later - binds, needs, hints, changes_of(nodes), now)
     return Names(*(frozenset(filter(str.isidentifier, names)) for names in groups))
 
 
@@ -175,10 +176,10 @@ def right_side(node: ast.stmt) -> ast.expr | None:
     return node.value if single and isinstance(node, ast.Assign | ast.AnnAssign) else None
 
 
-def changes_of(node: ast.AST) -> set[str]:
-    """Returns the names whose object a statement changes in place."""
+def changes_of(nodes: Iterable[ast.AST]) -> set[str]:
+    """Returns the names whose object the nodes of a statement change in place."""
     found: set[str | None] = set()
-    for inner in ast.walk(node):
+    for inner in nodes:
         if isinstance(inner, ast.Attribute | ast.Subscript) and isinstance(inner.ctx, ast.Store | ast.Del):
             found.add(root_name(inner))
         elif isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr in _CHANGING:
@@ -202,8 +203,8 @@ def _called_lambdas(node: ast.AST) -> set[str]:
     return found
 
 
-def _hints(node: ast.AST, future_annotations: bool) -> Iterator[str]:
-    for inner in ast.walk(node):
+def _hints(nodes: Iterable[ast.AST], future_annotations: bool) -> Iterator[str]:
+    for inner in nodes:
         annotations: list[ast.expr | None] = []
         if isinstance(inner, ast.arg | ast.AnnAssign):
             annotations.append(inner.annotation)
