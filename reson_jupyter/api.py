@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +34,7 @@ class RehearsalObserver(Protocol):
         """It is over; if it failed, the error is raised after this."""
 
 
+_OWN_TRAINING = "The default image classification trained; for other data, capture a train function with %%reson_train."
 _rehearsal_observers: list[RehearsalObserver] = []
 
 
@@ -99,7 +101,9 @@ def check(
     request = Request(
         name, shards_dir, model, training, federation, model_config, executor, persistor, train, requirements, checkpoint
     )
-    return _rehearse(prepare(request, current_session()))
+    prepared = prepare(request, current_session())
+    rehearsal = _rehearse(prepared)
+    return replace(rehearsal, notes=(*prepared.notes, *rehearsal.notes))
 
 
 def submit(
@@ -203,6 +207,8 @@ def _rehearse(prepared: Prepared) -> Rehearsal:
         observer.over(rehearsal)
     if not rehearsal.ok:
         advice = rehearsal.explained.advice if rehearsal.explained else ""
+        if prepared.default_training and rehearsal.failure and rehearsal.failure.step in ("validate", "train"):
+            advice = f"{advice} {_OWN_TRAINING}".strip()
         raise RehearsalFailed(rehearsal.sentence, advice or "Nothing was uploaded. Correct the cell and run it again.", rehearsal)
     return rehearsal
 

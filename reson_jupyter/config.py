@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from .errors import ConfigError
 
-_SHORT_NAMES = {"lr": "learning_rate", "epochs": "local_epochs"}
+_SHORT_NAMES = {"lr": "learning_rate", "epochs": "local_epochs", "rounds": "num_rounds"}
 
 # How alike a name must be to a field's to be taken for a slip: "batchsize" (0.95) is one, "patch_size" (0.90) is not.
 ALMOST = 0.92
@@ -44,14 +44,14 @@ class Config(BaseModel):
             raise _as_config_error(type(self), error) from None
 
     def replace(self, **changes: Any) -> Self:
-        """Returns a copy with `changes`; fields that nobody set stay unset, and a change to None unsets a field.
+        """Returns a copy with `changes`; fields that nobody set stay unset, and None unsets a field or drops an extra key.
 
         Raises:
             ConfigError: a value cannot be used; nothing has changed.
         """
         kept = {name: getattr(self, name) for name in self.model_fields_set}
-        fields = type(self).model_fields
-        return type(self)(**{key: value for key, value in {**kept, **changes}.items() if value is not None or key not in fields})
+        extra = self.model_extra or {}
+        return type(self)(**{key: value for key, value in {**extra, **kept, **changes}.items() if value is not None})
 
 
 def _as_config_error(config: type[BaseModel], error: ValidationError) -> ConfigError:

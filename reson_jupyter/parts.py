@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .capture.capture import Capture
@@ -102,26 +102,25 @@ def _captures(request: Request, session: Session) -> tuple[dict[str, Capture], l
         "persistor": request.persistor,
     }
     used = {role: capture for role, capture in session.captures.items() if given[capture.role] in (None, capture.live)}
-    notes = _renew(used, session)
+    _renew(used, session)
     captures = dict(session.captures)
     for role in ROLES:
         known = captures.get(role)
         if given[role] is not None and (known is None or known.live is not given[role]):
             beside = captures.get("model") if role != "model" else None
             captures[role] = capture_object(given[role], role, session.kernel, beside)
-    return captures, notes
+    return captures, [note for capture in captures.values() for note in capture.renewed]
 
 
-def _renew(captures: dict[str, Capture], session: Session) -> list[str]:
+def _renew(captures: Mapping[str, Capture], session: Session) -> None:
     """Brings captures up to what the kernel holds now, or refuses them, as the session is set."""
     new = renewed(captures, session.kernel) if session.kernel else {}
-    notes = [changes(captures[role], capture) for role, capture in new.items()]
-    if notes and session.stale_captures == "refuse":
+    said = {role: changes(captures[role], capture) for role, capture in new.items()}
+    if said and session.stale_captures == "refuse":
         hint = "Run that cell again, or let a submit capture anew: %reson config stale_captures=recapture"
-        raise CaptureError("\n  ".join(notes), hint)
-    for capture in new.values():
-        session.set_capture(capture)
-    return [f"{note}; captured anew" for note in notes]
+        raise CaptureError("\n  ".join(said.values()), hint)
+    for role, capture in new.items():
+        session.set_capture(replace(capture, renewed=(*captures[role].renewed, f"{said[role]}; captured anew")))
 
 
 def _about(captures: Mapping[str, Capture], functions: Mapping[str, str]) -> list[str]:

@@ -34,6 +34,7 @@ class Prepared:
     shards: tuple[ShardSummary, ...]
     notes: tuple[str, ...]
     model_class: type[torch.nn.Module] | None
+    default_training: bool
 
 
 def prepare(request: Request, session: Session) -> Prepared:
@@ -62,7 +63,7 @@ def prepare(request: Request, session: Session) -> Prepared:
             notes.append(
                 f"nothing reads {', '.join(unread)}: the default training does not, and a constructor's arguments are model_args"
             )
-    return Prepared(job, report.shards if report else (), tuple(notes), parts.model.live)
+    return Prepared(job, report.shards if report else (), tuple(notes), parts.model.live, parts.default_training)
 
 
 def _build(

@@ -31,8 +31,7 @@ def review_model(capture: Capture, session: Session) -> Review:
     captures = session.captures
     if "executor" in captures or "persistor" in captures:
         return Review(None)
-    known = (*capture.functions, *(captures["train"].functions if "train" in captures else ()))
-    default_training = not any(function.purpose == "train" for function in known)
+    default_training = not session.has_own_training
     arguments = dict(session.model_config.model_args)
     if capture.accepts_num_classes:
         arguments.setdefault("num_classes", training.num_classes or _SOME_CLASSES)

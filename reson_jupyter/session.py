@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from .capture.across.inputs import Kernel
 from .capture.capture import Capture
+from .capture.secrets.scan import scan
 from .config import ALMOST, Config, FederationConfig, ModelConfig, ResonTechConfig, TrainingConfig
 from .errors import ConfigError
 
@@ -110,6 +111,13 @@ class Session:
         with self._lock:
             return MappingProxyType(dict(self._captures))
 
+    @property
+    def has_own_training(self) -> bool:
+        """Whether something that was captured takes the place of the default training."""
+        captures = self.captures
+        functions = (function for capture in captures.values() for function in capture.functions)
+        return "executor" in captures or any(function.purpose == "train" for function in functions)
+
     def capture(self, role: str) -> Capture | None:
         """Returns the capture of a role ("model", "train", "executor", "persistor"), if there is one."""
         return self.captures.get(role)
@@ -138,7 +146,9 @@ class Session:
         """
         parts: dict[str, dict[str, Any]] = {}
         for name, value in fields.items():
-            parts.setdefault(_route(name), {})[name] = value
+            part = parts.setdefault(_route(name), {})
+            _refuse_secret(name, value)
+            part[name] = value
         with self._lock:
             places = {**self._places, **_check_places(parts.pop("places", {}))}
             connection = {**self._connection, **parts.pop("connection", {})}
@@ -191,6 +201,15 @@ def _route(name: str) -> str:
     if near:
         raise ConfigError(f"There is no field {name!r}; did you mean {near[0]!r}?")
     return "training"
+
+
+def _refuse_secret(name: str, value: Any) -> None:
+    found = [finding for finding in scan(f"{name} = {value!r}") if finding.blocks] if isinstance(value, str) else []
+    if found:
+        raise ConfigError(
+            f"{name} holds {found[0].kind}; a field of a config ships, and is shown.",
+            f"Set an environment variable on each site, and read it where it is needed: os.environ[{name.upper()!r}].",
+        )
 
 
 def _check_places(places: dict[str, Any]) -> dict[str, str]:

@@ -83,6 +83,7 @@ _SHAPES = (
         r"mat1 and mat2 shapes cannot be multiplied \((?P<rows>\d+)x(?P<got>\d+) and (?P<made>\d+)x\d+\)",
         "A Linear layer is made for {made} inputs and got {got}.",
         "What convolutions give it depends on the images' size: make it fit img_size, or pool before it (nn.AdaptiveAvgPool2d).",
+        r"^(?!.*(?:@|matmul|\.mm\()).*$",
     ),
     Known(
         r"to have (?P<made>\d+) channels?, but got (?P<got>\d+) channels? instead",

@@ -47,7 +47,7 @@ class RoundProgress:
     ended: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Failure:
     """One error that a run reported.
 
@@ -58,9 +58,14 @@ class Failure:
     site: str | None
     round: int | None
     message: str
-    traceback: str = field(repr=False)
+    traceback: str
     time: float
-    explained: Explained = field(repr=False)
+    explained: Explained
+
+    def __repr__(self) -> str:
+        who = self.site or "the server"
+        when = "" if self.round is None else f" in round {self.round + 1}"
+        return f"<{who}{when}: {self.explained.sentence}>" + (f" {self.explained.advice}" if self.explained.advice else "")
 
     @property
     def where(self) -> str:

@@ -53,6 +53,7 @@ class Capture:
         accepts_num_classes: Whether the model's constructor names a parameter `num_classes`.
         warnings: Sentences for the user.
         fix: Whether imports that no cell has were to be supplied.
+        renewed: What had changed each time it was captured anew since its cell ran, in sentences.
         live: The class or function as it is in the kernel.
     """
 
@@ -67,6 +68,7 @@ class Capture:
     accepts_num_classes: bool = False
     warnings: tuple[str, ...] = ()
     fix: bool = False
+    renewed: tuple[str, ...] = ()
     live: object = field(default=None, compare=False, repr=False)
 
     @property

@@ -154,7 +154,10 @@ def _build(arguments: argparse.Namespace) -> Job:
 
 
 def _shards(arguments: argparse.Namespace) -> None:
-    report = check_shards(Path(arguments.folder).expanduser(), current_session().training.manifest_file)
+    session = current_session()
+    report = check_shards(
+        Path(arguments.folder).expanduser(), session.training.manifest_file, manifest_required=not session.has_own_training
+    )
     report.raise_for_problems()
     for number, shard in enumerate(report.shards, start=1):
         labels = "  ".join(f"{label}: {count:,}" for label, count in sorted(shard.label_counts.items()))
@@ -171,7 +174,11 @@ def _forget(arguments: argparse.Namespace) -> None:
 def _config(arguments: argparse.Namespace) -> None:
     session = current_session()
     if arguments.fields:
-        session.configure(**dict(map(_assignment, arguments.fields)))
+        given = dict(map(_assignment, arguments.fields))
+        session.configure(**given)
+        own = sorted(given.keys() & session.training.extra.keys())
+        if own:
+            print(f"{', '.join(own)}: of your own, for your train function")
         return
     parts: list[Config] = [session.training, session.federation, session.model_config, session.connection]
     for part in parts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
@@ -11,6 +12,7 @@ from IPython.display import display
 
 from ..backend.rehearsal import warm
 from ..capture.across.inputs import Kernel
+from ..capture.across.missing import USUAL
 from ..capture.capture import Capture, capture_cell
 from ..capture.roles.contract import Role
 from ..capture.text.cell import Cell, parse
@@ -69,7 +71,12 @@ class CaptureMagics(Magics):
         assert shell is not None
         number, first_line = _place(shell, cell)
         inherits_future = future_annotations(shell)
-        run_as_cell(shell, _runnable(cell, first_line), number)
+        try:
+            run_as_cell(shell, _runnable(cell, first_line), number)
+        except NameError as error:
+            if error.name in USUAL:
+                print(f"Reson: add: {USUAL[error.name]}", file=sys.stderr)
+            raise
         try:
             text, magics = plain_cell(cell, f"In[{number}]", first_line, shell.input_transformer_manager)
             parsed = parse(text, f"In[{number}]", first_line, magics, inherits_future, number)

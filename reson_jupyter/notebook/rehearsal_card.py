@@ -10,6 +10,7 @@ from IPython.display import display
 
 from ..api import on_rehearsal
 from ..backend.job import Job
+from ..backend.progress import Failure
 from ..backend.rehearsal import Facts, Rehearsal
 from .failure_card import FailureCard
 from .units import scaled, size
@@ -66,6 +67,8 @@ class RehearsalCard:
         if facts.metrics:
             metrics = (f"{name} {'not finite' if value is None else f'{value:.4g}'}" for name, value in facts.metrics.items())
             rows.append(("", "metrics", ", ".join(metrics)))
+        requirements = self._rehearsal.job.files["requirements/requirements.txt"].decode().split("\n")
+        rows.append(("", "requires", ", ".join(filter(None, requirements)) or "nothing"))
         return rows + [("", "note", note) for note in self._rehearsal.notes]
 
 
@@ -88,6 +91,7 @@ def show_rehearsals(shell: InteractiveShell) -> None:
     """Has a shell show the progress and the failures of rehearsals, and draw a `Rehearsal` as its card."""
     on_rehearsal(_live)
     formatters: Any = shell.display_formatter.formatters if shell.display_formatter else {}
+    formatters["text/html"].for_type(Failure, lambda failure: FailureCard(failure.explained)._repr_html_())
     formatters["text/html"].for_type(Rehearsal, lambda rehearsal: RehearsalCard(rehearsal)._repr_html_())
     formatters["text/plain"].for_type(Rehearsal, lambda rehearsal, printer, _: printer.text(repr(RehearsalCard(rehearsal))))
 

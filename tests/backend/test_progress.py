@@ -69,7 +69,7 @@ def test_a_failure_knows_the_line_of_the_notebook() -> None:
     assert 'File "In[4]", line 9, in fl_train' in failure.traceback
     assert run.events[-1].data["traceback"] == TRACEBACK, "the events keep what was reported"
     assert feed_of(run).snapshot()["sites"][0]["problem"] == "In[4], line 9: ValueError: bad"
-    assert repr(failure) == "Failure(site='site-1', round=0, message='ValueError: bad', time=1.0)"
+    assert repr(failure) == "<site-1 in round 1: In[4], line 9: ValueError: bad>"
 
 
 def test_a_run_that_was_submitted_before_lines_were_known_is_told_without_them() -> None:

@@ -195,3 +195,13 @@ def test_a_file_that_was_run_gives_its_definitions(notebook: Notebook, session: 
         ("import math", "helpers.py"),
         ("def root", "helpers.py"),
     ]
+
+
+def test_an_import_that_everybody_means_by_a_name_is_added_on_request(notebook: Notebook, session: Session) -> None:
+    assert "add: import torch.nn.functional as F, or put --fix" in refused(notebook, "F.relu(x)")
+    outcome = notebook.run(NET.format("F.relu(x)").replace("model\n", "model --fix\n", 1))
+    assert outcome.result.success and "import torch.nn.functional as F\n" in session.captures["model"].source
+
+
+def test_a_usual_name_that_the_cell_itself_misses_gets_the_line_to_add(notebook: Notebook) -> None:
+    assert "Reson: add: import torch.nn as nn" in notebook.run("%%reson_model\nclass Net(nn.Module): ...\n").text

@@ -143,3 +143,17 @@ def test_an_observer_may_use_the_session_from_another_thread() -> None:
 
 def test_the_kernel_has_one_session() -> None:
     assert current_session() is current_session()
+
+
+def test_a_secret_under_any_name_is_refused_and_not_shown() -> None:
+    token = "hf_" + "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3f"
+    with pytest.raises(ConfigError, match="hub holds a Hugging Face") as caught:
+        Session().configure(hub=token)
+    assert token not in str(caught.value)
+
+
+def test_none_drops_a_hyperparameter_of_the_users_own() -> None:
+    session = Session()
+    session.configure(momentum=0.9, weight_decay=0.1)
+    session.configure(momentum=None)
+    assert session.training.extra == {"weight_decay": 0.1}

@@ -113,3 +113,11 @@ def test_an_object_that_the_kernel_no_longer_has_under_its_name_is_refused(after
     after.run(PLAIN.replace("WIDTH, 2", "WIDTH, 3"))
     with pytest.raises(CaptureError, match="Net is not what its module __main__ now has under that name"):
         build(old)
+
+
+def test_what_was_captured_anew_is_said_until_the_cell_runs_again(after: Notebook, session: Session) -> None:
+    after.run(HELPER.replace("* 1", "* 2"))
+    for _ in range(2):
+        assert [note for note in notes(session) if "def helper (In[3])" in note and note.endswith("captured anew")]
+    after.run(MODEL)
+    assert not any("captured anew" in note for note in notes(session))

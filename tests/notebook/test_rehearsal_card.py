@@ -44,6 +44,7 @@ def test_the_card_tells_steps_size_metrics_and_notes() -> None:
         "  ✓ return value  0.01 s  7 samples\n"
         "    model         1.2 M parameters, 4.9 MB down + 4.9 MB up per round and site\n"
         "    metrics       train_loss 0.1235, val_loss not finite\n"
+        "    requires      nothing\n"
         "    note          a <b>note</b>"
     )
     html = RehearsalCard(rehearsal(notes=("a <b>note</b>",), output="<script>1</script>"))._repr_html_()

@@ -13,7 +13,7 @@ from ..text.names import right_side, root_name
 from ..text.reach import is_star, reach
 from .bindings import Bindings, Problem, as_compiled, given_by, set_by
 from .inputs import Kernel, inherits_from
-from .missing import import_line, undefined
+from .missing import USUAL, import_line, undefined
 from .texts import file_of
 from .values import LARGEST, asks_the_machine, literal, refused, same_again, says
 
@@ -57,6 +57,8 @@ class Homes:
             return binder[0]  # a `global` in it may not have been run yet
         if name in self._lent and (binder is None or binder[1].kind != "import"):
             return self._lent[name]
+        if name not in namespace and self._fix and name in USUAL:
+            return Piece("import", (name,), USUAL[name] + "\n", "", (0,))
         if name not in namespace:
             raise Problem(*undefined(self._own, name))
         value = namespace[name]

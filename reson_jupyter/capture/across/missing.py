@@ -12,7 +12,7 @@ from ..text.cell import Cell, Unit, obstacle
 from ..text.names import NOTEBOOK_ONLY, bound_in, locate
 
 # Names that people mean these imports by.
-_USUAL = {
+USUAL = {
     "torch": "import torch",
     "nn": "import torch.nn as nn",
     "F": "import torch.nn.functional as F",
@@ -66,7 +66,9 @@ def undefined(cell: Cell, name: str, of_notebook: bool = False) -> tuple[str, st
             blocker = obstacle(unit.node) or unit.node
             reason = f"which gets its value in line {unit.first}, in a statement that runs something (line {blocker.lineno})"
             return f"{reason} and stays behind", f"Give {name} its value in a plain assignment at the top level of the cell."
-    hint = f"add: {_USUAL[name]}" if name in _USUAL else f"Define {name} in the cell."
+    hint = (
+        f"add: {USUAL[name]}, or put --fix behind the magic to have it added" if name in USUAL else f"Define {name} in the cell."
+    )
     return "which is not defined anywhere", hint
 
 

@@ -101,6 +101,8 @@ def shadowed_builtins(reached: Reach, namespace: Mapping[str, object]) -> list[t
 
 def _is_users(value: object, builtin: object) -> bool:
     """Whether the kernel's meaning of a builtin's name is the user's; IPython itself replaces a few, such as `open`."""
+    if getattr(value, "__wrapped__", value) is builtin:
+        return False
     module = getattr(value, "__module__", None) or type(value).__module__
     return value is not builtin and not str(module).startswith(("IPython", "ipykernel"))
 
