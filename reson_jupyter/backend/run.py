@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,7 +139,10 @@ class Run:
         """
         if not self.state.done:
             raise RunError(f"run {self.id} is {self.state.value}; its model is there when it is over", "Call run.wait() first.")
-        return load_model(self._store, self._record.prefix, self._model_class)
+        model = load_model(self._store, self._record.prefix, self._model_class)
+        if self.state not in _WITH_MODEL:
+            warnings.warn(f"run {self.id} {self.state.value}: these are the weights of the last round that was done", stacklevel=2)
+        return model
 
     def download(self, folder: str | Path) -> list[Path]:
         """Writes everything that the run stored as its result (model_out/, files_out/) below `folder`; returns the files."""

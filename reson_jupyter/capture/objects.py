@@ -37,7 +37,8 @@ def capture_object(value: Any, role: Role, kernel: Kernel | None = None, beside:
     """
     if role == "train":
         if not callable(value) or getattr(value, "__name__", "") not in TRAIN_NAMES:
-            raise CaptureError(f"{value!r} is no train function", f"Pass a function called {' or '.join(TRAIN_NAMES)}.")
+            given = getattr(value, "__name__", value)
+            raise CaptureError(f"{given!r} is no train function", f"Pass a function called {' or '.join(TRAIN_NAMES)}.")
     else:
         require_kind(require_class(value, role), role)
     name = value.__name__
