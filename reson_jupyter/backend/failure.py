@@ -25,7 +25,7 @@ _GROUP_MARK = "Exception Group Traceback"
 _GROUP_LINE = re.compile(r"^( +)[|+] ?(.*)$")
 _GROUP_RULE = re.compile(r"^[-+ ]*-{8,}")
 # NVFlare puts a job's scripts into .../app_site-1/custom/ or .../app/custom/; a module of the user's may be called custom too.
-_SHIPPED = re.compile(r"^(?:.*?/app[^/]*|.*)/custom/(?P<name>.+)$")
+_SHIPPED = re.compile(r"^(?:.*(?P<app>/app[^/]*)|.*)/custom/(?P<name>.+)$")
 _INSTALLED = ("/site-packages/", "/dist-packages/", "/lib/python", "/lib64/python")
 
 
@@ -200,7 +200,9 @@ def _place(path: str, line: int, sources: Mapping[str, SourceMap]) -> tuple[str,
     """What people call a line of a file, and whether the user wrote it."""
     plain = path.replace("\\", "/")
     shipped = _SHIPPED.match(plain)
-    if not shipped or any(folder in plain for folder in _INSTALLED):
+    # A run's folder may itself lie below a folder called lib/python.
+    told = f"/{shipped['name']}" if shipped and shipped["app"] else plain
+    if not shipped or any(folder in told for folder in _INSTALLED):
         return path, line, False
     name = shipped["name"]
     if name not in _SCRIPTS:

@@ -141,7 +141,9 @@ class Run:
             raise RunError(f"run {self.id} is {self.state.value}; its model is there when it is over", "Call run.wait() first.")
         model = load_model(self._store, self._record.prefix, self._model_class)
         if self.state not in _WITH_MODEL:
-            warnings.warn(f"run {self.id} {self.state.value}: these are the weights of the last round that was done", stacklevel=2)
+            warnings.warn(
+                f"run {self.id} {self.state.value}: these are the weights of the last round that was done", stacklevel=2
+            )
         return model
 
     def download(self, folder: str | Path) -> list[Path]:

@@ -6,9 +6,11 @@ import sys
 from typing import Any
 
 from ..errors import CaptureError
+from .across.bindings import compiled_in
 from .across.inputs import Kernel
 from .across.texts import file_of
 from .capture import Capture, capture_cell
+from .imports.unchanged import changed_part
 from .roles.contract import TRAIN_NAMES, VALIDATE_NAMES, Role, require_class, require_kind
 from .text.cell import Cell
 from .text.live import differs
@@ -54,9 +56,12 @@ def capture_object(value: Any, role: Role, kernel: Kernel | None = None, beside:
     if role != "train":
         others = (*TRAIN_NAMES, *VALIDATE_NAMES)
         held = Kernel({key: known for key, known in held.namespace.items() if key not in others}, held.inputs)
-    return capture_cell(
-        role, cell, held, class_name=None if role == "train" else name, beside=beside, ran_just_now=held.inputs.empty
-    )
+    class_name = None if role == "train" else name
+    capture = capture_cell(role, cell, held, class_name=class_name, beside=beside, ran_just_now=held.inputs.empty)
+    module = sys.modules[value.__module__]
+    if value.__module__ != "__main__" and (part := changed_part(capture.source, cell.label, module)):
+        raise CaptureError(f"{part} in this kernel is not what {cell.label} says", "Put the change into the file and reload it.")
+    return capture
 
 
 def recapture(capture: Capture, kernel: Kernel, beside: Capture | None = None) -> Capture:
@@ -76,6 +81,9 @@ def recapture(capture: Capture, kernel: Kernel, beside: Capture | None = None) -
 def _cell_of(value: Any, kernel: Kernel, name: str = "") -> Cell | None:
     """The last cell that defines an object, and that says what the object is."""
     name = name or value.__name__
+    origin = compiled_in(kernel.inputs, name, value)
+    if origin:
+        return origin[0]
     after_failure: Cell | None = None
     for cell in kernel.inputs.binding(name):
         unit = [unit for unit in cell.units if name in unit.names.binds][-1:]

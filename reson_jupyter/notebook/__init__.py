@@ -17,7 +17,9 @@ def load(ipython: InteractiveShell) -> None:
     from .magics import CaptureMagics
     from .rehearsal_card import show_rehearsals
 
-    current_session().kernel = kernel_of(ipython)
+    session = current_session()
+    if session.kernel is None or session.kernel.namespace is not ipython.user_ns:  # %reload_ext knows the cells already
+        session.kernel = kernel_of(ipython)
     ipython.register_magics(CaptureMagics, ResonMagics)
     show_rehearsals(ipython)
     if hasattr(ipython, "kernel"):  # a terminal draws no widgets; there `wait` shows a progress bar

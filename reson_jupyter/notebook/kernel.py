@@ -27,7 +27,11 @@ def kernel_of(shell: InteractiveShell) -> Kernel:
         plain, magics = plain_cell(text, label, 1, shell.input_transformer_manager)
         return parse(plain, label, 1, magics, future_annotations, number)
 
-    inputs = Inputs(texts, read)
+    def compiled_as(file: str) -> int | None:
+        known: dict[str, int] = getattr(shell.compile, "_filename_map", {})
+        return known.get(file)
+
+    inputs = Inputs(texts, read, compiled_as)
 
     def ended(result: ExecutionResult) -> None:
         if result.execution_count is not None:

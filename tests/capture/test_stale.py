@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
 from reson_jupyter.api import build
@@ -121,3 +125,31 @@ def test_what_was_captured_anew_is_said_until_the_cell_runs_again(after: Noteboo
         assert [note for note in notes(session) if "def helper (In[3])" in note and note.endswith("captured anew")]
     after.run(MODEL)
     assert not any("captured anew" in note for note in notes(session))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "models.Net.forward = lambda self, x: x",
+        "models.SCALE = 5",
+        "from pathlib import Path; Path('models.py').write_text(Path('models.py').read_text() + 'SCALE = 3')",
+    ],
+)
+def test_a_class_of_a_file_is_held_against_the_file(
+    notebook: Notebook, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    text = PLAIN.replace("WIDTH = 1 + 2", "WIDTH = 3\nSCALE = 2").replace("helper(x.mean((2, 3)))", "x.mean((2, 3)) * SCALE")
+    (tmp_path / "models.py").write_text(text)
+    os.utime(tmp_path / "models.py", (1, 1))
+    notebook.run("import models")
+    models = notebook.shell.user_ns["models"]
+    try:
+        assert "SCALE = 2" in build(models.Net).files["scripts/model_def.py"].decode()
+        assert notebook.run(change).result.success
+        with pytest.raises(CaptureError, match=r"models\.py"):
+            build(models.Net)
+    finally:
+        del sys.modules["models"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 from reson_jupyter.capture.imports.local_modules import local_files
 from reson_jupyter.errors import CaptureError
 
-from .local_trees import Tree, run
+from .local_trees import Tree, paths, run
 
 HELD = """\
     import functools
@@ -233,3 +234,27 @@ def test_a_module_that_was_read_from_its_cache_is_what_its_file_says(tree: Tree)
         del sys.modules["held"]
         for cached in folder.glob("__pycache__/*"):
             cached.unlink()
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        ("SIZE = 2 ** 3\n", "SIZE = 2 ** 4\n"),
+        ("def f(x=2 * 2):\n    return x\n", "def f(x=2 * 3):\n    return x\n"),
+        ("class A:\n    class B:\n        def f(self): return 1\n", "class A:\n    class B:\n        def f(self): return 2\n"),
+        ("import enum\nclass E(enum.Enum):\n    a = 1\n", "import enum\nclass E(enum.Enum):\n    a = 2\n"),
+        ("def f():\n    return 1\n", "\n"),
+    ],
+)
+def test_what_only_the_code_that_python_keeps_can_tell_is_seen(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, was: str, now: str
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    folder = tree({"kept.py": was})
+    run("import kept")
+    (folder / "kept.py").write_text(now)
+    os.utime(folder / "kept.py", (1, 1))  # a time of its own, as any edit has after a second
+    with pytest.raises(CaptureError, match=r"kept.py has changed since this kernel imported it"):
+        paths("import kept")
+    (folder / "kept.py").write_text("# a comment\n" + was)
+    assert paths("import kept") == ["kept.py"]

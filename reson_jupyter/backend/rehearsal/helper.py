@@ -21,6 +21,7 @@ import psutil
 from ...errors import TargetError
 
 _START_LIMIT = 120.0
+_LOOK = 0.5  # seconds after which a silent process is looked at
 _KEPT_OUTPUT = 20_000
 _NOT_OURS = ("RESON_", "AWS_")  # a local run's sites get none of the user's keys
 _PYTHON = frozenset({"PYTHONPATH", "PYTHONSTARTUP", "PYTHONINSPECT"})  # no site has what this machine adds to its path
@@ -81,7 +82,10 @@ class Helper:
                 os.set_blocking(pipe.fileno(), False)
                 selector.register(pipe, selectors.EVENT_READ)
             while (left := deadline - time.monotonic()) > 0:
-                for key, _ in selector.select(left):
+                ready = selector.select(min(left, _LOOK))
+                if not ready and not self.alive:
+                    return  # what it started may hold its pipes open for ever
+                for key, _ in ready:
                     data = os.read(key.fd, 1 << 16)
                     if key.fileobj is self._process.stderr:
                         self._keep(data)
@@ -89,12 +93,14 @@ class Helper:
                             selector.unregister(key.fileobj)
                         continue
                     *lines, buffer = (buffer + data).split(b"\n")
-                    for message in map(json.loads, lines):
+                    over = not data
+                    for message in map(_message, lines):
                         if "ready" in message:
                             deadline = time.monotonic() + limit
-                        elif "over" not in message:
+                        over = over or "over" in message
+                        if message and not message.keys() & {"ready", "over"}:
                             yield message
-                    if not data or b'{"over"' in b"".join(lines):
+                    if over:
                         self._keep_rest()
                         return
             raise TimeoutError
@@ -128,6 +134,15 @@ class Helper:
         with contextlib.suppress(BlockingIOError):
             while data := os.read(self._process.stderr.fileno(), 1 << 16):
                 self._keep(data)
+
+
+def _message(line: bytes) -> dict[str, Any]:
+    """What the process says in a line; nothing if the user's code wrote it there."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 class Spare:

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -96,7 +97,7 @@ def _end_with_kernel(kernel: Any, folder: str) -> None:
     while kernel.read(1 << 16):
         pass
     shutil.rmtree(folder, ignore_errors=True)
-    os._exit(1)
+    os.killpg(0, signal.SIGKILL)  # with everything that the user's code started
 
 
 def _carry_out(task: dict[str, Any], say: Any) -> None:

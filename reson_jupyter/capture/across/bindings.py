@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from types import FunctionType
 
 from ..text.cell import Cell, Unit
-from ..text.live import among_imports, code_of, differs, imported_in
+from ..text.live import among_imports, code_of, differs, files_of, imported_in
 from ..text.names import bound_name
 from ..text.reach import is_star
-from .inputs import Kernel, binds
+from .inputs import Inputs, Kernel, binds
 from .values import literal
 
 Binder = tuple[Cell, Unit]
@@ -78,6 +79,12 @@ class Bindings:
 
     def _find(self, name: str) -> Binder | None:
         value = self._kernel.namespace.get(name)
+        origin = compiled_in(self._kernel.inputs, name, value)
+        if origin and self._kernel.inputs.failed(origin[0].number) and not self.is_fresh(origin[0].number):
+            label = origin[0].label
+            raise Problem(f"which {label} defines, and {label} failed", f"Correct {label} and run it again.")
+        if origin:
+            return (self._own, _binding_unit(self._own, name)) if origin[0].number == self._own.number else origin
         latest: Binder | None = None
         failed: Binder | None = None  # the last of a cell that failed, which may have set the name before that
         for cell in self._candidates(name):
@@ -111,6 +118,25 @@ class Bindings:
             yield own
         yield from (cell for cell in self._kernel.inputs.binding(name) if cell.number != own.number or not self._fresh)
         yield from (file for file in self._files if any(binds(unit, name) for unit in file.units))
+
+
+def compiled_in(inputs: Inputs, name: str, value: object) -> Binder | None:
+    """Returns the definition of a function or class by the cell that its code was compiled in: surer than any comparison.
+
+    If that cell failed, and another that did not has the very same definition, then the other.
+    """
+    files = files_of(value) if isinstance(value, type | FunctionType) and value.__name__ == name else set()
+    cell = inputs.compiled_in(next(iter(files))) if len(files) == 1 else None
+    if cell is None or not any(name in unit.names.binds for unit in cell.units):
+        return None
+    unit = _binding_unit(cell, name)
+    if unit.kind not in ("function", "class"):
+        return None
+    for other in inputs.binding(name) if inputs.failed(cell.number) else ():
+        twin = _binding_unit(other, name)
+        if not inputs.failed(other.number) and ast.dump(twin.node) == ast.dump(unit.node):
+            return other, twin
+    return cell, unit
 
 
 def as_compiled(cell: Cell, unit: Unit) -> Unit:

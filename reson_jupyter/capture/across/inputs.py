@@ -29,11 +29,15 @@ class Inputs:
     Args:
         texts: Gives the inputs so far; the place of each is its number.
         read: Parses an input, given its text, its number, and whether `from __future__ import annotations` holds already.
+        compiled_as: Gives the number of the input that was compiled under a file's name.
     """
 
-    def __init__(self, texts: Callable[[], Sequence[str]], read: Reader) -> None:
+    def __init__(
+        self, texts: Callable[[], Sequence[str]], read: Reader, compiled_as: Callable[[str], int | None] = lambda name: None
+    ) -> None:
         self._texts = texts
         self._read = read
+        self._compiled_as = compiled_as
         self._indexed: list[str] = []
         self._future_from: int | None = None
         self._binding: dict[str, list[int]] = {}
@@ -60,6 +64,15 @@ class Inputs:
     def failed(self, number: int) -> bool:
         """Whether an input is known to have raised."""
         return number in self._failed
+
+    def compiled_in(self, file: str) -> Cell | None:
+        """Returns the input whose code Python knows under a file's name; of several of the same text one that has not failed."""
+        self.update()
+        number = self._compiled_as(file)
+        if number is None or not 0 < number < len(self._indexed):
+            return None
+        same = [other for other, text in enumerate(self._indexed) if text == self._indexed[number] and not self.failed(other)]
+        return self.cell(same[-1] if same else number)
 
     def binding(self, name: str) -> Iterator[Cell]:
         """Yields the inputs that bind a name at their top level, the latest first."""

@@ -10,7 +10,10 @@ from typing import Any
 
 from ...errors import CaptureError
 from ..imports.origin import in_libraries
+from ..imports.unchanged import compiled_otherwise
 from ..text.cell import Cell, parse
+
+_RELOAD = "Reload the module (or start the kernel anew), and pass what it has then."
 
 
 def file_of(value: Any, number: int = 0) -> Cell | None:
@@ -22,6 +25,9 @@ def file_of(value: Any, number: int = 0) -> Cell | None:
     Args:
         value: A class or function.
         number: The number that the text is to have among the kernel's inputs.
+
+    Raises:
+        CaptureError: it is a file that has changed since it was imported.
     """
     module = sys.modules.get(getattr(value, "__module__", None) or "")
     for path in filter(None, (_code_file(value), getattr(module, "__file__", None))):
@@ -31,9 +37,12 @@ def file_of(value: Any, number: int = 0) -> Cell | None:
         text = "".join(linecache.getlines(path))
         if text:
             try:
-                return parse(text, label=Path(path).name, number=number)
+                cell = parse(text, label=Path(path).name, number=number)
             except CaptureError:
                 return None
+            if module and module.__name__ != "__main__" and compiled_otherwise(text, module):
+                raise CaptureError(f"{cell.label} has changed since this kernel imported it", _RELOAD)
+            return cell
     return None
 
 

@@ -17,7 +17,7 @@ from .local_text import read_text
 from .origin import Found, find, is_hidden_by_library, is_users
 from .requirements import BUNDLED
 from .statements import Import, imports_in
-from .unchanged import changed_part, is_stale
+from .unchanged import changed_part, compiled_otherwise, is_stale
 
 MOST_BYTES = 1_000_000
 _RELOAD = "importlib.reload it (or restart) and run the cells that import from it again."
@@ -210,6 +210,8 @@ def _read(found: Found, wanted: Import, text: _Text) -> _Text | None:
     content = read_text(found.file, path, where)
     if found.live and (part := changed_part(content, path, found.live)):
         raise CaptureError(f"{path} has changed since this kernel imported it: {part} differs", _RELOAD)
+    if found.live and compiled_otherwise(content, found.live):
+        raise CaptureError(f"{path} has changed since this kernel imported it", _RELOAD)
     package = found.name if is_package else found.name.rpartition(".")[0]
     held = vars(found.live) if found.live else {}
     origin = found.file.absolute()

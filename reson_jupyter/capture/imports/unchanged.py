@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ast
 import inspect
+import marshal
 import operator
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from importlib.util import MAGIC_NUMBER
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -45,6 +49,24 @@ def changed_part(text: str, path: str, live: ModuleType) -> str | None:
             if bound[name] == 1 and (part := _changed(alike, name, vars(live), kept)):
                 return part
     return None
+
+
+def compiled_otherwise(text: str, live: ModuleType) -> bool:
+    """Returns whether the code that Python keeps of a module, from when it was imported, is not what its text compiles to now.
+
+    Python keeps it beside the file, with the file's time and size; if a later import has replaced it, it tells nothing.
+    """
+    cached, file = getattr(live, "__cached__", None), getattr(live, "__file__", None)
+    try:
+        kept, stat = Path(str(cached)).read_bytes(), Path(str(file)).stat()
+        fresh = int.from_bytes(kept[8:12], "little") == int(stat.st_mtime) & 0xFFFFFFFF
+        if not cached or kept[:4] != MAGIC_NUMBER or kept[4:8] != bytes(4) or fresh:
+            return False
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return not same_code(marshal.loads(kept[16:]), compile(text, str(file), "exec", dont_inherit=True))
+    except (OSError, ValueError, EOFError, TypeError, SyntaxError):
+        return False
 
 
 def is_stale(name: str, namespace: Mapping[str, object], target: str, module: Mapping[str, object]) -> bool:

@@ -15,7 +15,7 @@ from .cell import Cell, Unit
 from .names import bound_in
 
 _OF_CODE = (
-    *("co_code", "co_names", "co_varnames", "co_freevars"),
+    *("co_code", "co_names", "co_varnames", "co_freevars", "co_exceptiontable"),
     *("co_argcount", "co_posonlyargcount", "co_kwonlyargcount"),
 )
 _SIMPLE = (bool, int, float, complex, str, bytes, type(None))
@@ -87,6 +87,20 @@ def code_of(value: object) -> CodeType | None:
             if callable(inner) and not isinstance(value, type):
                 value = inner
     return value.__code__ if isinstance(value, FunctionType) else None
+
+
+def files_of(value: object) -> set[str]:
+    """Returns the names of the files, or cells, that a function or the methods of a class were compiled from."""
+    members = [value]
+    if isinstance(value, type):
+        members = [member for member in vars(value).values() if _is_own(member, value)]
+    return {code.co_filename for code in map(code_of, members) if code is not None and code.co_filename[:1] != "<"}
+
+
+def _is_own(member: object, owner: type) -> bool:
+    code = code_of(member)
+    named = getattr(getattr(member, "__func__", getattr(member, "fget", member)), "__qualname__", "")
+    return code is not None and named.startswith(f"{owner.__qualname__}.")
 
 
 def getattr_static(value: object, name: str) -> Any:

@@ -106,10 +106,13 @@ def combine(captures: Sequence[Capture]) -> Module:
         CaptureError: two cells give a name different meanings, or a name that one took from the other is gone.
     """
     pieces: list[Piece] = []
+    known: set[tuple[Kind, str]] = set()
     for capture in captures:
         for piece in capture.pieces:
             _refuse_conflict(piece, capture, captures[: captures.index(capture)])
-            if not any(_covers(other, piece) for other in pieces):
+            content = piece.kind, ast.dump(parsed(piece.text))
+            if content not in known:
+                known.add(content)
                 pieces.append(piece)
     given = SUPPLIED.union(*(piece.names for piece in pieces))
     for piece in pieces:
@@ -214,7 +217,3 @@ def _meaning(piece: Piece, name: str) -> str:
 
 def _target(alias: ast.alias) -> str:
     return alias.name if alias.asname else alias.name.split(".")[0]
-
-
-def _covers(other: Piece, piece: Piece) -> bool:
-    return other.kind == piece.kind and ast.dump(parsed(other.text)) == ast.dump(parsed(piece.text))
