@@ -6,10 +6,11 @@ import ast
 import re
 from collections.abc import Iterable, Mapping
 
+from ..imports.requirements import is_local
 from ..text.cell import Cell, Unit
-from ..text.live import differs
+from ..text.live import code_of, defaults_differ, differs
 from ..text.module import Piece
-from ..text.names import right_side, root_name
+from ..text.names import bound_name, right_side, root_name
 from ..text.reach import is_star, reach
 from .bindings import Bindings, Problem, as_compiled, given_by, set_by
 from .inputs import Kernel, inherits_from
@@ -91,8 +92,18 @@ class Homes:
         for unit in file.units if file else ():
             if file and name in unit.names.binds:
                 self._bindings.add_file(self._files.setdefault(file.label, file))
+                self._require_shared_globals(name, value, file.label)
                 return self._defined(self._files[file.label], unit, name, value)
         raise Problem(f"which no cell defines; it is {refused(value)}", f"Define {name} in this cell.")
+
+    def _require_shared_globals(self, name: str, value: object, label: str) -> None:
+        """A script that was run keeps names of its own; those of the notebook would ship in their place."""
+        for function in (value, *(vars(value).values() if isinstance(value, type) else ())):
+            code, own = code_of(function), getattr(function, "__globals__", {})
+            for needed in code.co_names if code else ():
+                if needed in own and own[needed] is not self._kernel.namespace.get(needed):
+                    reason = f"which {label} defines with a {needed} of its own; the notebook has another under that name"
+                    raise Problem(reason, f"Define {name} in a cell, or import it.")
 
     def _set_by_a_call(self, cell: Cell, unit: Unit, name: str, value: object) -> Piece:
         """A name that a function's `global` sets: on a site nobody calls the function before what ships is imported."""
@@ -104,6 +115,10 @@ class Homes:
         raise Problem(f"which {', '.join(unit.names.binds)} ({cell.label}) sets when it is called; it is {refused(value)}", "")
 
     def _imported(self, cell: Cell, unit: Unit, name: str, value: object) -> Cell:
+        for other, change in self._kernel.inputs.changing(name, 0) if is_local(_module_of(unit, name)) else ():
+            if change.kind in ("run", "constant") and name in change.names.changes:
+                reason = f"which {cell.label} imports from your own file and {other.label}, line {change.first} changes"
+                raise Problem(reason, "The sites get the file as it is: put the change into it, and import it anew.")
         if given_by(unit, name) in (value, None):
             return cell
         raise Problem(
@@ -112,6 +127,8 @@ class Homes:
 
     def _defined(self, cell: Cell, unit: Unit, name: str, value: object) -> Cell:
         part = differs(as_compiled(cell, unit), value, set_by(cell, name))
+        if part is None and defaults_differ(unit, value, self._kernel.namespace):
+            raise Problem(f"which {cell.label} made with defaults that have changed since", f"Run {cell.label} again.")
         if part:
             raise Problem(
                 f"but {part} is not what {cell.label}, line {unit.first} says any more",
@@ -159,6 +176,14 @@ class Homes:
                 if binder and name in reach(binder[0].units, [keeper]).wanted:
                     return True
         return False
+
+
+def _module_of(unit: Unit, name: str) -> str:
+    """The module that an import statement takes a name from."""
+    if isinstance(unit.node, ast.ImportFrom):
+        return unit.node.module or ""
+    names = unit.node.names if isinstance(unit.node, ast.Import) else []
+    return next((alias.name for alias in names if bound_name(alias) == name), "")
 
 
 def _value_piece(name: str, found: tuple[str, frozenset[str]], label: str, line: int) -> Piece:

@@ -6,7 +6,7 @@ import ast
 import functools
 import symtable
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import CodeType, FunctionType
 from typing import Any
@@ -87,6 +87,27 @@ def code_of(value: object) -> CodeType | None:
             if callable(inner) and not isinstance(value, type):
                 value = inner
     return value.__code__ if isinstance(value, FunctionType) else None
+
+
+def defaults_differ(unit: Unit, value: object, namespace: Mapping[str, object]) -> bool:
+    """Returns whether a function has other defaults than its statement would give it now, as far as they are written out."""
+    node = unit.node
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or not isinstance(value, FunctionType) or node.decorator_list:
+        return False
+    held = [*(value.__defaults__ or ()), *((value.__kwdefaults__ or {}).get(one.arg) for one in node.args.kwonlyargs)]
+    said = [*node.args.defaults, *node.args.kw_defaults]
+    if len(said) != len(held):
+        return True
+    for default, now in zip(said, held, strict=True):
+        if isinstance(default, ast.Constant):
+            then: object = default.value
+        elif isinstance(default, ast.Name) and default.id in namespace:
+            then = namespace[default.id]
+        else:
+            continue
+        if then is not now and (type(then) is not type(now) or repr(then) != repr(now)):
+            return True
+    return False
 
 
 def files_of(value: object) -> set[str]:
