@@ -12,7 +12,7 @@ from ..source_map import SourceMap
 from .across.gather import Gathered, gather
 from .across.inputs import Kernel
 from .across.missing import missing_names
-from .across.unseen import unseen_warnings
+from .across.unseen import changed_classes, unseen_warnings
 from .imports.local_modules import LocalFile, local_files, ships_in
 from .imports.requirements import is_known, is_local
 from .roles.contract import (
@@ -157,7 +157,11 @@ def _lent(role: Role, beside: Capture | None) -> dict[str, Piece | None]:
 
 
 def _unseen(gathered: Gathered, namespace: Mapping[str, object]) -> list[str]:
-    return [warning for cell, reached in gathered.reached for warning in unseen_warnings(cell, reached, namespace)]
+    return [
+        warning
+        for cell, reached in gathered.reached
+        for warning in (*unseen_warnings(cell, reached, namespace), *changed_classes(cell, reached, namespace))
+    ]
 
 
 def _train_name(cell: Cell, functions: Sequence[ContractFunction]) -> str:

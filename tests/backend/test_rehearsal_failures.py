@@ -186,3 +186,24 @@ def test_a_failure_in_a_module_of_the_users_own_is_told_by_its_file(shard: Path)
     assert rehearsal.sentence == (
         "rehearsal failed at 'train': mine/steps.py, line 2: ZeroDivisionError: division by zero (in step)"
     )
+
+
+def test_a_crash_is_told_at_once_even_if_a_process_of_the_users_holds_the_pipes(shard: Path) -> None:
+    train = (
+        "    import multiprocessing as mp\n    mp.get_context('fork').Process(target=time.sleep, args=(500,)).start()\n"
+        "    os._exit(3)\n"
+    )
+    rehearsal = rehearse(own_job(train), shard, limit=30)
+    assert rehearsal.failure and rehearsal.failure.step == "train" and "exit code 3" in rehearsal.failure.message
+    assert rehearsal.seconds < 25
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        ADD_ONE.replace("'loss'", "'over'"),
+        "    for pipe in range(3, 20):\n        try: os.write(pipe, b'hello\n[1]\n')\n        except OSError: pass\n" + ADD_ONE,
+    ],
+)
+def test_what_user_code_says_is_never_taken_for_the_rehearsals_own_words(shard: Path, train: str) -> None:
+    assert rehearse(own_job(train), shard).ok

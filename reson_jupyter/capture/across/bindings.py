@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from types import FunctionType
 
-from ..text.cell import Cell, Unit
+from ..text.cell import Cell, Unit, is_setattr
 from ..text.live import among_imports, code_of, differs, files_of, imported_in
 from ..text.names import bound_name
 from ..text.reach import is_star
@@ -167,7 +167,11 @@ def _binding_unit(cell: Cell, name: str) -> Unit:
 
 
 def _set_attributes(node: ast.stmt, name: str) -> Iterator[str]:
-    """The attributes of `name` that an assignment sets."""
+    """The attributes of `name` that an assignment, or a `setattr`, sets."""
+    if is_setattr(node) and isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        target, attribute = node.value.args[:2]
+        if isinstance(target, ast.Name) and target.id == name and isinstance(attribute, ast.Constant):
+            yield str(attribute.value)
     for target in getattr(node, "targets", [getattr(node, "target", None)]):
         if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == name:
             yield target.attr

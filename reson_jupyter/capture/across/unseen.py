@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from ..text.cell import DEFINITION, Cell, Unit
+from ..text.live import differs
 from ..text.names import SUPPLIED, reads_first, right_side, root_name
 from ..text.reach import Reach
+from .bindings import set_by
 
 # Calls of these leave their arguments as they are.
 _READERS = frozenset({"print", "display", "len", "repr", "str", "type", "isinstance", "id", "sum", "min", "max", "sorted"})
@@ -105,6 +107,17 @@ def _is_users(value: object, builtin: object) -> bool:
         return False
     module = getattr(value, "__module__", None) or type(value).__module__
     return value is not builtin and not str(module).startswith(("IPython", "ipykernel"))
+
+
+def changed_classes(cell: Cell, reached: Reach, namespace: Mapping[str, object]) -> list[str]:
+    """Returns a warning for each class that ships and that is not what its body says, because a call changed it."""
+    warnings = []
+    for unit in reached.units:
+        if isinstance(unit.node, ast.ClassDef) and unit.node.name in namespace and not unit.node.decorator_list:
+            part = differs(unit, namespace[unit.node.name], set_by(cell, unit.node.name))
+            if part:
+                warnings.append(f"{cell.label}, line {unit.first}: {part} is not what the class says; that does not ship")
+    return warnings
 
 
 def _changed_by_calls(node: ast.stmt, functions: Mapping[str, Unit]) -> set[str]:

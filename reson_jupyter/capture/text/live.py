@@ -14,6 +14,8 @@ from typing import Any
 from .cell import Cell, Unit
 from .names import bound_in
 
+# What dataclasses, named tuples and attrs compile for a class. (A cell is "<ipython-input-..." in a terminal.)
+_GENERATED = ("<string>", "<attrs")
 _OF_CODE = (
     *("co_code", "co_names", "co_varnames", "co_freevars", "co_exceptiontable"),
     *("co_argcount", "co_posonlyargcount", "co_kwonlyargcount"),
@@ -115,7 +117,9 @@ def files_of(value: object) -> set[str]:
     members = [value]
     if isinstance(value, type):
         members = [member for member in vars(value).values() if _is_own(member, value)]
-    return {code.co_filename for code in map(code_of, members) if code is not None and code.co_filename[:1] != "<"}
+    return {
+        code.co_filename for code in map(code_of, members) if code is not None and not code.co_filename.startswith(_GENERATED)
+    }
 
 
 def _is_own(member: object, owner: type) -> bool:
@@ -172,9 +176,18 @@ def _members(node: ast.ClassDef, value: type, codes: list[CodeType]) -> Iterator
     yield from _constants(node, own)
     said = bound_in(node.body)
     for name, member in own.items():
-        added = isinstance(member, FunctionType) and member.__module__ == value.__module__ and "<" not in member.__qualname__
-        if added and name not in said and not member.__qualname__.startswith(f"{value.__qualname__}."):
+        if isinstance(member, FunctionType) and name not in said and _is_added(node, value, member):
             yield name
+
+
+def _is_added(node: ast.ClassDef, value: type, member: FunctionType) -> bool:
+    """Whether a method was put into a class from outside, other than by what makes the class: decorators, metaclasses, bases."""
+    if member.__module__ != value.__module__ or member.__code__.co_filename.startswith(_GENERATED):
+        return False
+    if "<" not in member.__qualname__:
+        return not member.__qualname__.startswith(f"{value.__qualname__}.")
+    told = any("__init_subclass__" in vars(base) for base in value.__mro__[1:-1])
+    return not (node.decorator_list or told or type(value) is not type)
 
 
 def _constants(node: ast.ClassDef, own: Any) -> Iterator[str]:
