@@ -216,7 +216,8 @@ def _units(tree: ast.Module, source: str, first_line: int, future_annotations: b
         text = "".join(lines[first - 1 : last])
         if shares_first or shares_last:
             text = _cut(lines[first - 1 : last], node, shares_first, shares_last)
-        ast.increment_lineno(node, first_line - 1)
+        if first_line > 1:
+            ast.increment_lineno(node, first_line - 1)
         yield Unit(_kind(node), node, text if text.endswith("\n") else text + "\n", first + first_line - 1, future_annotations)
 
 

@@ -163,7 +163,8 @@ def _any_same(code: CodeType, known: list[CodeType]) -> bool:
 def _members(node: ast.ClassDef, value: type, codes: list[CodeType]) -> Iterator[str]:
     """The members of a class that are not what its body says."""
     own = vars(value)
-    deleted = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Del)}
+    inside = list(ast.walk(node))
+    deleted = {inner.id for inner in inside if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Del)}
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement.name not in deleted:
             name = _mangled(statement.name, node.name)
@@ -173,7 +174,7 @@ def _members(node: ast.ClassDef, value: type, codes: list[CodeType]) -> Iterator
             another = code is not None and not _any_same(code, known) and (plain or code.co_name == statement.name)
             if name not in own or (plain and code is None) or another:
                 yield statement.name
-    yield from _constants(node, own)
+    yield from _constants(node, inside, own)
     said = bound_in(node.body)
     for name, member in own.items():
         if isinstance(member, FunctionType) and name not in said and _is_added(node, value, member):
@@ -190,9 +191,8 @@ def _is_added(node: ast.ClassDef, value: type, member: FunctionType) -> bool:
     return not (node.decorator_list or told or type(value) is not type)
 
 
-def _constants(node: ast.ClassDef, own: Any) -> Iterator[str]:
+def _constants(node: ast.ClassDef, inside: list[ast.AST], own: Any) -> Iterator[str]:
     """Attributes that the body writes out and that have another value now, unless the class's own code sets them."""
-    inside = list(ast.walk(node))
     stored = [inner.id for inner in inside if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)]
     kept = {inner.attr for inner in inside if isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Store)}
     for statement in node.body:
