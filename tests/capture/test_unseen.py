@@ -84,7 +84,7 @@ def test_a_call_that_changes_a_class_or_function_or_tensor_is_warned_of(setting:
     cell = f"import torch\n{setting}\nclass Net(torch.nn.Module):\n    def forward(self, x): return Block\n{change}\n"
     line = cell.count("\n")
     said = f"In[1], line {line} changes {name} and stays behind; the sites have {name} without that change"
-    assert ship(cell).warnings[0] == said
+    assert [text for text in ship(cell).warnings if "stays behind" in text] == [said]
 
 
 def test_a_name_that_a_called_function_sets_ships_as_a_value() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from ..imports.requirements import is_local
 from ..text.cell import Cell, Unit
-from ..text.live import code_of, defaults_differ, differs
+from ..text.live import code_of, differs, other_default
 from ..text.module import Piece
 from ..text.names import bound_name, right_side, root_name
 from ..text.reach import is_star, reach
@@ -127,8 +127,8 @@ class Homes:
 
     def _defined(self, cell: Cell, unit: Unit, name: str, value: object) -> Cell:
         part = differs(as_compiled(cell, unit), value, set_by(cell, name))
-        if part is None and defaults_differ(unit, value, self._kernel.namespace):
-            raise Problem(f"which {cell.label} made with defaults that have changed since", f"Run {cell.label} again.")
+        if part is None and (default := other_default(unit, value, self._kernel.namespace)):
+            raise Problem(f"which {cell.label} made with another {default!r} than there is now", f"Run {cell.label} again.")
         if part:
             raise Problem(
                 f"but {part} is not what {cell.label}, line {unit.first} says any more",

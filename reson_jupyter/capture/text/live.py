@@ -91,15 +91,18 @@ def code_of(value: object) -> CodeType | None:
     return value.__code__ if isinstance(value, FunctionType) else None
 
 
-def defaults_differ(unit: Unit, value: object, namespace: Mapping[str, object]) -> bool:
-    """Returns whether a function has other defaults than its statement would give it now, as far as they are written out."""
+def other_default(unit: Unit, value: object, namespace: Mapping[str, object]) -> str | None:
+    """Returns a default of a function, as its statement writes it, that the statement would now give another value; None if none.
+
+    Only defaults that are names or written out are looked at.
+    """
     node = unit.node
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or not isinstance(value, FunctionType) or node.decorator_list:
-        return False
+        return None
     held = [*(value.__defaults__ or ()), *((value.__kwdefaults__ or {}).get(one.arg) for one in node.args.kwonlyargs)]
     said = [*node.args.defaults, *node.args.kw_defaults]
     if len(said) != len(held):
-        return True
+        return node.name
     for default, now in zip(said, held, strict=True):
         if isinstance(default, ast.Constant):
             then: object = default.value
@@ -108,8 +111,8 @@ def defaults_differ(unit: Unit, value: object, namespace: Mapping[str, object]) 
         else:
             continue
         if then is not now and (type(then) is not type(now) or repr(then) != repr(now)):
-            return True
-    return False
+            return ast.unparse(default)
+    return None
 
 
 def files_of(value: object) -> set[str]:
