@@ -10,7 +10,7 @@ import difflib
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_address
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -144,6 +144,12 @@ class FederationConfig(Config):
     wait_time_after_min_received: int = Field(
         10, ge=0, description="Seconds a round still waits for the other sites once min_clients have answered."
     )
+    site_timeout: int = Field(
+        12, ge=5, le=86_400, description="Seconds without a sign of life, and without computing, after which a site is given up."
+    )
+    round_timeout: int = Field(
+        0, ge=0, description="Seconds a site may take for its part of a round before it is given up; 0: as long as it takes."
+    )
     heart_beat_timeout: int = Field(600, ge=10, description="Seconds without a sign of life after which a site is dropped.")
     job_name: str = Field("rt_job", min_length=1, max_length=100, description="Name of the job in its metadata.")
 
@@ -230,6 +236,13 @@ class ResonTechConfig(Config):
         if self.email and not self.password.get_secret_value():
             raise ValueError("email is set but password is not; set RESON_PASSWORD in the environment")
         return self
+
+
+def refuse_slip(name: str, known: Iterable[str]) -> None:
+    """Raises `ConfigError` if `name`, which is no field, is nearly one of the `known`: else it is a name of the user's own."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=ALMOST)
+    if near:
+        raise ConfigError(f"There is no field {name!r}; did you mean {near[0]!r}?")
 
 
 def check_url(url: str) -> str:

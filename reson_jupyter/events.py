@@ -9,11 +9,13 @@ not by the worker. The worker files write the same objects as plain dicts (they 
 
 | type           | written by        | site  | round | data |
 |----------------|-------------------|-------|-------|------|
-| submitted      | submitter         |       |       | name, target, num_rounds, min_clients, digest, notes, sites, lines |
+| submitted      | submitter         |       |       | what was submitted; see below |
 | state          | submitter, runner |       |       | state, reason (one sentence or "") |
+| stopping       | runner            |       |       | grace: seconds that the sites get to end by themselves |
 | run_started    | reporter          |       |       | num_rounds, min_clients, nvflare (version) |
 | round_started  | reporter          |       | yes   | |
-| site           | executor          | yes   | maybe | phase: "training" \| "validating" \| "returned" \| "aborted" |
+| site           | executor, agent   | yes   | maybe | phase: "training" \| "validating" \| "returned" \| "aborted" \| "skipped" |
+| stalled        | runner            | yes   | maybe | seconds without progress (0: it goes on), traceback (of where it stands) |
 | metrics        | executor          | yes   | yes   | step (int \| null), values {name: float or null}, stage |
 | attributes     | executor          | yes   | yes   | values {name: a JSON scalar} |
 | log            | any               | maybe | maybe | level: "info" \| "warning" \| "error", message |
@@ -23,11 +25,18 @@ not by the worker. The worker files write the same objects as plain dicts (they 
 | model          | reporter          |       | maybe | digest (sha256 of the weights), finite; round null: the initial model |
 | saved          | persistor         |       | maybe | file (name in the output folder), bytes, final (bool) |
 | lost           | reporter          | yes   |       | batches (how many reports of this site never arrived) |
+| validated      | reporter          |       | yes   | sites [site, ...] that validated the final model, one round after |
+| answer         | agent, any        | yes   |       | request (its id), ok, value (JSON), error (one line or ""), traceback |
+| errors_reset   | runner            |       |       | |
 | run_ended      | reporter          |       |       | |
 | result         | runner            |       |       | files {name: {"bytes", "sha256"}} in model_out/ |
 
-`sites` of `submitted` is {site: {"shard", "sha256"}}; `lines` tells where the lines of the scripts stand in the notebook:
-{"model_def.py": [[first line, how many, cell, line in it], ...], ...} (`SourceMap.to_json`).
+Besides the log, which keeps everything, the newest sign of life of each site stands in latest.json (`SiteTelemetry`).
+
+`submitted` has name, target, num_rounds, min_clients, site_timeout, round_timeout, notes; sites {site: {"shard", "sha256"}};
+digest (of all files of the job) and digests {"code", "config"}; versions {"python", "torch", ...} of the submitting kernel; and
+lines, which tells where the lines of the scripts stand in the notebook: {"model_def.py": [[first line, how many, cell, line in
+it], ...], ...} (`SourceMap.to_json`). An answer is written by whoever could not pass the request on, if not by the agent.
 """
 
 from __future__ import annotations
@@ -85,9 +94,11 @@ class EventType(StrEnum):
 
     SUBMITTED = "submitted"
     STATE = "state"
+    STOPPING = "stopping"
     RUN_STARTED = "run_started"
     ROUND_STARTED = "round_started"
     SITE = "site"
+    STALLED = "stalled"
     METRICS = "metrics"
     ATTRIBUTES = "attributes"
     LOG = "log"
@@ -97,6 +108,9 @@ class EventType(StrEnum):
     MODEL = "model"
     SAVED = "saved"
     LOST = "lost"
+    VALIDATED = "validated"
+    ANSWER = "answer"
+    ERRORS_RESET = "errors_reset"
     RUN_ENDED = "run_ended"
     RESULT = "result"
 
@@ -112,3 +126,21 @@ class Event(BaseModel):
     site: str | None = None
     round: int | None = None
     data: dict[str, Any] = Field(default_factory=dict)
+
+
+class SiteTelemetry(BaseModel):
+    """What a site's agent last said of itself; every few seconds, whatever the user's function does.
+
+    `beat` counts up with every sign of life, so that its age can be told without comparing clocks.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    time: float = Field(description="When it was said, seconds since the epoch by the site's clock.")
+    beat: int = Field(ge=0)
+    pid: int
+    memory: int = Field(ge=0, description="Bytes in main memory, of the site's process and those it started.")
+    cpu: float = Field(ge=0, description="Percent of one core, since the telemetry before.")
+    task: str = Field("", description='"train" or "validate" while the site works on one, else "".')
+    round: int | None = None
+    place: tuple[str, int, str] | None = Field(None, description="File, line and function of the shipped code that runs now.")

@@ -25,6 +25,8 @@ def test_the_defaults_are_those_that_the_platform_documents() -> None:
         "num_rounds": 5,
         "min_clients": 1,
         "wait_time_after_min_received": 10,
+        "site_timeout": 12,
+        "round_timeout": 0,
         "heart_beat_timeout": 600,
         "job_name": "rt_job",
     }

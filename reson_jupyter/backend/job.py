@@ -15,6 +15,8 @@ from ..source_map import SourceMap
 from ..worker import source as worker_source
 from . import nvflare_config
 
+# What every job has; other scripts are local modules of the user's.
+SCRIPTS = ("model_def.py", "custom_client_executor.py", "custom_persistor.py")
 CONFIGS = ("config_fed_client.json", "config_fed_server.json")
 
 
@@ -33,7 +35,8 @@ class JobParts:
 
     `model_source` is the text of model_def.py; empty when `model_path` names a class that every site can import. `train_fn` is
     empty when the user gave only a model: the adapter then trains it. `local_modules` are the user's files that ship beside the
-    scripts, by their path such as "mymodels/blocks.py".
+    scripts, by their path such as "mymodels/blocks.py". `commands` are the functions of model_def.py that the notebook may call
+    on the sites, by the names it calls them.
     """
 
     name: str
@@ -45,6 +48,7 @@ class JobParts:
     accepts_num_classes: bool = False
     train_fn: str = ""
     validate_fn: str = ""
+    commands: Mapping[str, str] = field(default_factory=dict)
     executor: UserModule | None = None
     persistor: UserModule | None = None
     training: TrainingConfig = field(default_factory=TrainingConfig)
@@ -106,6 +110,7 @@ def build_job(parts: JobParts) -> Job:
         train_fn=train_fn,
         validate_fn=validate_fn,
         training=parts.training,
+        commands=parts.commands,
     )
     server = nvflare_config.server_config(
         persistor=parts.persistor.class_name if parts.persistor else "CustomPersistor",
@@ -113,25 +118,37 @@ def build_job(parts: JobParts) -> Job:
         model_args=model_args,
         federation=parts.federation,
         checkpoint=parts.checkpoint.name if parts.checkpoint else None,
+        validates=bool(validate_fn) and parts.executor is None,
     )
-    job_name = parts.federation.job_name if "job_name" in parts.federation.model_fields_set else parts.name
     return Job(
         name=parts.name,
         files={
             "scripts/model_def.py": _join(parts.model_source, worker_source("adapter") if default_training else ""),
-            "scripts/custom_client_executor.py": _join(parts.executor.source if parts.executor else worker_source("executor")),
-            "scripts/custom_persistor.py": _join(
-                parts.persistor.source if parts.persistor else worker_source("persistor"), worker_source("reporter")
+            "scripts/custom_client_executor.py": _join(
+                parts.executor.source if parts.executor else worker_source("executor"),
+                worker_source("messenger"),
+                worker_source("agent"),
             ),
-            "configs/config_fed_client.json": _json(client),
-            "configs/config_fed_server.json": _json(server),
-            "configs/meta.json": _json(nvflare_config.meta(job_name, parts.federation)),
+            "scripts/custom_persistor.py": _join(
+                parts.persistor.source if parts.persistor else worker_source("persistor"),
+                worker_source("reporter"),
+                worker_source("control"),
+                worker_source("final_validation"),
+            ),
+            "configs/config_fed_client.json": as_json(client),
+            "configs/config_fed_server.json": as_json(server),
+            "configs/meta.json": as_json(nvflare_config.meta(parts.name, parts.federation)),
             "requirements/requirements.txt": _lines(parts.requirements),
         }
         | {f"scripts/{path}": text.encode() for path, text in sorted(parts.local_modules.items())},
         checkpoint=parts.checkpoint,
         sources=_sources(parts),
     )
+
+
+def as_json(value: object) -> bytes:
+    """Returns the bytes of a config file."""
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def write_nvflare_folder(files: Mapping[str, bytes], folder: Path) -> Path:
@@ -176,7 +193,3 @@ def _join(*sources: str) -> bytes:
 
 def _lines(lines: Iterable[str]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _json(value: object) -> bytes:
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()

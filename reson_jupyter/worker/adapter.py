@@ -182,9 +182,7 @@ class _rt_Shard:
                     self._cache[row] = self._decode(row)
                     self._decoded.add(row)
             pixels = self._cache[rows]
-        mean = _rt_torch.tensor(_rt_MEAN, device=buffer.device).view(3, 1, 1)
-        std = _rt_torch.tensor(_rt_STD, device=buffer.device).view(3, 1, 1)
-        return buffer.copy_(_rt_torch.from_numpy(pixels)).mul_(1 / (255 * std)).sub_(mean / std)
+        return _rt_normalise(pixels, buffer)
 
     def _decode(self, row: "int") -> _rt_Any:
         name, member, _ = self.samples[row]
@@ -195,6 +193,13 @@ class _rt_Shard:
             return _rt_decode(path, self._size)
         except Exception as exc:
             raise ValueError(f"sample {name!r}: {member} is no usable image: {exc}") from exc
+
+
+def _rt_normalise(pixels: _rt_Any, buffer: _rt_Any) -> _rt_Any:
+    """Fills the buffer with the pixels of a batch, scaled and normalised."""
+    mean = _rt_torch.tensor(_rt_MEAN, device=buffer.device).view(3, 1, 1)
+    std = _rt_torch.tensor(_rt_STD, device=buffer.device).view(3, 1, 1)
+    return buffer.copy_(_rt_torch.from_numpy(pixels)).mul_(1 / (255 * std)).sub_(mean / std)
 
 
 def _rt_split(names: list[str]) -> "tuple[list[int], list[int]]":
@@ -250,8 +255,8 @@ def _rt_member(uri: _rt_Any) -> str:
     return path
 
 
-def _rt_decode(path: str, size: "int") -> _rt_Any:
-    """One image file as uint8 (3, size, size)."""
+def _rt_decode(path: _rt_Any, size: "int") -> _rt_Any:
+    """One image file, by path or open, as uint8 (3, size, size)."""
     with _rt_warnings.catch_warnings():
         _rt_warnings.simplefilter("error", _rt_Image.DecompressionBombWarning)
         image = _rt_Image.open(path, formats=("JPEG", "PNG"))

@@ -6,6 +6,7 @@ This file travels to the server as `custom_persistor.py`, with the reporter belo
 from __future__ import annotations
 
 import os
+import shutil
 import traceback
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -31,7 +32,8 @@ class CustomPersistor(PTFileModelPersistor):
     """Starts from the model's constructor or a checkpoint and saves {"model": state_dict, "train_conf": {...}}.
 
     The file is $RESONTECH_OUT_DIR/$RESONTECH_OUT_FILENAME, by default /app/out/GLOBAL_MODEL.pt. Where that folder cannot be made
-    and was not asked for, it is `model_out` in the server's run folder.
+    and was not asked for, it is `model_out` in the server's run folder. Each round's model stays in $RESON_ROUNDS_DIR, if that is
+    set.
 
     Args:
         model: The model, or {"path": ..., "args": ...} to build it.
@@ -69,6 +71,7 @@ class CustomPersistor(PTFileModelPersistor):
             write_checkpoint(path, {"model": self._weights, "train_conf": self.default_train_conf})
             if current >= last:
                 verify_checkpoint(path, self._weights)
+            keep_round(path, current)
             data = {"file": os.path.basename(path), "bytes": os.path.getsize(path), "final": current >= last}
             self._report({"type": "saved", "round": current, "data": data}, fl_ctx)
         except Exception as exc:
@@ -159,6 +162,20 @@ def write_checkpoint(path: str, content: dict[str, Any]) -> None:
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
+
+
+def keep_round(path: str, round_: int) -> None:
+    """Leaves the round's checkpoint in $RESON_ROUNDS_DIR, too; the next round replaces the file at `path`, not its content."""
+    folder = os.environ.get("RESON_ROUNDS_DIR")
+    if not folder:
+        return
+    os.makedirs(folder, exist_ok=True)
+    kept = os.path.join(folder, f"round_{round_:05d}.pt")
+    try:
+        os.link(path, f"{kept}.tmp")
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(path, f"{kept}.tmp")
+    os.replace(f"{kept}.tmp", kept)
 
 
 def verify_checkpoint(path: str, weights: Weights) -> None:

@@ -29,22 +29,22 @@ from nvflare.app_common.app_event_type import AppEventType as _reson_AppEventTyp
 from nvflare.widgets.widget import Widget as _reson_Widget
 
 _reson_REPORT = "reson.report"  # topic of the executors' messages, and name of the persistor's local event
-_reson_STOP_POLL = 0.25  # seconds
 _reson_FAREWELL = 3.0  # seconds that the end of the run waits for sites in a task
 _reson_MAX_TEXT = 20_000  # characters
 
 
 class ResonReporter(_reson_Widget):
-    """Listens to the run's own events, to the executors' reports and to the persistor, and writes them down.
+    """Listens to the run's own events, to the sites' reports and to the persistor, and writes them down.
 
-    A file named STOP beside events.ndjson ends the run.
+    `heard` tells when each site reported last, by the monotonic clock, and `telemetry` its newest sign of life.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._file: _reson_Any = None
+        self.heard: dict[str, _reson_Any] = {}
+        self.telemetry: dict[str, _reson_Any] = {}
+        self._log: _reson_Any = None
         self._lock = _reson_threading.Condition()
-        self._ended = _reson_threading.Event()
         self._round: _reson_Any = None
         self._accepted: list[str] = []
         self._busy: set[str] = set()  # sites in a task
@@ -52,6 +52,7 @@ class ResonReporter(_reson_Widget):
         self._told: set[_reson_Any] = set()  # (site, round) with an error
         self._received: dict[_reson_Any, _reson_Any] = {}  # (site, sender): batches
         self._sent: dict[_reson_Any, _reson_Any] = {}  # the same, by the sender's own count
+        self._asked: set[_reson_Any] = set()  # (request, site) without an answer
         self._handlers = {
             _reson_EventType.START_RUN: self._on_start,
             _reson_EventType.BEFORE_PROCESS_SUBMISSION: self._on_reply,
@@ -72,37 +73,49 @@ class ResonReporter(_reson_Widget):
         """Called by NVFlare for every event of the run, on several threads."""
         handler = self._handlers.get(event_type)
         with self._lock:
-            if handler is not None and (self._file is not None or event_type == _reson_EventType.START_RUN):
+            if handler is not None and (self._log is not None or event_type == _reson_EventType.START_RUN):
                 handler(fl_ctx)
+
+    def expect(self, request: str, sites: list[str]) -> None:
+        """Sees to it that each of the sites answers the request; at the latest the end of the run is its answer."""
+        with self._lock:
+            self._asked.update((request, site) for site in sites)
+
+    def refuse(self, request: str, site: str, reason: str) -> None:
+        """Answers a request for a site that will not."""
+        with self._lock:
+            data = {"request": request, "ok": False, "value": None, "error": f"{site} {reason}", "traceback": ""}
+            self._answer(site, data, None)
+
+    def retry(self) -> None:
+        """Tries again to write what a full disk did not take."""
+        with self._lock:
+            if self._log is not None:
+                self._log.flush()
+
+    def _answer(self, site: str, data: dict[str, _reson_Any], time: _reson_Any) -> None:
+        # A site that takes a request too late may answer after it was said that it does not; the first answer counts.
+        if (data["request"], site) in self._asked:
+            self._asked.remove((data["request"], site))
+            self._write("answer", data, site, time=time)
 
     def _write(
         self, kind: str, data: dict[str, _reson_Any], site: _reson_Any = None, round_: _reson_Any = None, time: _reson_Any = None
     ) -> None:
-        if self._file is not None:
+        if self._log is not None:
             event = {"time": time or _reson_time.time(), "type": kind, "site": site, "round": round_, "data": data}
-            self._file.write(_reson_json.dumps(event, allow_nan=False) + "\n")
-            self._file.flush()
+            self._log.write(_reson_json.dumps(event, allow_nan=False))
 
     # The run itself
 
     def _on_start(self, fl_ctx: _reson_Any) -> None:
         engine = fl_ctx.get_engine()
         run_dir = engine.get_workspace().get_run_dir(fl_ctx.get_job_id())
-        self._file = open(_reson_os.path.join(run_dir, "events.ndjson"), "a", encoding="utf-8")  # noqa: SIM115 - until the end
+        self._log = _reson_Lines(_reson_os.path.join(run_dir, "events.ndjson"))
         plan = _reson_workflow_args(fl_ctx.get_prop(_reson_FLContextKey.APP_ROOT))
         data = {"num_rounds": plan.get("num_rounds"), "min_clients": plan.get("min_clients"), "nvflare": _reson_nvflare_version}
         self._write("run_started", data)
         engine.register_aux_message_handler(topic=_reson_REPORT, message_handle_func=self._on_report)
-        args = (_reson_os.path.join(run_dir, "STOP"), fl_ctx.get_run_abort_signal())
-        _reson_threading.Thread(target=self._watch, args=args, name="reson-stop", daemon=True).start()
-
-    def _watch(self, stop: str, abort_signal: _reson_Any) -> None:
-        while not self._ended.wait(_reson_STOP_POLL):
-            if _reson_os.path.exists(stop):
-                with self._lock:
-                    self._write("log", {"level": "info", "message": "The run was asked to stop."}, round_=self._round)
-                abort_signal.trigger(True)
-                return
 
     def _on_round(self, fl_ctx: _reson_Any) -> None:
         self._round = fl_ctx.get_prop(_reson_AppConstants.CURRENT_ROUND)
@@ -132,15 +145,16 @@ class ResonReporter(_reson_Widget):
             self._write("error", {"message": reason[:1000], "traceback": ""}, round_=self._round)
 
     def _on_end(self, fl_ctx: _reson_Any) -> None:
-        self._ended.set()
         # When a run is stopped, the server is here before the sites know of it.
         self._lock.wait_for(lambda: not self._busy, timeout=_reson_FAREWELL)
         for key, sent in self._sent.items():
             if sent > self._received.get(key, 0):
                 self._write("lost", {"batches": sent - self._received.get(key, 0)}, key[0])
+        for request, site in sorted(self._asked):
+            self.refuse(request, site, "had not answered when the run ended")
         self._write("run_ended", {})
-        self._file.close()
-        self._file = None
+        self._log.close()
+        self._log = None
 
     # What others tell
 
@@ -150,9 +164,10 @@ class ResonReporter(_reson_Widget):
         self._write(event["type"], event["data"], round_=event["round"])
 
     def _on_report(self, topic: str, request: _reson_Any, fl_ctx: _reson_Any) -> _reson_Any:
-        """Takes one batch of a site's executor; senders repeat a batch whose acknowledgement they missed."""
+        """Takes one batch of a site; senders repeat a batch whose acknowledgement they missed."""
         key = (_reson_peer(request), request["sender"])
         with self._lock:
+            self.heard[key[0]] = _reson_time.monotonic()
             if request["batch"] >= self._received.get(key, 0):
                 for event in request["events"]:
                     self._write_site_event(key[0], event)
@@ -162,12 +177,19 @@ class ResonReporter(_reson_Widget):
 
     def _write_site_event(self, site: str, event: dict[str, _reson_Any]) -> None:
         try:
-            kind, round_, time = event["type"], _reson_py.int(event["round"]), _reson_number(event["time"])
+            kind, time = event["type"], _reson_number(event["time"])
+            round_ = None if event["round"] is None else _reson_py.int(event["round"])
             data = _reson_SITE_EVENTS[kind](event["data"])
-        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as exc:
             # Also what only the server may say ends here.
             text = f"{site} sent an event that makes no sense: {type(exc).__name__}"
             self._write("log", {"level": "warning", "message": text}, round_=self._round)
+            return
+        if kind == "telemetry":
+            self.telemetry[site] = {"time": time, "round": round_, **data}
+            return
+        if kind == "answer":
+            self._answer(site, data, time)
             return
         if kind == "error":
             self._told.add((site, round_))
@@ -184,22 +206,23 @@ class ResonReporter(_reson_Widget):
         if report:
             self._sent[(site, report["sender"])] = report["batches"]
         code = result.get_return_code()
+        round_ = result.get_cookie(_reson_AppConstants.CONTRIBUTION_ROUND, self._round)
         expected = (_reson_ReturnCode.OK, _reson_ReturnCode.TASK_ABORTED)
-        if code not in expected and (site, self._round) not in self._told:
-            self._write_error(site, f"{site} answered {code}; its own log says why", "")
+        if code not in expected and (site, round_) not in self._told:
+            self._write_error(site, f"{site} answered {code}; its own log says why", "", round_)
 
     def _on_site_log(self, fl_ctx: _reson_Any) -> None:
         shareable = fl_ctx.get_prop(_reson_FLContextKey.EVENT_DATA)
         text = _reson_log_text(shareable)
         lines = text.strip().splitlines() or [""]
         if "Traceback (most recent call last)" in text:
-            self._write_error(_reson_peer(shareable), lines[-1], text)
+            self._write_error(_reson_peer(shareable), lines[-1], text, self._round)
         else:
-            self._write_error(_reson_peer(shareable), lines[0], "")
+            self._write_error(_reson_peer(shareable), lines[0], "", self._round)
 
-    def _write_error(self, site: str, message: str, traceback: str) -> None:
-        self._told.add((site, self._round))
-        self._write("error", {"message": message[:1000], "traceback": traceback}, site, self._round)
+    def _write_error(self, site: str, message: str, traceback: str, round_: _reson_Any) -> None:
+        self._told.add((site, round_))
+        self._write("error", {"message": message[:1000], "traceback": traceback}, site, round_)
 
     def _on_server_log(self, fl_ctx: _reson_Any) -> None:
         text = _reson_log_text(fl_ctx.get_prop(_reson_FLContextKey.EVENT_DATA))
@@ -212,6 +235,32 @@ class ResonReporter(_reson_Widget):
         if record.data_type.name in ("SCALAR", "SCALARS", "METRIC", "METRICS"):
             data = {"step": record.step, "values": values, "stage": "train"}
             self._write("metrics", _reson_SITE_EVENTS["metrics"](data), _reson_peer(shareable), self._round)
+
+
+class _reson_Lines:
+    """A file of lines. What a full disk does not take is kept and tried again, so that nothing is lost or out of order."""
+
+    def __init__(self, path: str) -> None:
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 - until the end of the run
+        self._left = b""
+
+    def write(self, line: str) -> None:
+        """Appends a line."""
+        self._left += line.encode() + b"\n"
+        self.flush()
+
+    def flush(self) -> None:
+        """Writes what is left."""
+        try:
+            while self._left:
+                self._left = self._left[self._file.write(self._left) :]
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """After it nothing is written."""
+        self.flush()
+        self._file.close()
 
 
 def _reson_workflow_args(app_root: str) -> _reson_Any:
@@ -275,5 +324,18 @@ _reson_SITE_EVENTS: dict[str, _reson_Any] = {
     },
     "attributes": lambda data: {"values": {_reson_name(name): _reson_plain(value) for name, value in data["values"].items()}},
     "log": lambda data: {"level": str(data["level"])[:10], "message": str(data["message"])[:_reson_MAX_TEXT]},
+    "telemetry": lambda data: {
+        **{key: _reson_py.int(data[key]) for key in ("beat", "pid", "memory")},
+        "cpu": _reson_py.float(data["cpu"]),
+        "task": str(data["task"])[:20],
+        "place": data["place"] and [str(data["place"][0])[:200], _reson_py.int(data["place"][1]), str(data["place"][2])[:200]],
+    },
+    "answer": lambda data: {
+        "request": str(data["request"])[:100],
+        "ok": data["ok"] is True,
+        "value": _reson_json.loads(_reson_json.dumps(data["value"], allow_nan=False)),
+        "error": str(data["error"])[:1000],
+        "traceback": str(data["traceback"])[-_reson_MAX_TEXT:],
+    },
     "error": lambda data: {"message": str(data["message"])[:1000], "traceback": str(data["traceback"])[-_reson_MAX_TEXT:]},
 }

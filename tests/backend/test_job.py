@@ -61,14 +61,17 @@ def test_the_users_train_function_takes_the_adapters_place() -> None:
     assert build_job(own).files["scripts/model_def.py"] == MODEL.encode()
 
 
-def test_a_custom_executor_and_persistor_go_into_the_paths_and_the_reporter_stays() -> None:
+def test_a_custom_executor_and_persistor_go_into_the_paths_and_what_reports_and_controls_stays() -> None:
     job = build_job(parts(executor=UserModule("class Mine: ...\n", "Mine"), persistor=UserModule("class Keep: ...\n", "Keep")))
     client, server = job.config("config_fed_client.json"), job.config("config_fed_server.json")
     assert client["executors"][0]["executor"]["path"] == "custom_client_executor.Mine"
     assert server["components"][0]["path"] == "custom_persistor.Keep"
-    assert job.files["scripts/custom_client_executor.py"] == b"class Mine: ...\n"
-    assert job.files["scripts/custom_persistor.py"].startswith(b"class Keep: ...\n")
-    assert b"class ResonReporter" in job.files["scripts/custom_persistor.py"]
+    scripts = {name: job.files[f"scripts/{name}.py"].decode() for name in ("custom_client_executor", "custom_persistor")}
+    assert scripts["custom_client_executor"].startswith("class Mine: ...\n")
+    assert scripts["custom_persistor"].startswith("class Keep: ...\n")
+    for component in [*client["components"], *server["components"], *server["workflows"][1:]]:
+        script, _, name = component["path"].rpartition(".")
+        assert script not in scripts or f"class {name}" in scripts[script]
 
 
 def test_num_classes_reaches_a_constructor_that_takes_it() -> None:

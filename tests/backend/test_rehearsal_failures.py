@@ -202,7 +202,7 @@ def test_a_crash_is_told_at_once_even_if_a_process_of_the_users_holds_the_pipes(
     "train",
     [
         ADD_ONE.replace("'loss'", "'over'"),
-        "    for pipe in range(3, 20):\n        try: os.write(pipe, b'hello\n[1]\n')\n        except OSError: pass\n" + ADD_ONE,
+        "    for pipe in range(3, 20):\n        try: os.write(pipe, b'hello\\n[1]\\n')\n        except OSError: pass\n" + ADD_ONE,
     ],
 )
 def test_what_user_code_says_is_never_taken_for_the_rehearsals_own_words(shard: Path, train: str) -> None:

@@ -9,20 +9,21 @@ from typing import Any
 
 import pytest
 import torch
-from nvflare.apis.event_type import EventType
 
-from reson_jupyter.worker import adapter
+from reson_jupyter.worker import adapter, control, messenger
 
 from .images import Entry
 from .loopback import Server
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """A server with our reporter, in a run that ends with the test."""
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server and its site with our components, in a run that ends with the test."""
+    monkeypatch.setattr(control, "_reson_POLL", 0.02)
+    monkeypatch.setattr(messenger, "_reson_FLUSH_INTERVAL", 0.05)
     server = Server(tmp_path)
     yield server
-    server.fire(EventType.END_RUN)
+    server.end()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -112,6 +113,11 @@ class Simulation:
         raise TimeoutError(
             f"no {type_} event in {timeout} s; the simulator said:\n{(self._folder / 'output.txt').read_text()[-5000:]}"
         )
+
+    def stop(self) -> Finished:
+        """Ends a simulator that waits for ever, as the runner does."""
+        self._process.send_signal(signal.SIGINT)
+        return self.finish(10)
 
     def finish(self, timeout: float = 150) -> Finished:
         """Waits for the end."""

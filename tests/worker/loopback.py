@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from nvflare.apis.client import Client
 from nvflare.apis.dxo import DXO, DataKind
 from nvflare.apis.event_type import EventType
 from nvflare.apis.fl_component import FLComponent
@@ -17,7 +18,10 @@ from nvflare.apis.signal import Signal
 from nvflare.apis.utils.event import fire_event_to_components
 from nvflare.app_common.app_constant import AppConstants
 
+from reson_jupyter.worker.agent import ResonAgent
+from reson_jupyter.worker.control import ResonControl
 from reson_jupyter.worker.executor import GenericClientExecutor
+from reson_jupyter.worker.messenger import ResonMessenger
 from reson_jupyter.worker.reporter import ResonReporter
 
 
@@ -26,7 +30,7 @@ class Engine:
 
     def __init__(self, run_dir: Path, name: str = "site-1") -> None:
         self.run_dir = run_dir
-        self.handlers: list[FLComponent] = []
+        self.components: dict[str, FLComponent] = {}
         self.topics: dict[str, Any] = {}
         self.answer: str | None = None  # what every message gets instead of being handled
         self.reasons: list[str] = []  # of panics
@@ -49,8 +53,14 @@ class Engine:
     def fire_event(self, event_type: str, fl_ctx: FLContext) -> None:
         if event_type == EventType.FATAL_SYSTEM_ERROR:
             self.reasons.append(fl_ctx.get_prop(FLContextKey.EVENT_DATA))
-        fire_event_to_components(event_type, self.handlers, fl_ctx)
+        fire_event_to_components(event_type, list(self.components.values()), fl_ctx)
         assert not fl_ctx.get_prop(FLContextKey.EXCEPTIONS), fl_ctx.get_prop(FLContextKey.EXCEPTIONS)
+
+    def get_component(self, component_id: str) -> FLComponent | None:
+        return self.components.get(component_id)
+
+    def get_clients(self) -> list[Client]:
+        return [Client("site-1", "token")]
 
     def register_aux_message_handler(self, topic: str, message_handle_func: Any) -> None:
         self.topics[topic] = message_handle_func
@@ -60,14 +70,16 @@ class Engine:
     ) -> dict[str, Shareable]:
         request.set_peer_props({ReservedKey.IDENTITY_NAME: fl_ctx.get_identity_name()})
         if self.answer is not None:
-            return {"server": make_reply(self.answer)}
-        if topic not in self.topics:
-            return {"server": make_reply(ReturnCode.TOPIC_UNKNOWN)}
-        return {"server": self.topics[topic](topic, request, fl_ctx)}
+            reply = make_reply(self.answer)
+        elif topic not in self.topics:
+            reply = make_reply(ReturnCode.TOPIC_UNKNOWN)
+        else:
+            reply = self.topics[topic](topic, request, fl_ctx)
+        return {target: reply for target in targets or ["server"]}
 
 
 class Server(Engine):
-    """A server with our reporter, at the start of a run."""
+    """A server and its site, site-1, with our components, at the start of a run."""
 
     def __init__(self, run_dir: Path) -> None:
         super().__init__(run_dir)
@@ -75,9 +87,23 @@ class Server(Engine):
         config.mkdir(parents=True)
         workflow = {"id": "w", "path": "p", "args": {"num_rounds": 2, "min_clients": 1}}
         (config / "config_fed_server.json").write_text(json.dumps({"workflows": [workflow]}))
+        executor = {"args": {"data_root": "/nowhere", "train_fn": "fl_train", "learning_rate": 0.5}}
+        (config / "config_fed_client.json").write_text(json.dumps({"executors": [{"executor": executor}]}))
         self.reporter = ResonReporter()
-        self.handlers.append(self.reporter)
+        self.messenger = ResonMessenger()
+        self.agent = ResonAgent(str(run_dir), "some_model_def", {"short": "a_long_name"})
+        self.components |= {
+            "reporter": self.reporter,
+            "control": ResonControl(),
+            "agent": self.agent,
+            "messenger": self.messenger,
+        }
         self.fire(EventType.START_RUN)
+
+    def end(self) -> None:
+        """The end of the run."""
+        self.fire(EventType.ABOUT_TO_END_RUN)
+        self.fire(EventType.END_RUN)
 
     def fire(self, event_type: str, peer: str | None = None, **props: Any) -> None:
         """Fires an event with these properties in its context, as if because of a message of `peer`."""
@@ -101,9 +127,15 @@ class Server(Engine):
     def execute(
         self, executor: GenericClientExecutor, weights: dict[str, np.ndarray], round_: int = 0, task: str = "train"
     ) -> Shareable:
-        """Has the executor do a task, on a site that is this engine as well."""
+        """Has the executor do a task, as NVFlare does."""
+        self.components["executor"] = executor
         shareable = DXO(DataKind.WEIGHTS, weights).to_shareable()
         shareable.set_header(AppConstants.CURRENT_ROUND, round_)
         shareable.set_header(AppConstants.NUM_ROUNDS, 2)
+        task_signal = Signal(parent=self.abort_signal)
+        props = {FLContextKey.TASK_NAME: task, FLContextKey.TASK_DATA: shareable}
+        self.fire(EventType.BEFORE_TASK_EXECUTION, **props)
         with self.new_context() as fl_ctx:
-            return executor.execute(task, shareable, fl_ctx, self.abort_signal)
+            reply = executor.execute(task, shareable, fl_ctx, task_signal)
+        self.fire(EventType.BEFORE_SEND_TASK_RESULT, **({} if task_signal.triggered else {FLContextKey.TASK_RESULT: reply}))
+        return reply

@@ -189,6 +189,18 @@ def test_validation_sees_the_incoming_model_and_leaves_no_trace_in_the_trained_o
     assert seen == [[1.0, 2.0], ([1.0, 2.0], True)]
 
 
+def test_the_final_model_is_validated_and_not_trained(task: Any, server: Server) -> None:
+    def fl_validate(model: Any, env: Any, out_dir: str, logger: Any = None) -> dict[str, Any]:
+        return {"val_loss": model.weight.sum(), "samples": 3, "note": "none"}
+
+    reply = task(name="validate", fl_validate=fl_validate)
+    metrics = from_shareable(reply).data
+    assert metrics == {"val_loss": 3.0}
+    assert type(metrics["val_loss"]) is float
+    assert [event["data"]["phase"] for event in server.of("site")] == ["validating", "returned"]
+    assert [event["data"]["values"] for event in server.of("metrics")] == [{"val_loss": 3.0}]
+
+
 def test_the_data_root_is_the_sites_own_folder_where_there_is_one(
     task: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -132,6 +132,7 @@ def test_every_number_that_the_functions_return_is_a_metric_of_its_stage(env_run
         (0, "train", {"loss", "rounds_seen", "broken"}),
         (1, "validate", {"val_loss"}),
         (1, "train", {"loss", "rounds_seen", "broken"}),
+        (2, "validate", {"val_loss"}),  # of the final model
     ]
     assert returned[3]["data"]["values"]["rounds_seen"] == 2
 

@@ -113,5 +113,6 @@ def test_the_adapter_tells_loss_and_accuracy_per_epoch_per_round_and_of_the_held
         (1, "train", 2, train),
         (1, "train", 3, train),
         (1, "train", None, train),
+        (2, "validate", None, val),  # of the final model
     ]
     assert all(0 <= event["data"]["values"].get("val_accuracy", 0) <= 1 for event in metrics)

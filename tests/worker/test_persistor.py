@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from nvflare.apis.event_type import EventType
-from nvflare.app_common.abstract.model import ModelLearnable, make_model_learnable
+from nvflare.app_common.abstract.model import ModelLearnable, ModelLearnableKey, make_model_learnable
 from nvflare.app_common.app_constant import AppConstants
 
 from reson_jupyter.worker import persistor as persistor_module
@@ -211,3 +211,26 @@ def test_a_chosen_folder_that_cannot_be_made_ends_the_run(server: Server, monkey
     save(server, persistor, AVERAGED)
     assert "the global model cannot be saved" in server.of("error")[0]["data"]["message"]
     assert server.of("saved") == []
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_every_rounds_model_stays_where_it_was_asked_for(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """Also where the file system has no links; and before anybody is told that the model is saved."""
+    monkeypatch.setenv("RESON_ROUNDS_DIR", str(tmp_path / "rounds"))
+    if not links:
+
+        def link(source: str, target: str) -> None:
+            raise OSError("no links here")
+
+        monkeypatch.setattr(os, "link", link)
+    persistor, learnable = load(server)
+    assert learnable is not None
+    for number in range(2):
+        weights = {key: np.asarray(value) + number + 1 for key, value in learnable[ModelLearnableKey.WEIGHTS].items()}
+        save(server, persistor, weights, number)
+    kept = sorted((tmp_path / "rounds").iterdir())
+    assert [path.name for path in kept] == ["round_00000.pt", "round_00001.pt"]
+    first, second = (torch.load(path, weights_only=True)["model"] for path in kept)
+    assert all(torch.equal(second[key].double() - first[key].double(), torch.ones_like(first[key]).double()) for key in first)

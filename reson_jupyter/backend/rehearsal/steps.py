@@ -102,7 +102,8 @@ class Steps:
         if not any(parameter.requires_grad for parameter in parameters):
             self._say({"note": f"every parameter of {model_class.__name__} is frozen (requires_grad is False)"})
         self._facts(parameters=sum(parameter.numel() for parameter in parameters))
-        components = {part["id"]: part for part in self._server_config["components"] if part["id"] != "reporter"}
+        parts = [*self._server_config["components"], *self._server_config["workflows"][1:]]
+        components = {part["id"]: part for part in parts if part["id"] not in ("reporter", "control")}  # who would only listen
         for identity, part in components.items():
             self._server.add(identity, self._tools.build(part))
         for part in self._client.get("components", ()):

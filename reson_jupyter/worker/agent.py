@@ -1,0 +1,275 @@
+"""Tells how a site is doing, whatever its executor does, and carries out what the notebook asks of it meanwhile.
+
+This file travels to the sites below the executor's module, ours or a user's, and the messenger. So that they do not disturb each
+other, every name at its top level but the class's starts with `_reson_`, and it uses no builtin that `from torch import *`
+replaces.
+"""
+
+import builtins as _reson_py
+import faulthandler as _reson_faulthandler
+import importlib as _reson_importlib
+import inspect as _reson_inspect
+import json as _reson_json
+import logging as _reson_logging
+import os as _reson_os
+import signal as _reson_signal
+import sys as _reson_sys
+import threading as _reson_threading
+import time as _reson_time
+import traceback as _reson_traceback
+from typing import Any as _reson_Any
+
+import psutil as _reson_psutil
+import torch as _reson_torch
+from nvflare.apis.event_type import EventType as _reson_EventType
+from nvflare.apis.fl_constant import FLContextKey as _reson_FLContextKey
+from nvflare.apis.fl_constant import ReturnCode as _reson_ReturnCode
+from nvflare.apis.shareable import make_reply as _reson_make_reply
+from nvflare.app_common.app_constant import AppConstants as _reson_AppConstants
+from nvflare.widgets.widget import Widget as _reson_Widget
+
+_reson_CONTROL = "reson.control"  # topic of the server's messages to the sites
+_reson_BEAT = 2.0  # seconds between two signs of life
+_reson_STACK_FILE = "stack.txt"  # in the run folder: what SIGUSR1 makes the process write
+_reson_MAX_VALUE = 1_000_000  # characters of a command's result
+_reson_LEVELS = ("debug", "info", "warning", "error")
+_reson_OWN_FILE = (lambda: None).__code__.co_filename  # as frames name it
+_reson_OF_THE_EXECUTOR = ("data_root", "adapter_module", "model_class", "model_args", "train_fn", "validate_fn")
+
+
+class ResonAgent(_reson_Widget):
+    """A site's end of the control path.
+
+    Args:
+        data_root: Where the site's data lies, unless the environment variable RESON_DATA_ROOT says another place.
+        adapter_module: The module with the functions that can be called.
+        commands: Functions of it, by the names that they are called by; any other goes by its own.
+    """
+
+    def __init__(self, data_root: str, adapter_module: str, commands: dict[str, str]) -> None:
+        super().__init__()
+        self._data_root = data_root
+        self._module = adapter_module
+        self._commands = commands
+        self._engine: _reson_Any = None
+        self._messenger: _reson_Any = None
+        self._base_env: dict[str, _reson_Any] = {}  # as far as it is the same in all rounds
+        self._rounds: dict[str, _reson_Any] = {}
+        self._run_abort: _reson_Any = None
+        self._task: _reson_Any = None  # the running one: (name, round, thread)
+        self._skipping = False
+        self._lock = _reson_threading.Lock()
+        self._ended = _reson_threading.Event()
+        self._handlers = {
+            _reson_EventType.START_RUN: self._on_start,
+            _reson_EventType.BEFORE_TASK_EXECUTION: self._on_task,
+            _reson_EventType.BEFORE_SEND_TASK_RESULT: self._on_result,
+            _reson_EventType.ABOUT_TO_END_RUN: self._on_end,
+            _reson_EventType.SWAP_OUT: self._on_end,
+        }
+        self._operations = {"command": self._command, "skip": self._skip, "log_level": self._set_level}
+
+    def handle_event(self, event_type: str, fl_ctx: _reson_Any) -> None:
+        """Called by NVFlare for every event of the site."""
+        if event_type in self._handlers:
+            self._handlers[event_type](fl_ctx)
+
+    def env(self, data_root: str, training: dict[str, _reson_Any], **rounds: _reson_Any) -> dict[str, _reson_Any]:
+        """What user functions get as `env`; `training` are the hyperparameters, `rounds` what changes with the round."""
+        root = _reson_os.environ.get("RESON_DATA_ROOT") or data_root
+        own = _reson_os.path.join(root, self._base_env["SITE_NAME"])
+        return {
+            **training,
+            **self._base_env,
+            **rounds,
+            "DATA_ROOT": own if _reson_os.path.isdir(own) else root,
+            "DEVICE": "cuda" if _reson_torch.cuda.is_available() else "cpu",
+            "EPOCHS": training.get("local_epochs"),
+            "BATCH_SIZE": training.get("batch_size"),
+            "LR": training.get("learning_rate"),
+        }
+
+    # The site's life
+
+    def _on_start(self, fl_ctx: _reson_Any) -> None:
+        self._engine = fl_ctx.get_engine()
+        self._messenger = self._engine.get_component("messenger")
+        self._run_abort = fl_ctx.get_run_abort_signal()
+        run_dir = self._engine.get_workspace().get_run_dir(fl_ctx.get_job_id())
+        state = _reson_os.path.join(run_dir, "state")
+        _reson_os.makedirs(state, exist_ok=True)
+        self._base_env = {"SITE_NAME": fl_ctx.get_identity_name(), "JOB_ID": fl_ctx.get_job_id(), "STATE_DIR": state}
+        self._config = _reson_os.path.join(fl_ctx.get_prop(_reson_FLContextKey.APP_ROOT), "config", "config_fed_client.json")
+        _reson_register_stack_file(_reson_os.path.join(run_dir, _reson_STACK_FILE))
+        self._engine.register_aux_message_handler(topic=_reson_CONTROL, message_handle_func=self._on_request)
+        _reson_threading.Thread(target=self._beat, name="reson-agent", daemon=True).start()
+
+    def _on_task(self, fl_ctx: _reson_Any) -> None:
+        data = fl_ctx.get_prop(_reson_FLContextKey.TASK_DATA)
+        round_ = data.get_header(_reson_AppConstants.CURRENT_ROUND)
+        name = fl_ctx.get_prop(_reson_FLContextKey.TASK_NAME)
+        with self._lock:
+            self._skipping = False
+            self._task = (name, round_, _reson_threading.get_ident())
+        self._rounds = {"CURRENT_ROUND": round_, "NUM_ROUNDS": data.get_header(_reson_AppConstants.NUM_ROUNDS)}
+
+    def _on_result(self, fl_ctx: _reson_Any) -> None:
+        result = fl_ctx.get_prop(_reson_FLContextKey.TASK_RESULT)  # none if NVFlare itself saw that the task was aborted
+        aborted = result is None or result.get_return_code() == _reson_ReturnCode.TASK_ABORTED
+        with self._lock:
+            task, self._task = self._task, None
+            skipped = self._skipping and aborted
+        if skipped and not self._run_abort.triggered:
+            self._messenger.report("site", task[1], {"phase": "skipped"})
+            self._messenger.flush()
+
+    def _on_end(self, fl_ctx: _reson_Any) -> None:
+        self._ended.set()
+
+    # Telemetry
+
+    def _beat(self) -> None:
+        usage, beat = _reson_Usage(), 0
+        while True:
+            task = self._task
+            memory, cpu = usage.measure()
+            data = {"beat": beat, "pid": _reson_os.getpid(), "memory": memory, "cpu": cpu, "task": task[0] if task else ""}
+            place = self._place(task[2]) if task else None
+            self._messenger.report("telemetry", task[1] if task else None, {**data, "place": place})
+            if self._ended.wait(_reson_BEAT):
+                return
+            beat += 1
+
+    def _place(self, thread: _reson_Any) -> _reson_Any:
+        """File, line and function of the innermost shipped code that the thread runs; ours only if there is nothing else."""
+        folder = _reson_os.path.dirname(_reson_OWN_FILE) + _reson_os.sep
+        frame, ours = _reson_sys._current_frames().get(thread), None
+        while frame is not None:
+            code = frame.f_code
+            if code.co_filename.startswith(folder):
+                place = (_reson_os.path.relpath(code.co_filename, folder), frame.f_lineno, code.co_name)
+                if not _reson_is_ours(code):
+                    return place
+                ours = ours or place
+            frame = frame.f_back
+        return ours
+
+    # What the notebook asks for
+
+    def _on_request(self, topic: str, request: _reson_Any, fl_ctx: _reson_Any) -> _reson_Any:
+        """Says at once that the request has come; the answer is reported when there is one."""
+        _reson_threading.Thread(target=self._carry_out, args=(dict(request),), name=f"reson-{request['op']}", daemon=True).start()
+        return _reson_make_reply(_reson_ReturnCode.OK)
+
+    def _carry_out(self, request: dict[str, _reson_Any]) -> None:
+        try:
+            self._answer(request["id"], value=self._operations[request["op"]](request))
+        except _reson_Refused as exc:
+            self._answer(request["id"], error=str(exc))
+        except BaseException as exc:  # the user's function may raise anything
+            lines = f"{type(exc).__name__}: {exc}".splitlines()
+            self._answer(request["id"], error=lines[0], traceback=_reson_traceback.format_exc())
+
+    def _answer(self, request: str, value: _reson_Any = None, error: str = "", traceback: str = "") -> None:
+        data = {"request": request, "ok": not error, "value": value, "error": error[:1000], "traceback": traceback[-20_000:]}
+        self._messenger.report("answer", None, data)
+
+    def _skip(self, request: dict[str, _reson_Any]) -> _reson_Any:
+        with self._lock:
+            if self._task is None:
+                raise _reson_Refused("the site is in no task now, so there is nothing to skip")
+            self._skipping = True
+        with self._engine.new_context() as fl_ctx:
+            self._engine.fire_event(_reson_EventType.ABORT_TASK, fl_ctx)
+        return None
+
+    def _set_level(self, request: dict[str, _reson_Any]) -> _reson_Any:
+        level = request["level"]
+        if level not in _reson_LEVELS:
+            raise _reson_Refused(f"{level!r} is no level; there are {', '.join(_reson_LEVELS)}")
+        _reson_logging.getLogger().setLevel(level.upper())
+        return level
+
+    def _command(self, request: dict[str, _reson_Any]) -> _reson_Any:
+        name = request["command"]
+        module = _reson_importlib.import_module(self._module)
+        function = getattr(module, self._commands.get(name, name), None)
+        if not callable(function):
+            there = sorted({*self._commands, *_reson_functions(module)})
+            raise _reson_Refused(f"there is no command {name!r}; there are: {', '.join(there) or 'none'}")
+        offered = {
+            "env": self.env(self._data_root, self._training(), **self._rounds),
+            "logger": self._messenger.make_logger(self._rounds.get("CURRENT_ROUND"), self._run_abort),
+        }
+        parameters = _reson_inspect.signature(function).parameters
+        takes_all = [True for parameter in parameters.values() if parameter.kind is parameter.VAR_KEYWORD]
+        value = function(request["params"], **{key: item for key, item in offered.items() if takes_all or key in parameters})
+        try:
+            text = _reson_json.dumps(value, allow_nan=False, default=_reson_plain)
+        except (TypeError, ValueError, RecursionError) as exc:
+            raise _reson_Refused(f"{name}() returned what is no JSON: {exc}") from None
+        if len(text) > _reson_MAX_VALUE:
+            raise _reson_Refused(f"{name}() returned {len(text):,} characters of JSON; at most {_reson_MAX_VALUE:,} are sent")
+        return _reson_json.loads(text)
+
+    def _training(self) -> dict[str, _reson_Any]:
+        """The hyperparameters: the executor's arguments, ours or a user's, that are no wiring."""
+        with open(self._config, encoding="utf-8") as file:
+            args = _reson_json.load(file)["executors"][0]["executor"]["args"]
+        return {key: value for key, value in args.items() if key not in _reson_OF_THE_EXECUTOR}
+
+
+class _reson_Refused(Exception):
+    """A request that cannot be carried out; its words are all there is to say."""
+
+
+class _reson_Usage:
+    """What this process and those that it started use."""
+
+    def __init__(self) -> None:
+        self._process = _reson_psutil.Process()
+        self._seconds: _reson_Any = None
+        self._at = 0.0
+
+    def measure(self) -> "tuple[int, float]":
+        """Bytes of memory, and percent of one core since the measurement before."""
+        memory, seconds = 0, 0.0
+        for process in (self._process, *self._process.children(recursive=True)):
+            try:
+                times = process.cpu_times()
+                memory += process.memory_info().rss
+                seconds += times.user + times.system
+            except _reson_psutil.Error:
+                pass  # it has just ended
+        now = _reson_time.monotonic()
+        before = seconds if self._seconds is None else self._seconds
+        percent = 100 * _reson_py.max(0.0, seconds - before) / _reson_py.max(now - self._at, 0.001)
+        self._seconds, self._at = seconds, now
+        return memory, _reson_py.round(percent, 1)
+
+
+def _reson_register_stack_file(path: str) -> None:
+    """Has SIGUSR1 write the stacks of all threads; no turn of the interpreter is needed, so it works in a hanging C call, too."""
+    if hasattr(_reson_faulthandler, "register"):
+        # A descriptor, which stays open until the process ends: without a handler the signal would end the process.
+        descriptor = _reson_os.open(path, _reson_os.O_WRONLY | _reson_os.O_CREAT | _reson_os.O_APPEND, 0o600)
+        _reson_faulthandler.register(_reson_signal.SIGUSR1, file=descriptor, all_threads=True, chain=False)
+
+
+def _reson_is_ours(code: _reson_Any) -> _reson_Any:
+    """Whether a function of the shipped files is no user's but the executor's, the agent's or the default training's."""
+    if code.co_filename == _reson_OWN_FILE and "GenericClientExecutor" in globals():
+        return True
+    return getattr(code, "co_qualname", code.co_name).startswith(("_reson_", "Reson", "_rt_", "rt_train", "rt_validate"))
+
+
+def _reson_functions(module: _reson_Any) -> list[str]:
+    names = [name for name, value in vars(module).items() if _reson_inspect.isfunction(value)]
+    return [name for name in names if vars(module)[name].__module__ == module.__name__ and not name.startswith("_")]
+
+
+def _reson_plain(value: _reson_Any) -> _reson_Any:
+    """Numbers and arrays of numpy and torch as Python's own."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__} is none")
