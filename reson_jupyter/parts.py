@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .capture.capture import Capture
 from .capture.objects import capture_object
-from .capture.roles.contract import ROLES, Role, accepts_num_classes, require_kind
+from .capture.roles.contract import Role, accepts_num_classes, require_kind
 from .capture.stale import changes, renewed
 from .config import ModelConfig
 from .errors import CaptureError
@@ -34,7 +34,7 @@ class Parts:
     """What a job is made of.
 
     Attributes:
-        captures: What ships, by role.
+        captures: What ships, by role; commands by "command" and their name.
         functions: The contract functions that ship, by purpose ("train", "validate").
         model: The model.
         notes: What the user should know of it.
@@ -44,6 +44,12 @@ class Parts:
     functions: Mapping[str, str]
     model: Model
     notes: tuple[str, ...]
+
+    @property
+    def commands(self) -> dict[str, Capture]:
+        """The commands that ship, by their names, in the order of these."""
+        found = (capture for capture in self.captures.values() if capture.role == "command")
+        return {capture.command: capture for capture in sorted(found, key=lambda capture: capture.command)}
 
     @property
     def default_training(self) -> bool:
@@ -94,39 +100,50 @@ def _model(captured: Capture | None, config: ModelConfig) -> Model:
 
 
 def _captures(request: Request, session: Session) -> tuple[dict[str, Capture], list[str]]:
-    """The captures by role: of the objects that were passed, else of what the session has; and what changed since."""
-    given: dict[Role, Any] = {
+    """The captures by key: of the objects that were passed, else of what the session has; and what changed since."""
+    given = _given(request)
+    known = {
+        key: capture
+        for key, capture in session.captures.items()
+        if key in given or capture.role != "command" or request.commands is None
+    }
+    used = {key: capture for key, capture in known.items() if key not in given or given[key][2] is capture.live}
+    _renew(used, session)
+    captures = {key: session.captures[key] for key in known}
+    for key, (role, command, value) in given.items():
+        if key not in captures or captures[key].live is not value:
+            beside = captures.get("model") if role != "model" else None
+            captures[key] = capture_object(value, role, session.kernel, beside, command)
+    return captures, [note for capture in captures.values() for note in capture.renewed]
+
+
+def _given(request: Request) -> dict[str, tuple[Role, str, Any]]:
+    """The objects that were passed: by key the role, the command's name, and the object; commands replace all captured ones."""
+    roles: dict[Role, Any] = {
         "model": request.model,
         "train": request.train,
         "executor": request.executor,
         "persistor": request.persistor,
     }
-    used = {role: capture for role, capture in session.captures.items() if given[capture.role] in (None, capture.live)}
-    _renew(used, session)
-    captures = dict(session.captures)
-    for role in ROLES:
-        known = captures.get(role)
-        if given[role] is not None and (known is None or known.live is not given[role]):
-            beside = captures.get("model") if role != "model" else None
-            captures[role] = capture_object(given[role], role, session.kernel, beside)
-    return captures, [note for capture in captures.values() for note in capture.renewed]
+    given: dict[str, tuple[Role, str, Any]] = {role: (role, "", value) for role, value in roles.items() if value is not None}
+    return given | {f"command {name}": ("command", name, function) for name, function in (request.commands or {}).items()}
 
 
 def _renew(captures: Mapping[str, Capture], session: Session) -> None:
     """Brings captures up to what the kernel holds now, or refuses them, as the session is set."""
     new = renewed(captures, session.kernel) if session.kernel else {}
-    said = {role: changes(captures[role], capture) for role, capture in new.items()}
+    said = {key: changes(captures[key], capture) for key, capture in new.items()}
     if said and session.stale_captures == "refuse":
         hint = "Run that cell again, or let a submit capture anew: %reson config stale_captures=recapture"
         raise CaptureError("\n  ".join(said.values()), hint)
-    for role, capture in new.items():
-        session.set_capture(replace(capture, renewed=(*captures[role].renewed, f"{said[role]}; captured anew")))
+    for key, capture in new.items():
+        session.set_capture(replace(capture, renewed=(*captures[key].renewed, f"{said[key]}; captured anew")))
 
 
 def _about(captures: Mapping[str, Capture], functions: Mapping[str, str]) -> list[str]:
     """What trains, and whose classes take the place of the defaults."""
     cells = {function.name: capture.cell for capture in captures.values() for function in capture.functions}
-    notes = [f"{role}: {capture.name} of {capture.cell}" for role, capture in captures.items() if role != "train"]
+    notes = [f"{key}: {capture.name} of {capture.cell}" for key, capture in captures.items() if key != "train"]
     if "executor" in captures:
         return notes
     train = functions.get("train")

@@ -74,7 +74,8 @@ def _build(
     federation: FederationConfig,
     requirements: Requirements,
 ) -> Job:
-    module = combine([parts.captures[role] for role in ("model", "train") if role in parts.captures])
+    functions = [parts.captures[role] for role in ("model", "train") if role in parts.captures]
+    module = combine([*functions, *parts.commands.values()])
     return build_job(
         JobParts(
             name=request.name,
@@ -86,6 +87,7 @@ def _build(
             accepts_num_classes=parts.model.accepts_num_classes,
             train_fn=parts.functions.get("train", ""),
             validate_fn=parts.functions.get("validate", ""),
+            commands={name: capture.name for name, capture in parts.commands.items()},
             executor=_module(parts.captures.get("executor")),
             persistor=_module(parts.captures.get("persistor")),
             training=training,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,10 @@ from .errors import ConfigError
 
 @dataclass(frozen=True)
 class Request:
-    """The arguments of `reson_jupyter.submit`, `check` and `build`; what is None comes from the session."""
+    """The arguments of `reson_jupyter.submit`, `check` and `build`; what is None comes from the session.
+
+    `commands` are functions by the names that the notebook calls them by; they take the place of all that were captured.
+    """
 
     name: str
     shards_dir: str | Path | None
@@ -26,11 +29,14 @@ class Request:
     train: Callable[..., Any] | None
     requirements: str | Path | Sequence[str] | None
     checkpoint: str | Path | None
+    commands: Mapping[str, Callable[..., Any]] | None = None
 
     def __post_init__(self) -> None:
-        """Refuses what is no config at all, such as a dict."""
+        """Refuses what is of another kind, such as a dict for a config."""
         for name, kind in (("training", TrainingConfig), ("federation", FederationConfig), ("model_config", ModelConfig)):
             value = getattr(self, name)
             if not isinstance(value, kind | None):
                 shown = f"reson.{kind.__name__}({'**' if isinstance(value, dict) else ''}...)"
                 raise ConfigError(f"{name} is a {type(value).__name__}, not a {kind.__name__}", f"Pass {name}={shown}.")
+        if not isinstance(self.commands, Mapping | None):
+            raise ConfigError(f"commands is a {type(self.commands).__name__}, not a dict", "Pass commands={'name': function}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 import threading
@@ -13,7 +12,7 @@ from typing import Any, TypeVar
 from .capture.across.inputs import Kernel
 from .capture.capture import Capture
 from .capture.secrets.scan import scan
-from .config import ALMOST, Config, FederationConfig, ModelConfig, ResonTechConfig, TrainingConfig
+from .config import Config, FederationConfig, ModelConfig, ResonTechConfig, TrainingConfig, refuse_slip
 from .errors import ConfigError
 
 C = TypeVar("C", bound=Config)
@@ -107,7 +106,7 @@ class Session:
 
     @property
     def captures(self) -> Mapping[str, Capture]:
-        """What is captured, by role."""
+        """What is captured, by role; commands by "command" and their name."""
         with self._lock:
             return MappingProxyType(dict(self._captures))
 
@@ -118,23 +117,26 @@ class Session:
         functions = (function for capture in captures.values() for function in capture.functions)
         return "executor" in captures or any(function.purpose == "train" for function in functions)
 
-    def capture(self, role: str) -> Capture | None:
-        """Returns the capture of a role ("model", "train", "executor", "persistor"), if there is one."""
-        return self.captures.get(role)
+    def capture(self, key: str) -> Capture | None:
+        """Returns the capture of a role ("model", "train", "executor", "persistor"), or of "command NAME", if there is one."""
+        return self.captures.get(key)
 
     def set_capture(self, capture: Capture) -> None:
-        """Takes `capture` in place of the earlier one of its role; a model that brings its train function replaces that, too."""
+        """Takes `capture` in place of the earlier one of its key; a model that brings its train function replaces that, too."""
         with self._lock:
-            self._captures[capture.role] = capture
+            self._captures[capture.key] = capture
             if capture.role == "model" and any(function.purpose == "train" for function in capture.functions):
                 self._captures.pop("train", None)
         self._notify()
 
-    def forget(self, role: str) -> None:
-        """Drops the capture of a role, if there is one."""
+    def forget(self, key: str) -> tuple[Capture, ...]:
+        """Drops the capture of a role or of "command NAME", or with "command" all commands; returns what was dropped."""
         with self._lock:
-            self._captures.pop(role, None)
+            dropped = [capture for known, capture in self._captures.items() if key in (known, capture.role)]
+            for capture in dropped:
+                del self._captures[capture.key]
         self._notify()
+        return tuple(dropped)
 
     def configure(self, **fields: Any) -> None:
         """Sets fields of any of the four configs, the store or the target; other names become hyperparameters of the user's own.
@@ -197,9 +199,7 @@ def _route(name: str) -> str:
         return "places"
     if name in _OWNER:
         return _OWNER[name]
-    near = difflib.get_close_matches(name, _KNOWN, n=1, cutoff=ALMOST)
-    if near:
-        raise ConfigError(f"There is no field {name!r}; did you mean {near[0]!r}?")
+    refuse_slip(name, _KNOWN)
     return "training"
 
 

@@ -2,44 +2,47 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import json
-import sys
-import types
+import re
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..errors import RunError
+from ..errors import NotFound, RunError
+from .nvflare_config import executor_args
+from .shipped import shipped_class
 from .store import Store
 
 if TYPE_CHECKING:
     import torch
 
 _DEFAULT_NAME = "GLOBAL_MODEL.pt"
+_ROUND = re.compile(r"round_(\d+)\.pt")
 
 
-def load_model(store: Store, prefix: str, model_class: type[torch.nn.Module] | None) -> torch.nn.Module:
-    """Builds the run's model and loads the final weights into it.
+def load_model(
+    store: Store, prefix: str, model_class: type[torch.nn.Module] | None, *, round: int | None = None
+) -> torch.nn.Module:
+    """Builds the run's model and loads the final weights into it, or those of a round.
 
     Args:
         store: Where the run's files lie.
         prefix: The run's key prefix.
         model_class: The live class, when this kernel submitted the run; else the class comes from the source that was shipped.
+        round: The round whose result is wanted, counted from 0; None for the final model.
 
     Raises:
-        RunError: no model was stored, or its keys are not those of the class.
+        RunError: no such model was stored, or its keys are not those of the class.
     """
     import torch
 
-    key = _model_key(store, prefix)
+    data = _final_model(store, prefix) if round is None else _model_of_round(store, prefix, round)
     # weights_only: a checkpoint is data; nothing in it may run.
-    checkpoint = torch.load(io.BytesIO(store.get(key)), map_location="cpu", weights_only=True)
+    checkpoint = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     weights = checkpoint.get("model", checkpoint)
-    client = json.loads(store.get(f"{prefix}/configs/config_fed_client.json"))
-    args = client["executors"][0]["executor"]["args"]
+    args = executor_args(json.loads(store.get(f"{prefix}/configs/config_fed_client.json")))
     if model_class is None:
-        model_class = _shipped_class(store, prefix, args["model_class"])
+        model_class = shipped_class(store, prefix, args["model_class"])
     model = model_class(**args["model_args"])
     try:
         model.load_state_dict(weights)
@@ -66,22 +69,28 @@ def download(store: Store, prefix: str, folder: Path) -> list[Path]:
     return written
 
 
-def _model_key(store: Store, prefix: str) -> str:
-    """The final model's key; the file's name is not fixed by the platform, so the folder is listed."""
+def _final_model(store: Store, prefix: str) -> bytes:
+    """The final model's file; its name is not fixed by the platform, so the folder is listed."""
     keys = [info.key for info in store.list(f"{prefix}/model_out/") if info.key.endswith((".pt", ".pth"))]
     if not keys:
         raise RunError("this run stored no model", "run.state and run.errors() say what happened.")
-    return next((key for key in keys if key.endswith(f"/{_DEFAULT_NAME}")), keys[0])
+    return store.get(next((key for key in keys if key.endswith(f"/{_DEFAULT_NAME}")), keys[0]))
 
 
-def _shipped_class(store: Store, prefix: str, name: str) -> Any:
-    """The model class from the run's own model_def.py, or from the module that it names."""
-    module_name, _, class_name = name.rpartition(".")
-    if module_name:
-        return getattr(importlib.import_module(module_name), class_name)
-    module = types.ModuleType(f"reson_run_{prefix.rpartition('/')[2].replace('-', '_')}")
-    source = store.get(f"{prefix}/scripts/model_def.py").decode()
-    # A class looks itself up in sys.modules (dataclasses and pickle do), so the module is registered under a name of its own.
-    sys.modules[module.__name__] = module
-    exec(compile(source, f"<model_def.py of {prefix}>", "exec"), module.__dict__)
-    return getattr(module, class_name)
+def _model_of_round(store: Store, prefix: str, number: int) -> bytes:
+    folder = f"{prefix}/files_out/rounds/"
+    try:
+        return store.get(f"{folder}round_{number:05d}.pt")
+    except NotFound:
+        found = (_ROUND.fullmatch(info.key.removeprefix(folder)) for info in store.list(folder))
+        kept = sorted(int(match[1]) for match in found if match)
+    hint = f"Kept are {_ranges(kept)}; rounds count from 0." if kept else "A round's model is kept once the round is over."
+    raise RunError(f"the model of round={number} is not in the store", hint)
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Numbers in order as people write them: 0, 2 to 5."""
+    known = set(numbers)
+    starts = [number for number in numbers if number - 1 not in known]
+    ends = [number for number in numbers if number + 1 not in known]
+    return ", ".join(str(start) if start == end else f"{start} to {end}" for start, end in zip(starts, ends, strict=True))

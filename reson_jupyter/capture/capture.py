@@ -15,6 +15,7 @@ from .across.missing import missing_names
 from .across.unseen import changed_classes, unseen_warnings
 from .imports.local_modules import LocalFile, local_files, ships_in
 from .imports.requirements import is_known, is_local
+from .roles.command import command_function, require_command
 from .roles.contract import (
     EXPECTED,
     TRAIN_NAMES,
@@ -42,8 +43,8 @@ class Capture:
     """Source that can be shipped, where every line of it comes from, and what it satisfies.
 
     Attributes:
-        role: "model", "train", "executor" or "persistor".
-        name: The class (or train function) that was captured.
+        role: "model", "train", "executor", "persistor" or "command".
+        name: The class, train function or command's function that was captured.
         module: What ships.
         cell: The label of the cell that defines it, such as "In[4]".
         imports: Dotted names of the modules that the source and the files import when they run, and that do not ship; sorted.
@@ -53,6 +54,7 @@ class Capture:
         accepts_num_classes: Whether the model's constructor names a parameter `num_classes`.
         warnings: Sentences for the user.
         fix: Whether imports that no cell has were to be supplied.
+        command: What the notebook calls a command by; "" in the other roles.
         renewed: What had changed each time it was captured anew since its cell ran, in sentences.
         live: The class or function as it is in the kernel.
     """
@@ -68,8 +70,19 @@ class Capture:
     accepts_num_classes: bool = False
     warnings: tuple[str, ...] = ()
     fix: bool = False
+    command: str = ""
     renewed: tuple[str, ...] = ()
     live: object = field(default=None, compare=False, repr=False)
+
+    @property
+    def key(self) -> str:
+        """What it takes the place of when it is captured: its role, and of a command its name."""
+        return f"{self.role} {self.command}" if self.command else self.role
+
+    @property
+    def title(self) -> str:
+        """What people call it: "model Net", "command clear_cache"."""
+        return self.key if self.command else f"{self.role} {self.name}"
 
     @property
     def source(self) -> str:
@@ -87,7 +100,8 @@ def capture_cell(
     cell: Cell,
     kernel: Kernel,
     *,
-    class_name: str | None = None,
+    name: str | None = None,
+    command: str = "",
     beside: Capture | None = None,
     fix: bool = False,
     ran_just_now: bool = True,
@@ -98,8 +112,9 @@ def capture_cell(
         role: What the cell is to give.
         cell: The cell, parsed.
         kernel: What the kernel has after the cell ran, and what it ran before.
-        class_name: The class, where the cell alone does not tell.
-        beside: The model's capture. A train function shares its module, an executor and a persistor import from it.
+        name: The class, or the command's function, where the cell alone does not tell.
+        command: What a command is to be called by.
+        beside: The model's capture. A train function and a command share its module, an executor and a persistor import from it.
         fix: Whether to supply the imports that no cell has.
         ran_just_now: Whether nothing ran since; else all that ships is held against what the kernel has now.
 
@@ -109,10 +124,14 @@ def capture_cell(
     namespace = kernel.namespace
     defined = {name: namespace[name] for unit in cell.units for name in sorted(unit.names.binds) if name in namespace}
     functions = contract_functions(defined, cell.label) if role in ("model", "train") else ()
-    name = _train_name(cell, functions) if role == "train" else _class_name(role, cell, defined, class_name, functions)
+    if role == "train":
+        name = _train_name(cell, functions)
+    elif role == "command":
+        name = name or command_function(cell, defined, command)
+    else:
+        name = _class_name(role, cell, defined, name, functions)
     live = namespace.get(name)
-    if isinstance(live, type):
-        require_constructor(role, live)
+    _require_contract(role, name, live, cell.label)
     targets = [name, *(function.name for function in functions)]
     gathered = gather(cell, targets, kernel, ran_just_now=ran_just_now, lent=_lent(role, beside), fix=fix)
     if gathered.missing:
@@ -143,17 +162,25 @@ def capture_cell(
             *_habits(gathered, functions),
         ),
         fix=fix,
+        command=command,
         live=live,
     )
 
 
+def _require_contract(role: Role, name: str, live: object, where: str) -> None:
+    if role == "command":
+        require_command(live, name, where)
+    elif isinstance(live, type):
+        require_constructor(role, live)
+
+
 def _lent(role: Role, beside: Capture | None) -> dict[str, Piece | None]:
-    """What the model's module has already: it is shared with the train function, and imported by the others."""
+    """What the model's module has already: it is shared with functions, and imported by the classes of other modules."""
     if beside is None or role == "model":
         return {}
     names = sorted({name for piece in beside.pieces if piece.kind != "import" for name in piece.names})
     imported = {name: Piece("import", (name,), f"from model_def import {name}\n", "", (0,)) for name in names}
-    return dict.fromkeys(names) if role == "train" else dict(imported)
+    return dict.fromkeys(names) if role in ("train", "command") else dict(imported)
 
 
 def _unseen(gathered: Gathered, namespace: Mapping[str, object]) -> list[str]:

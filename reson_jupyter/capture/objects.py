@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from typing import Any
 
@@ -11,6 +12,7 @@ from .across.inputs import Kernel
 from .across.texts import file_of
 from .capture import Capture, capture_cell
 from .imports.unchanged import changed_part
+from .roles.command import require_command, require_command_name
 from .roles.contract import TRAIN_NAMES, VALIDATE_NAMES, Role, require_class, require_kind
 from .text.cell import Cell
 from .text.live import differs
@@ -21,7 +23,9 @@ _WAYS_OUT = (
 )
 
 
-def capture_object(value: Any, role: Role, kernel: Kernel | None = None, beside: Capture | None = None) -> Capture:
+def capture_object(
+    value: Any, role: Role, kernel: Kernel | None = None, beside: Capture | None = None, command: str = ""
+) -> Capture:
     """Captures an object for a role from the text that defines it.
 
     Of a notebook's class that is the last cell that defined it, held against the class itself; of another class the file that its
@@ -29,20 +33,16 @@ def capture_object(value: Any, role: Role, kernel: Kernel | None = None, beside:
     validate function that stands beside it.
 
     Args:
-        value: A class; for the role "train" a function called fl_train or fl_train_model.
+        value: A class; for the role "train" a function called fl_train or fl_train_model; for a command any function.
         role: What it is to be.
         kernel: The notebook's kernel, if there is one.
         beside: The model's capture, for the other roles.
+        command: What a command is to be called by.
 
     Raises:
         CaptureError: it is not of the kind that the role needs, or its text cannot be found or shipped.
     """
-    if role == "train":
-        if not callable(value) or getattr(value, "__name__", "") not in TRAIN_NAMES:
-            given = getattr(value, "__name__", value)
-            raise CaptureError(f"{given!r} is no train function", f"Pass a function called {' or '.join(TRAIN_NAMES)}.")
-    else:
-        require_kind(require_class(value, role), role)
+    _require_kind(value, role, command)
     name = value.__name__
     home = vars(sys.modules[value.__module__])
     if home.get(name) is not value:
@@ -53,11 +53,11 @@ def capture_object(value: Any, role: Role, kernel: Kernel | None = None, beside:
     cell = cell or file_of(value)
     if cell is None:
         raise CaptureError(f"Could not extract source of {name!r}", _WAYS_OUT.format(role=role, name=name))
-    if role != "train":
+    if role not in ("train", "command"):
         others = (*TRAIN_NAMES, *VALIDATE_NAMES)
         held = Kernel({key: known for key, known in held.namespace.items() if key not in others}, held.inputs)
-    class_name = None if role == "train" else name
-    capture = capture_cell(role, cell, held, class_name=class_name, beside=beside, ran_just_now=held.inputs.empty)
+    asked = None if role == "train" else name
+    capture = capture_cell(role, cell, held, name=asked, command=command, beside=beside, ran_just_now=held.inputs.empty)
     module = sys.modules[value.__module__]
     if value.__module__ != "__main__" and (part := changed_part(capture.source, cell.label, module)):
         raise CaptureError(f"{part} in this kernel is not what {cell.label} says", "Put the change into the file and reload it.")
@@ -74,8 +74,23 @@ def recapture(capture: Capture, kernel: Kernel, beside: Capture | None = None) -
     cell = _cell_of(value, kernel, capture.name) if value is not None else None
     if cell is None:
         return capture
-    class_name = None if capture.role == "train" else capture.name
-    return capture_cell(capture.role, cell, kernel, class_name=class_name, beside=beside, fix=capture.fix, ran_just_now=False)
+    asked = None if capture.role == "train" else capture.name
+    return capture_cell(
+        capture.role, cell, kernel, name=asked, command=capture.command, beside=beside, fix=capture.fix, ran_just_now=False
+    )
+
+
+def _require_kind(value: Any, role: Role, command: str) -> None:
+    name = getattr(value, "__name__", "")
+    if role == "command":
+        where = f"the command {require_command_name(command)!r}"
+        if not inspect.isfunction(value) or not name.isidentifier():
+            raise CaptureError(f"{where} is no function with a name, but {value!r}", "Define it with def, and pass the function.")
+        require_command(value, name, where)
+    elif role != "train":
+        require_kind(require_class(value, role), role)
+    elif not callable(value) or name not in TRAIN_NAMES:
+        raise CaptureError(f"{name or value!r} is no train function", f"Pass a function called {' or '.join(TRAIN_NAMES)}.")
 
 
 def _cell_of(value: Any, kernel: Kernel, name: str = "") -> Cell | None:

@@ -14,23 +14,20 @@ from .text.names import parsed
 
 
 def renewed(captures: Mapping[str, Capture], kernel: Kernel) -> dict[str, Capture]:
-    """Returns the captures, by role, that would now ship something else, as they would be now.
+    """Returns the captures, by key, that would now ship something else, as they would be now.
 
     Raises:
         CaptureError: what the kernel holds now cannot be shipped.
     """
     now = dict(captures)
-    for role in ROLES:
-        if role in now:
-            beside = now.get("model") if role != "model" else None
-            try:
-                now[role] = recapture(now[role], kernel, beside)
-            except CaptureError as error:
-                was = now[role]
-                raise CaptureError(
-                    f"the capture of {was.name} ({was.cell}) no longer holds\n  {error.message}", error.hint
-                ) from None
-    return {role: capture for role, capture in now.items() if _texts(capture) != _texts(captures[role])}
+    # The model first: the others are captured beside it.
+    for key, was in sorted(captures.items(), key=lambda item: ROLES.index(item[1].role)):
+        beside = now.get("model") if was.role != "model" else None
+        try:
+            now[key] = recapture(was, kernel, beside)
+        except CaptureError as error:
+            raise CaptureError(f"the capture of {was.name} ({was.cell}) no longer holds\n  {error.message}", error.hint) from None
+    return {key: capture for key, capture in now.items() if _texts(capture) != _texts(captures[key])}
 
 
 def _texts(capture: Capture) -> list[str]:
@@ -46,4 +43,4 @@ def changes(before: Capture, after: Capture) -> str:
     files = [file.path for file in after.files if file not in before.files]
     said = ", ".join([*(f"{piece.title} ({piece.cell})" if piece.cell else piece.title for piece in new), *files])
     gone = "something that shipped is not needed any more"
-    return f"the {before.role} {before.name} was captured in {before.cell}; since then changed: {said or gone}"
+    return f"the {before.title} was captured in {before.cell}; since then changed: {said or gone}"

@@ -33,7 +33,7 @@ class CaptureCard:
 
     def _headline(self) -> str:
         lines = sum(1 for _, line in self._capture.module.lines if line)
-        return f"Reson: captured the {self._capture.role} {self._capture.name} from {self._capture.cell}, {lines} lines ship"
+        return f"Reson: captured the {self._capture.title} from {self._capture.cell}, {lines} lines ship"
 
     def _rows(self) -> list[tuple[str, str]]:
         pieces = [piece for piece in self._capture.pieces if piece.kind != "future"]
@@ -44,6 +44,9 @@ class CaptureCard:
             rows.append(("imports", "; ".join(imports)))
         if self._capture.files:
             rows.append(("files", ", ".join(file.path for file in self._capture.files)))
+        if self._capture.command:
+            call = f'run.command("{self._capture.command}", {{...}})'
+            rows.append(("called", f"{self._capture.name} on the sites, by {call}"))
         if self._capture.functions:
             rows.append(("called", ", ".join(f"{function.name} to {function.purpose}" for function in self._capture.functions)))
         if facts := self._review.facts:

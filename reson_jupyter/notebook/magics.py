@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import MagicArgumentParser
@@ -14,6 +15,7 @@ from ..backend.rehearsal import warm
 from ..capture.across.inputs import Kernel
 from ..capture.across.missing import USUAL
 from ..capture.capture import Capture, capture_cell
+from ..capture.roles.command import require_command_name
 from ..capture.roles.contract import Role
 from ..capture.text.cell import Cell, parse
 from ..errors import CaptureError
@@ -30,12 +32,14 @@ _ABOUT = {
     "train": "Run the cell and capture fl_train or fl_train_model, and fl_validate or fl_validate_model if it is there.",
     "executor": "Run the cell and capture the NVFlare Executor it defines, in place of the default one.",
     "persistor": "Run the cell and capture the NVFlare ModelPersistor it defines, in place of the default one.",
+    "command": "Run the cell and capture a function that run.command(NAME, params) calls on the sites while a run goes on: "
+    "the one called NAME, else the cell's only one. It gets params, and env and logger if it takes them, and returns JSON.",
 }
 
 
 @magics_class
 class CaptureMagics(Magics):
-    """%%reson_model, %%reson_train, %%reson_executor, %%reson_persistor."""
+    """%%reson_model, %%reson_train, %%reson_executor, %%reson_persistor, %%reson_command."""
 
     @no_var_expand
     @cell_magic
@@ -61,12 +65,20 @@ class CaptureMagics(Magics):
         """Run the cell and capture the persistor it defines; `%%reson_persistor --help` tells more."""
         self._run("persistor", line, cell)
 
+    @no_var_expand
+    @cell_magic
+    def reson_command(self, line: str, cell: str) -> None:
+        """Run the cell and capture a function to call on the sites; `%%reson_command --help` tells more."""
+        self._run("command", line, cell)
+
     def _run(self, role: Role, line: str, cell: str) -> None:
         parser = _parser(role)
         arguments = parser.parse_argstring(line)
         if arguments.help:
             print(parser.format_help())
             return
+        if role == "command":
+            _require_name(arguments.command)
         shell = self.shell
         assert shell is not None
         number, first_line = _place(shell, cell)
@@ -82,7 +94,7 @@ class CaptureMagics(Magics):
             parsed = parse(text, f"In[{number}]", first_line, magics, inherits_future, number)
             capture = _capture(role, parsed, self._kernel(shell, number), arguments)
         except CaptureError as error:
-            raise _with_what_stays(role, error) from None
+            raise _with_what_stays(role, arguments.command, error) from None
         session = current_session()
         session.set_capture(capture)
         display(CaptureCard(capture, review_model(capture, session) if role == "model" else None))
@@ -99,16 +111,34 @@ def _parser(role: Role) -> MagicArgumentParser:
     parser = MagicArgumentParser(prog=f"%reson_{role}", description=_ABOUT[role])
     parser.add_argument("-h", "--help", action="store_true", help="show this and do not run the cell")
     parser.add_argument("--fix", action="store_true", help="ship the imports that are missing, as this kernel has them")
-    if role == "train":
-        parser.set_defaults(class_name=None)
-    else:
+    parser.set_defaults(class_name=None, command="")
+    if role == "command":
+        parser.add_argument("command", nargs="?", default="", metavar="NAME", help="what run.command() is to call it by")
+    elif role != "train":
         parser.add_argument("--class", dest="class_name", metavar="NAME", help=f"the {role}'s class, if the cell has several")
     return parser
 
 
+def _require_name(command: str) -> None:
+    if not command:
+        raise UsageError("%%reson_command needs the command's name, for example: %%reson_command clear_cache")
+    require_command_name(command)
+
+
 def _capture(role: Role, cell: Cell, kernel: Kernel, arguments: argparse.Namespace) -> Capture:
-    beside = current_session().capture("model") if role != "model" else None
-    return capture_cell(role, cell, kernel, class_name=arguments.class_name, beside=beside, fix=arguments.fix)
+    session = current_session()
+    beside = session.capture("model") if role != "model" else None
+    capture = capture_cell(
+        role, cell, kernel, name=arguments.class_name, command=arguments.command, beside=beside, fix=arguments.fix
+    )
+    for other in session.captures.values() if role == "command" else ():
+        # Both ship into one module, and the kernel has one function of that name.
+        if other.role == "command" and other.name == capture.name and other.key != capture.key:
+            raise CaptureError(
+                f"{cell.label} has given {capture.name} another meaning, and the {other.title} of {other.cell} is {capture.name}",
+                f"Give the function another name, or drop the other one: %reson forget {other.key}",
+            )
+    return capture
 
 
 def _place(shell: InteractiveShell, cell: str) -> tuple[int, int]:
@@ -129,9 +159,9 @@ def _runnable(cell: str, first_line: int) -> str:
     return "#\n" * (first_line - 1) + "".join(lines)
 
 
-def _with_what_stays(role: Role, error: CaptureError) -> CaptureError:
-    previous = current_session().capture(role)
+def _with_what_stays(role: Role, command: str, error: CaptureError) -> CaptureError:
+    previous = current_session().capture(f"{role} {command}".strip())
     if previous is None:
         return error
-    stays = f"The {role} {previous.name} from {previous.cell} stays captured."
+    stays = f"The {previous.title} from {previous.cell} stays captured."
     return CaptureError(error.message, f"{error.hint}\n  {stays}" if error.hint else stays)

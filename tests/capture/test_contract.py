@@ -163,14 +163,19 @@ def persistor(constructor: str, methods: tuple[str, ...] = ("load_model", "save_
 
 def test_an_executor_is_asked_for_what_every_job_gives_it() -> None:
     given = client_config(
-        executor="Own", model_class="Net", model_args={}, train_fn="", validate_fn="", training=TrainingConfig()
+        executor="Own", model_class="Net", model_args={}, train_fn="", validate_fn="", training=TrainingConfig(), commands={}
     )["executors"][0]["executor"]["args"]
     assert sorted(executor_arguments()) == sorted(given)
 
 
 def test_a_persistor_is_asked_for_what_every_job_gives_it() -> None:
     config = server_config(
-        persistor="Own", model_path="model_def.Net", model_args={}, federation=FederationConfig(), checkpoint=None
+        persistor="Own",
+        model_path="model_def.Net",
+        model_args={},
+        federation=FederationConfig(),
+        checkpoint=None,
+        validates=False,
     )
     (given,) = [component["args"] for component in config["components"] if component["id"] == "persistor"]
     require_constructor("persistor", persistor("self, " + ", ".join(given)))

@@ -77,7 +77,7 @@ def test_nothing_else_ships(case: Case) -> None:
 @every_case
 def test_a_module_captured_again_gives_itself(case: Case) -> None:
     first = captured(case)
-    again = ship(first.source, case.role, class_name=None if case.role == "train" else first.name)
+    again = ship(first.source, case.role, name=None if case.role == "train" else first.name)
     assert again.source == first.source
 
 

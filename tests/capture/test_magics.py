@@ -182,11 +182,11 @@ def test_executors_and_persistors_have_their_magics(notebook: Notebook, session:
     assert {role: capture.name for role, capture in session.captures.items()} == {"executor": "B", "persistor": "P"}
 
 
-@pytest.mark.parametrize("name", ["reson_model", "reson_train", "reson_executor", "reson_persistor"])
+@pytest.mark.parametrize("name", ["reson_model", "reson_train", "reson_executor", "reson_persistor", "reson_command"])
 def test_help_is_shown_and_nothing_runs(notebook: Notebook, name: str) -> None:
     outcome = notebook.run(f"%%{name} --help\nran = 1\n")
     assert f"%{name}" in outcome.text and "--help" in outcome.text
-    assert ("--class NAME" in outcome.text) == (name != "reson_train")
+    assert ("--class NAME" in outcome.text) == (name not in ("reson_train", "reson_command"))
     assert "ran" not in notebook.shell.user_ns
 
 

@@ -158,33 +158,33 @@ def test_a_cell_without_a_model_is_refused() -> None:
 def test_several_possible_models_are_refused_with_the_option_that_chooses() -> None:
     text = NET + "class G(nn.Module): ...\nclass D(nn.Module): ...\n"
     assert refused(text) == "In[1] defines several classes that could be the model: G, D\n  Say which: %%reson_model --class D"
-    assert ship(text, class_name="G").name == "G"
+    assert ship(text, name="G").name == "G"
 
 
 def test_a_class_that_the_cell_does_not_define_is_refused() -> None:
     assert "In[1] defines no Nett\n  Give --class a class of this cell: Net." in refused(
-        NET + "class Net(nn.Module): ...\n", class_name="Nett"
+        NET + "class Net(nn.Module): ...\n", name="Nett"
     )
 
 
 def test_a_class_of_the_wrong_kind_is_refused() -> None:
-    assert "A cannot be the model: it is no subclass of torch.nn.Module" in refused(NET + "class A: ...\n", class_name="A")
+    assert "A cannot be the model: it is no subclass of torch.nn.Module" in refused(NET + "class A: ...\n", name="A")
 
 
 def test_a_model_that_was_overwritten_by_its_instance_is_refused() -> None:
-    message = refused(NET + "class Net(nn.Module): ...\nNet = Net()\n", class_name="Net")
+    message = refused(NET + "class Net(nn.Module): ...\nNet = Net()\n", name="Net")
     assert "pass the class Net, not an instance of it" in message
 
 
 def test_a_class_inside_a_running_statement_is_refused() -> None:
     text = NET + "for width in (1, 2):\n    class Net(nn.Module): ...\n"
-    assert "Net is defined inside a statement that runs something" in refused(text, class_name="Net")
+    assert "Net is defined inside a statement that runs something" in refused(text, name="Net")
 
 
 def test_a_file_beside_the_notebook_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_own_blocks.py").write_text("import torch\nclass Block(torch.nn.Module): ...\n")
     monkeypatch.syspath_prepend(tmp_path)
-    capture = ship(NET + "from my_own_blocks import Block\nclass Net(Block): ...\n", class_name="Net")
+    capture = ship(NET + "from my_own_blocks import Block\nclass Net(Block): ...\n", name="Net")
     sys.modules.pop("my_own_blocks")
     assert [file.path for file in capture.files] == ["my_own_blocks.py"] and capture.imports == ("torch",)
 

@@ -1,4 +1,4 @@
-"""What a model, a train function, an executor and a persistor must satisfy."""
+"""What a model, a train function, an executor and a persistor must satisfy; `command` tells of commands."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, Literal
 from ...config import TrainingConfig
 from ...errors import CaptureError
 
-Role = Literal["model", "train", "executor", "persistor"]
-ROLES: tuple[Role, ...] = ("model", "train", "executor", "persistor")
+Role = Literal["model", "train", "executor", "persistor", "command"]
+ROLES: tuple[Role, ...] = ("model", "train", "executor", "persistor", "command")
 Purpose = Literal["train", "validate"]
 
 TRAIN_NAMES = ("fl_train", "fl_train_model")
