@@ -13,13 +13,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._version import __version__
-from .api import attach, build, check, submit
+from .api import attach, build, check, delete, rerun, runs, submit
 from .backend.job import Job
 from .backend.rehearsal import Rehearsal
 from .backend.run import Run
 from .config import FederationConfig, ModelConfig, ResonTechConfig, TrainingConfig
 from .data.shards import check_shards
-from .errors import RehearsalFailed, ResonError, RunFailed, RunTimeout
+from .errors import Detached, RehearsalFailed, ResonError, RunFailed, RunTimeout
 from .events import Event, RunState
 from .session import Session
 from .session import current_session as session
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = [
+    "Detached",
     "Event",
     "FederationConfig",
     "Job",
@@ -47,6 +48,9 @@ __all__ = [
     "build",
     "check",
     "check_shards",
+    "delete",
+    "rerun",
+    "runs",
     "session",
     "submit",
 ]

@@ -2,52 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from .backend import history
+from .backend.deletion import Deleted
+from .backend.deletion import delete as delete_run
 from .backend.job import Job
+from .backend.observers import announce, on_rehearsal, on_run, rehearse_told
+from .backend.origin import read_submitted
 from .backend.record import RunRecord, home
-from .backend.rehearsal import Rehearsal, rehearse
+from .backend.rehearsal import Rehearsal
 from .backend.run import Run
+from .backend.runs import Runs, known_runs
 from .backend.store import default_store_url, open_store
-from .backend.submission import Submission
+from .backend.submission import Submission, local_shards
 from .backend.targets import open_target
 from .config import FederationConfig, ModelConfig, TrainingConfig
-from .errors import RehearsalFailed, RunNotFound
+from .errors import ResonError, RunNotFound, StoreError
 from .prepare import Prepared, prepare
 from .request import Request
 from .session import current_session
 
-RunObserver = Callable[[Run], None]
-_run_observers: list[RunObserver] = []
-
-
-class RehearsalObserver(Protocol):
-    """Hears of rehearsals while they go on."""
-
-    def step(self, name: str) -> None:
-        """A step begins."""
-
-    def over(self, rehearsal: Rehearsal) -> None:
-        """It is over; if it failed, the error is raised after this."""
-
-
-_OWN_TRAINING = "The default image classification trained; for other data, capture a train function with %%reson_train."
-_rehearsal_observers: list[RehearsalObserver] = []
-
-
-def on_run(observer: RunObserver) -> None:
-    """Has `observer(run)` called for every run that this process submits or attaches to; the notebook shows its live view so."""
-    if observer not in _run_observers:
-        _run_observers.append(observer)
-
-
-def on_rehearsal(observer: RehearsalObserver) -> None:
-    """Has the observer told of every rehearsal of this process; the notebook shows its progress and its failure so."""
-    if observer not in _rehearsal_observers:
-        _rehearsal_observers.append(observer)
+__all__ = ["abort", "attach", "build", "check", "delete", "find", "on_rehearsal", "on_run", "rerun", "runs", "submit"]
 
 
 def build(
@@ -63,14 +44,16 @@ def build(
     train: Callable[..., Any] | None = None,
     requirements: str | Path | Sequence[str] | None = None,
     checkpoint: str | Path | None = None,
+    commands: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Job:
     """Builds the job that `submit` would send, and sends nothing. The arguments are those of `submit`.
 
     Without `shards_dir`, what comes from the shards (the number of classes, of sites) stays as the configs have it.
     """
     request = Request(
-        name, shards_dir, model, training, federation, model_config, executor, persistor, train, requirements, checkpoint
-    )
+        name, shards_dir, model, training, federation, model_config, executor, persistor, train, requirements,
+        checkpoint, commands,
+    )  # fmt: skip
     return prepare(request, current_session()).job
 
 
@@ -87,6 +70,7 @@ def check(
     train: Callable[..., Any] | None = None,
     requirements: str | Path | Sequence[str] | None = None,
     checkpoint: str | Path | None = None,
+    commands: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Rehearsal:
     """Rehearses the job that `submit` would send, and sends nothing. The arguments are those of `submit`.
 
@@ -99,8 +83,9 @@ def check(
         ResonError: something cannot be used.
     """
     request = Request(
-        name, shards_dir, model, training, federation, model_config, executor, persistor, train, requirements, checkpoint
-    )
+        name, shards_dir, model, training, federation, model_config, executor, persistor, train, requirements,
+        checkpoint, commands,
+    )  # fmt: skip
     prepared = prepare(request, current_session())
     rehearsal = _rehearse(prepared)
     return replace(rehearsal, notes=(*prepared.notes, *rehearsal.notes))
@@ -119,6 +104,7 @@ def submit(
     train: Callable[..., Any] | None = None,
     requirements: str | Path | Sequence[str] | None = None,
     checkpoint: str | Path | None = None,
+    commands: Mapping[str, Callable[..., Any]] | None = None,
     store: str | None = None,
     target: str | None = None,
     check: bool = True,
@@ -137,6 +123,7 @@ def submit(
         train: The train function; None for what was captured, else the default image classification trains.
         requirements: A requirements file, or its lines; None takes them from what ships.
         checkpoint: A file of weights to start from instead of the constructor's.
+        commands: Functions that `Run.command` may call on the sites, by name; None for what `%%reson_command` captured.
         store: URL of the store; None for the session's, else the bucket of the RESON_S3_* variables, else a folder.
         target: Where it runs; None for the session's.
         check: Whether the job is rehearsed first, see `check`; it takes about a second.
@@ -146,8 +133,9 @@ def submit(
         ResonError: something cannot be used; nothing has been uploaded then.
     """
     request = Request(
-        name, shards_dir, model, training, federation, model_config, executor, persistor, train, requirements, checkpoint
-    )
+        name, shards_dir, model, training, federation, model_config, executor, persistor, train, requirements,
+        checkpoint, commands,
+    )  # fmt: skip
     session = current_session()
     where = target or session.target
     destination = open_target(where)
@@ -157,8 +145,9 @@ def submit(
     prepared = prepare(request, session)
     notes = (*prepared.notes, *(f"rehearsal: {note}" for note in _rehearse(prepared).notes)) if check else prepared.notes
     record = RunRecord.new(name, where, store_url)
-    submission = Submission(prepared.job, prepared.shards, record, opened, destination, connection)
-    return _announce(submission.start(notes, prepared.model_class))
+    shards, federation = local_shards(prepared.shards), request.federation or session.federation
+    submission = Submission(prepared.job, shards, federation, record, opened, destination, connection)
+    return announce(submission.start(notes, prepared.model_class))
 
 
 def attach(run_id: str, *, store: str | None = None) -> Run:
@@ -168,12 +157,46 @@ def attach(run_id: str, *, store: str | None = None) -> Run:
 
     Args:
         run_id: The run's id.
-        store: URL of the run's store; needed only for a run that was submitted on another machine.
+        store: URL of the run's store; needed only for a run of another machine that is not in this session's store.
 
     Raises:
         RunNotFound: no run of that id is known here, or there is none in the store.
     """
-    return _announce(_find(run_id, store))
+    return announce(find(run_id, store))
+
+
+def runs() -> Runs:
+    """Returns the runs that this machine knows, the newest first, each as it is now.
+
+    Raises:
+        ResonError: the history of runs cannot be read.
+    """
+    return known_runs(cache(partial(open_store, connection=current_session().connection)))
+
+
+def rerun(run_id: str, /, **changes: Any) -> Run:
+    """Submits a run once more, as it shipped, with changes; see `Run.rerun`.
+
+    Raises:
+        RunNotFound: no run of that id is known here.
+        ResonError: a change cannot be used; nothing has been started then.
+    """
+    return find(run_id).rerun(**changes)
+
+
+def delete(run_id: str, *, store: str | None = None) -> Deleted:
+    """Deletes a run: everything below its prefix in the store, its folder here, and its place in the history.
+
+    Args:
+        run_id: The run's id.
+        store: URL of the run's store, as for `attach`.
+
+    Raises:
+        RunNotFound: no run of that id is known here.
+        RunError: the run goes on.
+    """
+    record = _record(run_id, store)
+    return delete_run(record, open_store(record.store, current_session().connection), open_target(record.target))
 
 
 def abort(run_id: str) -> None:
@@ -183,37 +206,38 @@ def abort(run_id: str) -> None:
         RunNotFound: no run of that id is known here.
         TargetError: the run is not running where it should.
     """
-    _find(run_id, None).abort()
+    find(run_id).abort()
 
 
-def _find(run_id: str, store: str | None) -> Run:
-    session = current_session()
-    record = RunRecord.elsewhere(run_id, session.target, store) if store else RunRecord.load(run_id)
-    run = Run(record, open_store(record.store, session.connection), open_target(record.target))
-    if not run.events():
-        raise RunNotFound(f"the store {record.store} has no log of a run {run_id!r}", "Is it the run's store?")
+def find(run_id: str, store: str | None = None) -> Run:
+    """Does as `attach` does, without a live view."""
+    record = _record(run_id, store)
+    connection = current_session().connection
+    run = Run(record, open_store(record.store, connection), open_target(record.target), connection=connection)
+    history.add(record, run.progress)
     return run
+
+
+def _record(run_id: str, store: str | None) -> RunRecord:
+    """Where a run is: as named, as this machine knows it, or else in the session's store."""
+    session = current_session()
+    if store:
+        return read_submitted(open_store(store, session.connection), run_id)[0]
+    try:
+        return RunRecord.load(run_id)
+    except RunNotFound as unknown:
+        with suppress(ResonError):  # without its history, this machine may still know where to look
+            if found := history.find(run_id):
+                return found
+        try:
+            connection = session.connection
+            usual = open_store(session.store or default_store_url(connection, home()), connection)
+            return read_submitted(usual, run_id)[0]
+        except (RunNotFound, StoreError):
+            raise unknown from None
 
 
 def _rehearse(prepared: Prepared) -> Rehearsal:
-    """Rehearses a job on the first of its shards; raises `RehearsalFailed` if it fails."""
-
-    def tell(step: str) -> None:
-        for observer in _rehearsal_observers:
-            observer.step(step)
-
-    rehearsal = rehearse(prepared.job, prepared.shards[0].path if prepared.shards else None, on_step=tell)
-    for observer in _rehearsal_observers:
-        observer.over(rehearsal)
-    if not rehearsal.ok:
-        advice = rehearsal.explained.advice if rehearsal.explained else ""
-        if prepared.default_training and rehearsal.failure and rehearsal.failure.step in ("validate", "train"):
-            advice = f"{advice} {_OWN_TRAINING}".strip()
-        raise RehearsalFailed(rehearsal.sentence, advice or "Nothing was uploaded. Correct the cell and run it again.", rehearsal)
-    return rehearsal
-
-
-def _announce(run: Run) -> Run:
-    for observer in _run_observers:
-        observer(run)
-    return run
+    shard = prepared.shards[0].path if prepared.shards else None
+    hint = "Nothing was uploaded. Correct the cell and run it again."
+    return rehearse_told(prepared.job, shard, default_training=prepared.default_training, hint=hint)

@@ -161,37 +161,67 @@ def failing_server(status: int, code: str) -> Iterator[str]:
         thread.join()
 
 
-@contextmanager
-def slow_line(url: str, bytes_per_second: int) -> Iterator[str]:
-    """Passes connections on to the plain http server at `url`, sending no faster than told; yields the line's URL."""
-    target = urlsplit(url)
-    listener = socket.create_server(("127.0.0.1", 0))
-    sockets: list[socket.socket] = [listener]
+class Line:
+    """Passes connections on to the plain http server at `url`; it can be cut and mended, and be slow.
 
-    def pump(source: socket.socket, sink: socket.socket, rate: int | None) -> None:
-        with suppress(OSError):
-            while data := source.recv(65_536):
-                if rate:
-                    time.sleep(len(data) / rate)
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
+    Args:
+        url: The server.
+        bytes_per_second: How fast it sends what clients say; None: as fast as it comes.
+    """
 
-    def accept() -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = listener.accept()
-                server = socket.create_connection((target.hostname, target.port))
-                # A small buffer, or the kernel would take megabytes at once and the line would not be slow.
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-                sockets.extend((client, server))
-                threading.Thread(target=pump, args=(client, server, bytes_per_second), daemon=True).start()
-                threading.Thread(target=pump, args=(server, client, None), daemon=True).start()
+    def __init__(self, url: str, bytes_per_second: int | None = None) -> None:
+        self._target = urlsplit(url)
+        self._rate = bytes_per_second
+        self._sockets: list[socket.socket] = []
+        self.port = 0
+        self.mend()
 
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        for opened in sockets:
+    @property
+    def url(self) -> str:
+        """The URL of this end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def mend(self) -> None:
+        """Takes connections, on the same port as before."""
+        # Mended at once after a cut, the port may still have connections that are closing.
+        listener = socket.create_server(("127.0.0.1", self.port), reuse_port=True)
+        self.port = listener.getsockname()[1]
+        self._sockets = [listener]
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def cut(self) -> None:
+        """Ends all connections and refuses new ones."""
+        for opened in self._sockets:
             with suppress(OSError):
                 opened.shutdown(socket.SHUT_RDWR)
             opened.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = socket.create_connection((self._target.hostname, self._target.port))
+                # A small buffer, or the kernel would take megabytes at once and the line would not be slow.
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+                self._sockets.extend((client, server))
+                threading.Thread(target=_pump, args=(client, server, self._rate), daemon=True).start()
+                threading.Thread(target=_pump, args=(server, client, None), daemon=True).start()
+
+
+def _pump(source: socket.socket, sink: socket.socket, rate: int | None) -> None:
+    with suppress(OSError):
+        while data := source.recv(65_536):
+            if rate:
+                time.sleep(len(data) / rate)
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def slow_line(url: str, bytes_per_second: int) -> Iterator[str]:
+    """Passes connections on to the plain http server at `url`, sending no faster than told; yields the line's URL."""
+    line = Line(url, bytes_per_second)
+    try:
+        yield line.url
+    finally:
+        line.cut()

@@ -7,6 +7,7 @@ system drops it when that process dies; so whether a run is still carried needs 
 from __future__ import annotations
 
 import base64
+import contextlib
 import fcntl
 import os
 import re
@@ -49,12 +50,12 @@ class RunRecord(BaseModel):
         """Makes the record of a new run, with an id that no other run has."""
         now = time.time()
         stamp = base64.b32hexencode(int(now).to_bytes(5, "big")).decode().strip("=").lower()
-        return cls(id=f"{slug(name)}-{stamp}{secrets.token_hex(2)}", name=name, target=target, store=store, created=now)
+        return cls(id=f"{slug(name)}-{stamp}{secrets.token_hex(3)}", name=name, target=target, store=store, created=now)
 
     @classmethod
     def load(cls, run_id: str) -> Self:
         """Reads a record. Raises `RunNotFound`."""
-        _check_id(run_id)
+        check_id(run_id)
         try:
             return cls.model_validate_json((home() / "runs" / run_id / "run.json").read_bytes())
         except FileNotFoundError:
@@ -62,12 +63,6 @@ class RunRecord(BaseModel):
                 f"this machine knows no run {run_id!r}",
                 "For a run that was submitted elsewhere, name its store: reson.attach(run_id, store='s3://bucket').",
             ) from None
-
-    @classmethod
-    def elsewhere(cls, run_id: str, target: str, store: str) -> Self:
-        """Makes the record of a run that was submitted on another machine. Raises `RunNotFound` if `run_id` is no id."""
-        _check_id(run_id)
-        return cls(id=run_id, name=run_id, target=target, store=store, created=0.0)
 
     @property
     def prefix(self) -> str:
@@ -85,7 +80,17 @@ class RunRecord(BaseModel):
         (self.folder / "run.json").write_text(self.model_dump_json(indent=2))
 
 
-def _check_id(run_id: str) -> None:
+def known_records() -> list[RunRecord]:
+    """Returns the records of the runs that have a folder on this machine, in no order."""
+    found = []
+    for path in (home() / "runs").glob("*/run.json"):
+        with contextlib.suppress(OSError, ValueError):  # one folder that somebody touched must not hide the others
+            found.append(RunRecord.model_validate_json(path.read_bytes()))
+    return found
+
+
+def check_id(run_id: str) -> None:
+    """Raises `RunNotFound` if `run_id` cannot be a run's id."""
     if not isinstance(run_id, str) or not re.fullmatch(_ID, run_id):
         raise RunNotFound(f"{run_id!r} is not a run id", "A run's id stands beside its name in its view, and is run.id.")
 

@@ -6,18 +6,21 @@ import contextlib
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config import ResonTechConfig
+from ..config import FederationConfig, ResonTechConfig
 from ..data.shards import ShardSummary
 from ..errors import ResonError, StoreError
 from ..events import Event, EventType, RunState
+from . import history
 from .event_log import EventLogWriter
 from .job import Job
+from .origin import digests, versions
 from .record import RunLock, RunRecord
 from .run import Run
-from .store import Store
+from .store import ObjectInfo, Store
 from .store.transfer import Upload, UploadProgress, upload
 from .targets.base import Target
 from .targets.local import ABORT_FILE
@@ -30,20 +33,49 @@ _BETWEEN_NOTES = 0.25
 _ORDER = ("scripts", "configs", "requirements", "shards", "model")
 
 
+@dataclass(frozen=True)
+class Shard:
+    """One site's data: the file's name, its SHA-256, and where it lies: here, or in the store already."""
+
+    name: str
+    sha256: str
+    source: Path | ObjectInfo
+
+
+def local_shards(shards: Sequence[ShardSummary]) -> list[Shard]:
+    """Returns checked shards of this machine as they are submitted."""
+    return [Shard(shard.name, shard.sha256, shard.path) for shard in shards]
+
+
 class Submission:
-    """One job on its way to its target."""
+    """One job on its way to its target.
+
+    Args:
+        job: The job.
+        shards: The sites' data, in their order.
+        federation: What the job was built with; the watching of the sites, which no file of the job tells, is taken from it.
+        record: The new run's record.
+        store: Where the files go.
+        target: Where the run runs.
+        connection: The keys to the store, for whoever carries the run.
+        checkpoint: The weights to start from, if they are in the store already; else the job's own, if it has any.
+    """
 
     def __init__(
         self,
         job: Job,
-        shards: Sequence[ShardSummary],
+        shards: Sequence[Shard],
+        federation: FederationConfig,
         record: RunRecord,
         store: Store,
         target: Target,
         connection: ResonTechConfig,
+        checkpoint: ObjectInfo | None = None,
     ) -> None:
         self._job = job
         self._shards = shards
+        self._federation = federation
+        self._checkpoint = checkpoint or job.checkpoint
         self._record = record
         self._store = store
         self._target = target
@@ -64,7 +96,8 @@ class Submission:
         log.append([self._submitted(notes), _state(RunState.PENDING)])
         self._record.save()
         lock = RunLock(self._record.folder)
-        run = Run(self._record, self._store, self._target, model_class=model_class)
+        run = Run(self._record, self._store, self._target, connection=self._connection, model_class=model_class)
+        history.add(self._record, run.progress)
         threading.Thread(target=self._carry, args=(log, lock, run), name=f"upload {run.id}").start()
         return run
 
@@ -100,10 +133,10 @@ class Submission:
 
     def _uploads(self) -> list[Upload]:
         """Everything that goes to the store, in the platform's order: what is small and read first goes first."""
-        sources: dict[str, bytes | Path] = dict(self._job.files)
-        sources |= {f"shards/{shard.path.name}": shard.path for shard in self._shards}
-        if self._job.checkpoint:
-            sources[f"model/{self._job.checkpoint.name}"] = self._job.checkpoint
+        sources: dict[str, bytes | Path | ObjectInfo] = dict(self._job.files)
+        sources |= {f"shards/{shard.name}": shard.source for shard in self._shards}
+        if self._checkpoint:
+            sources[f"model/{self._checkpoint.name}"] = self._checkpoint
         return [
             Upload(f"{self._record.prefix}/{key}", source, _CONTENT_TYPES.get(Path(key).suffix, "application/octet-stream"))
             for key, source in sorted(sources.items(), key=lambda item: (_ORDER.index(item[0].split("/")[0]), item[0]))
@@ -117,15 +150,19 @@ class Submission:
             "target": self._record.target,
             "num_rounds": rounds["num_rounds"],
             "min_clients": rounds["min_clients"],
+            "site_timeout": self._federation.site_timeout,
+            "round_timeout": self._federation.round_timeout,
             "digest": self._job.digest,
+            "digests": digests(self._job),
+            "versions": versions(self._job),
             "notes": list(notes),
             "sites": {
-                f"site-{number}": {"shard": shard.path.name, "sha256": shard.sha256}
+                f"site-{number}": {"shard": shard.name, "sha256": shard.sha256}
                 for number, shard in enumerate(self._shards, start=1)
             },
             "lines": {name: source.to_json() for name, source in self._job.sources.items()},
         }
-        return Event(time=time.time(), type=EventType.SUBMITTED, data=data)
+        return Event(time=self._record.created, type=EventType.SUBMITTED, data=data)
 
 
 def _state(state: RunState, reason: str = "") -> Event:

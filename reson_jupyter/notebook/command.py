@@ -44,13 +44,13 @@ class ResonMagics(Magics):
     """%reson."""
 
     @line_magic
-    def reson(self, line: str) -> Run | Job | Rehearsal | None:
+    def reson(self, line: str) -> Any:
         """Configure, submit, follow: `%reson help` lists the subcommands, `%reson submit --help` tells of one."""
         return run_line(line)
 
 
-def run_line(line: str) -> Run | Job | Rehearsal | None:
-    """Carries out one `%reson` line; returns what the subcommand makes.
+def run_line(line: str) -> Any:
+    """Carries out one `%reson` line; returns what the subcommand makes: a run, a job, a table, or nothing.
 
     Raises:
         UsageError: the line cannot be understood.
@@ -68,8 +68,7 @@ def run_line(line: str) -> Run | Job | Rehearsal | None:
     if arguments.verb == "help":
         print(parser.format_help())
         return None
-    result: Run | Job | Rehearsal | None = verbs[arguments.verb](arguments)
-    return result
+    return verbs[arguments.verb](arguments)
 
 
 def _parsers() -> tuple[_Parser, dict[str, Any]]:
@@ -110,8 +109,25 @@ def _parsers() -> tuple[_Parser, dict[str, Any]]:
     abort = verb("abort", lambda arguments: api.abort(arguments.run), "stop a run")
     abort.add_argument("run", metavar="ID")
 
+    verb("runs", lambda _: api.runs(), "list the runs that this machine knows")
+
+    info = verb("info", lambda arguments: api.find(arguments.run).info(), "show what each site of a run is doing now")
+    info.add_argument("run", metavar="ID")
+
+    logs = verb("logs", lambda arguments: print(api.find(arguments.run).logs(arguments.site), end=""), "print what a run logged")
+    logs.add_argument("run", metavar="ID")
+    logs.add_argument("site", metavar="SITE", nargs="?", help='a site, or "server" (default: all of them)')
+
+    rerun = verb("rerun", _rerun, "submit a run once more, as it shipped, with changes")
+    rerun.add_argument("run", metavar="ID")
+    rerun.add_argument("fields", nargs="*", metavar="KEY=VALUE", help="any field, a hyperparameter of your own, or name=NAME")
+
+    delete = verb("delete", lambda arguments: print(api.delete(arguments.run)), "delete a run that is over, with its files")
+    delete.add_argument("run", metavar="ID")
+
     forget = verb("forget", _forget, "drop what was captured for a role; the default takes its place again")
     forget.add_argument("role", choices=ROLES)
+    forget.add_argument("name", metavar="NAME", nargs="?", help="which command (default: all of them)")
 
     shards = verb("shards", _shards, "check a folder of shards")
     shards.add_argument("action", choices=["check"])
@@ -147,6 +163,10 @@ def _check(arguments: argparse.Namespace) -> Rehearsal:
     return api.check(**_job_arguments(arguments))
 
 
+def _rerun(arguments: argparse.Namespace) -> Run:
+    return api.rerun(arguments.run, **dict(map(_assignment, arguments.fields)))
+
+
 def _build(arguments: argparse.Namespace) -> Job:
     job = api.build(**_job_arguments(arguments))
     print(f"wrote {job.save(arguments.out)}")
@@ -165,10 +185,12 @@ def _shards(arguments: argparse.Namespace) -> None:
 
 
 def _forget(arguments: argparse.Namespace) -> None:
-    session = current_session()
-    captured = session.capture(arguments.role)
-    session.forget(arguments.role)
-    print(f"forgot the {arguments.role} {captured.name} of {captured.cell}" if captured else f"no {arguments.role} was captured")
+    key = f"{arguments.role} {arguments.name}" if arguments.name else arguments.role
+    dropped = current_session().forget(key)
+    for captured in dropped:
+        print(f"forgot the {captured.title} of {captured.cell}")
+    if not dropped:
+        print(f"no {key} was captured")
 
 
 def _config(arguments: argparse.Namespace) -> None:

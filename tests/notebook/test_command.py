@@ -14,7 +14,11 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 import reson_jupyter as reson
+from reson_jupyter.backend.event_log import EventLogWriter
+from reson_jupyter.backend.record import RunRecord
+from reson_jupyter.backend.store import DirectoryStore
 from reson_jupyter.session import Session
+from tests.backend.test_verdict import event, good_run
 from tests.runs.conftest import write_image_shard
 
 MODEL = """%%reson_model
@@ -74,6 +78,10 @@ def test_config_without_arguments_shows_everything_but_the_secrets(
         ("%reson submit --name x --shards nowhere", "there is no model"),
         ("%reson attach nobody", "this machine knows no run"),
         ("%reson abort nobody", "this machine knows no run"),
+        ("%reson rerun nobody num_rounds=1", "this machine knows no run"),
+        ("%reson delete nobody", "this machine knows no run"),
+        ("%reson logs nobody", "this machine knows no run"),
+        ("%reson info nobody", "this machine knows no run"),
         ("%reson shards check nowhere", "does not exist"),
     ],
 )
@@ -83,7 +91,10 @@ def test_a_users_mistake_is_shown_without_a_traceback(shell: InteractiveShell, l
     assert said in text and "Traceback" not in text and "canary" not in text
 
 
-@pytest.mark.parametrize("line", ["%reson nonsense", "%reson submit", "%reson submit --rounds many", "%reson config 'open"])
+@pytest.mark.parametrize(
+    "line",
+    ["%reson nonsense", "%reson submit", "%reson delete", "%reson rerun", "%reson submit --rounds many", "%reson config 'open"],
+)
 def test_a_line_that_cannot_be_understood_is_a_usage_error(shell: InteractiveShell, line: str) -> None:
     result, text = run(shell, line)
     assert isinstance(result.error_in_exec, UsageError) and "Traceback" not in text
@@ -112,6 +123,65 @@ def test_build_writes_the_folder_that_nvflare_takes(shell: InteractiveShell, tmp
     assert server["workflows"][0]["args"]["num_rounds"] == 7
     assert server["components"][0]["args"]["model"] == {"path": "model_def.Net", "args": {"num_classes": 3}}
     assert "class Net(nn.Linear)" in (tmp_path / "job/app/custom/model_def.py").read_text()
+
+
+@pytest.fixture
+def finished(shell: InteractiveShell, tmp_path: Path) -> RunRecord:
+    """A run that is over, as a submit from this machine leaves it."""
+    store = DirectoryStore(tmp_path / "store")
+    record = RunRecord.new("colours", "local", store.url)
+    record.save()
+    events = [*good_run(), event("state", state="finished", reason="")]
+    EventLogWriter(store, record.prefix).append(events)
+    store.put(f"{record.prefix}/files_out/logs/site-1.txt", b"hello from site-1\n")
+    store.put(f"{record.prefix}/files_out/logs/server.txt", b"hello from the server\n")
+    return record
+
+
+def test_runs_lists_what_this_machine_knows(shell: InteractiveShell, finished: RunRecord) -> None:
+    result, text = run(shell, "%reson runs")
+    assert [(summary.id, summary.state) for summary in result.result] == [(finished.id, reson.RunState.FINISHED)]
+    assert finished.id in text and "2 of 2" in text
+
+
+def test_logs_and_info_tell_of_a_run_without_a_view_of_it(
+    shell: InteractiveShell, finished: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reson_jupyter.backend.observers._run_observers", [lambda _: pytest.fail("a view was shown")])
+    _, text = run(shell, f"%reson logs {finished.id} site-1")
+    assert text == "hello from site-1\n"
+    _, text = run(shell, f"%reson logs {finished.id}")
+    assert "hello from site-1" in text and "hello from the server" in text
+    result, text = run(shell, f"%reson info {finished.id}")
+    assert set(result.result) == {"site-1", "site-2"} and "site-2" in text
+
+
+def test_delete_says_what_it_removed(shell: InteractiveShell, finished: RunRecord) -> None:
+    result, text = run(shell, f"%reson delete {finished.id}")
+    assert result.success and result.result is None
+    assert text.startswith(f"deleted run {finished.id}: 4 objects, ") and text.endswith(" bytes\n")
+    _, text = run(shell, "%reson runs")
+    assert "This machine knows no runs." in text
+
+
+def test_rerun_takes_fields_as_config_does(shell: InteractiveShell, finished: RunRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(reson.Run, "rerun", lambda self, **changes: given.update(changes, run=self.id))
+    run(shell, f"%reson rerun {finished.id} num_rounds=3 learning_rate=0.5 optimizer=adam dropout=None 'name=once more'")
+    assert given == {
+        "run": finished.id, "num_rounds": 3, "learning_rate": 0.5, "optimizer": "adam", "dropout": None, "name": "once more",
+    }  # fmt: skip
+
+
+def test_a_command_can_be_forgotten_by_its_name_or_with_all_others(shell: InteractiveShell) -> None:
+    for name in ("one", "two", "three"):
+        run(shell, f"%%reson_command {name}\ndef {name}(params):\n    return 1\n")
+    _, text = run(shell, "%reson forget command two")
+    assert text.startswith("forgot the command two of In[") and set(reson.session().captures) == {"command one", "command three"}
+    _, text = run(shell, "%reson forget command two")
+    assert text == "no command two was captured\n"
+    run(shell, "%reson forget command")
+    assert not reson.session().captures
 
 
 def test_a_capture_can_be_forgotten(shell: InteractiveShell) -> None:

@@ -20,7 +20,7 @@ from reson_jupyter.backend.job import JobParts, build_job
 from reson_jupyter.backend.record import RunRecord
 from reson_jupyter.backend.record import home as home_folder
 from reson_jupyter.backend.store import default_store_url, open_store
-from reson_jupyter.backend.submission import Submission
+from reson_jupyter.backend.submission import Submission, local_shards
 from reson_jupyter.backend.targets import open_target
 from reson_jupyter.data.shards import check_shards
 
@@ -90,7 +90,8 @@ def submit_parts(parts: JobParts, shards: Path) -> reson.Run:
     url = default_store_url(None, home_folder())
     record = RunRecord.new(parts.name, "local", url)
     connection = reson.ResonTechConfig()
-    return Submission(build_job(parts), report.shards, record, open_store(url), open_target("local"), connection).start()
+    shards, store, target = local_shards(report.shards), open_store(url), open_target("local")
+    return Submission(build_job(parts), shards, parts.federation, record, store, target, connection).start()
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:

@@ -53,6 +53,8 @@ def test_a_run_leaves_exactly_the_platforms_layout_and_its_result(store: str, im
         "files_out/logs/simulator.txt",
         "files_out/logs/site-1.txt",
         "files_out/logs/site-2.txt",
+        "files_out/rounds/round_00000.pt",
+        "files_out/rounds/round_00001.pt",
         "model_out/GLOBAL_MODEL.pt",
         "requirements/requirements.txt",
         "scripts/custom_client_executor.py",

@@ -65,6 +65,54 @@ def test_an_object_cannot_lie_under_another_object(tmp_path: Path) -> None:
     assert [info.key for info in store.list("")] == ["a", "c/d"]
 
 
+def test_no_empty_folder_stays_behind_where_objects_were(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "s")
+    store.put("jobs/a/scripts/model_def.py", b"x")
+    store.put("jobs/b/meta.json", b"x")
+    store.delete("jobs/a/scripts/model_def.py")
+    assert [path.name for path in (tmp_path / "s/jobs").iterdir()] == ["b"]
+    store.delete("jobs/b/meta.json")
+    assert [path.name for path in (tmp_path / "s").iterdir()] == [".incoming"]
+
+
+def test_an_object_is_stored_whoever_removes_its_folder_meanwhile(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "s")
+    over = threading.Event()
+
+    def put_and_delete() -> None:
+        while not over.is_set():
+            store.put("jobs/a/x", b"x")
+            store.delete("jobs/a/x")
+
+    other = threading.Thread(target=put_and_delete)
+    other.start()
+    try:
+        for number in range(300):
+            store.put(f"jobs/a/{number}", b"y")
+            store.delete(f"jobs/a/{number}")
+    finally:
+        over.set()
+        other.join()
+
+
+def test_a_copy_takes_no_room_of_its_own(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "s")
+    store.put("a", b"x" * 1000)
+    store.copy("a", "jobs/b")
+    assert (tmp_path / "s/a").samefile(tmp_path / "s/jobs/b")
+
+
+def test_where_a_disk_knows_no_links_a_copy_is_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    store = DirectoryStore(tmp_path / "s")
+    store.put("a", b"x")
+    store.copy("a", "b")
+    assert store.get("b") == b"x" and not (tmp_path / "s/a").samefile(tmp_path / "s/b")
+
+
 def test_a_half_written_file_is_not_listed_and_cannot_be_named(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(b"x" * (3 << 20))

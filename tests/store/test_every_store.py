@@ -146,6 +146,29 @@ def test_a_file_goes_there_and_back_with_its_progress_told_in_the_callers_thread
     assert info is not None and info.bytes == file.stat().st_size
 
 
+def test_a_copy_has_the_objects_bytes_and_outlives_it(any_store: Store, file: Path) -> None:
+    any_store.put_file("a/shards/s.zip", file)
+    any_store.copy("a/shards/s.zip", "b/shards/s.zip")
+    any_store.put("a/shards/s.zip", b"changed")
+    assert any_store.get("b/shards/s.zip") == file.read_bytes()
+    any_store.delete("a/shards/s.zip")
+    assert keys(any_store) == ["b/shards/s.zip"] and any_store.get("b/shards/s.zip") == file.read_bytes()
+
+
+def test_a_copy_replaces_what_was_there_also_when_that_is_a_copy(any_store: Store) -> None:
+    any_store.put("a", b"one")
+    any_store.put("b", b"two")
+    for _ in range(2):
+        any_store.copy("a", "b")
+        assert any_store.get("a") == any_store.get("b") == b"one"
+
+
+def test_what_is_not_there_cannot_be_copied(any_store: Store) -> None:
+    with pytest.raises(NotFound, match="gone"):
+        any_store.copy("gone", "b")
+    assert keys(any_store) == []
+
+
 def test_an_empty_file_can_be_stored(any_store: Store, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     any_store.put_file("empty", tmp_path / "empty")
@@ -213,6 +236,8 @@ def test_a_key_that_some_store_could_not_hold_is_refused_by_all(any_store: Store
     for attempt in (
         lambda: any_store.put(key, b"x"),
         lambda: any_store.put_file(key, tmp_path / "file"),
+        lambda: any_store.copy(key, "b"),
+        lambda: any_store.copy("b", key),
         lambda: any_store.get(key),
         lambda: any_store.get_if_changed(key, None),
         lambda: any_store.get_file(key, tmp_path / "out"),

@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from boto3.s3.transfer import TransferConfig
 
-from reson_jupyter.backend.store import Store, open_store
+from reson_jupyter.backend.store import Store, open_store, s3
 from reson_jupyter.config import ResonTechConfig
 from reson_jupyter.errors import ConfigError, NotFound, StoreError
 from tests.servers import S3Endpoint, client_of, failing_server, slow_line
@@ -37,6 +38,27 @@ def test_objects_lie_under_the_prefix_with_their_content_type(moto_http: S3Endpo
         for item in client.list_objects_v2(Bucket=moto_http.bucket, Prefix=prefix)["Contents"]
     }
     assert types == {f"{prefix}/configs/meta.json": "application/json", f"{prefix}/shards/shard.zip": "application/zip"}
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_a_copy_is_made_by_the_server_and_a_large_one_in_parts(
+    moto_http: S3Endpoint, s3_store: Store, monkeypatch: pytest.MonkeyPatch, in_parts: bool
+) -> None:
+    if in_parts:
+        small = TransferConfig(multipart_threshold=6 << 20, multipart_chunksize=5 << 20, preferred_transfer_client="classic")
+        monkeypatch.setattr(s3, "_COPY", small)
+    data = bytes(range(256)) * (44 << 10)
+    s3_store.put("shards/a.zip", data, content_type="application/zip")
+    asked: list[str] = []
+    client = vars(s3_store)["_client"]
+    client.meta.events.register("before-send.s3.*", lambda event_name, **_: asked.append(event_name.rpartition(".")[2]))
+    s3_store.copy("shards/a.zip", "again/a.zip")
+    assert set(asked) == (
+        {"HeadObject", "CreateMultipartUpload", "UploadPartCopy", "CompleteMultipartUpload"}
+        if in_parts
+        else {"HeadObject", "CopyObject"}
+    ), "no byte comes here"
+    assert s3_store.get("again/a.zip") == data
 
 
 def test_a_bucket_without_a_prefix_is_a_store(moto_http: S3Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,15 @@ from reson_jupyter.backend.store.transfer import Upload, upload
 from reson_jupyter.errors import StoreError
 
 
+def test_what_the_store_has_already_is_copied_there_and_counts_as_sent(any_store: Store) -> None:
+    any_store.put("old/shards/s.zip", b"shard")
+    (info,) = any_store.list("old/")
+    done: list[tuple[int, int]] = []
+    items = [Upload("new/a", b"abc"), Upload("new/shards/s.zip", info)]
+    assert upload(any_store, items, progress=lambda moved, total, _: done.append((moved, total))) == 8
+    assert any_store.get("new/shards/s.zip") == b"shard" and done[-1] == (8, 8)
+
+
 @pytest.fixture
 def items(tmp_path: Path) -> list[Upload]:
     (tmp_path / "s.zip").write_bytes(b"s" * (20 << 20))

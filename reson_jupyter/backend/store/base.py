@@ -26,6 +26,11 @@ class ObjectInfo:
     bytes: int
     etag: str
 
+    @property
+    def name(self) -> str:
+        """The last part of the key."""
+        return self.key.rpartition("/")[2]
+
 
 class Store(Protocol):
     """Objects under keys. Keys are relative, with "/" between parts.
@@ -52,6 +57,9 @@ class Store(Protocol):
         cancel: Flag | None = None,
     ) -> None:
         """Stores a file of any size under `key`; returns early with `StoreError` soon after `cancel` is set."""
+
+    def copy(self, source: str, key: str) -> None:
+        """Stores under `key` what lies under `source`; the bytes do not come here. Raises `NotFound`."""
 
     def get(self, key: str) -> bytes:
         """Returns an object's bytes. Raises `NotFound`."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event as Flag
 from typing import BinaryIO
@@ -71,6 +72,20 @@ class DirectoryStore:
                 if progress is not None:
                     progress(len(chunk))
 
+    def copy(self, source: str, key: str) -> None:
+        """Stores under `key` what lies under `source`, as another name of the same file where the disk can. Raises `NotFound`.
+
+        Objects are replaced, never written into, so neither name ever sees what becomes of the other.
+        """
+        path = self._path(key)
+        with self._open(source) as file:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                os.link(self._path(source), path)
+            except OSError:  # there is an object already, or this disk knows no links
+                with self._appearing(key) as copied:
+                    shutil.copyfileobj(file, copied, CHUNK)
+
     def get(self, key: str) -> bytes:
         """Returns an object's bytes. Raises `NotFound`."""
         with self._open(key) as file:
@@ -116,7 +131,7 @@ class DirectoryStore:
                 yield info
 
     def delete(self, key: str) -> None:
-        """Removes an object; none there is no error."""
+        """Removes an object, and the folders that are empty without it; none there is no error."""
         path = self._path(key)
         try:
             path.unlink(missing_ok=True)
@@ -124,6 +139,9 @@ class DirectoryStore:
             # A folder, or a place under a file, is no object.
             if path.is_file():
                 raise _failed(f"{key} could not be deleted", error) from None
+        with suppress(OSError):  # it is not empty
+            for folder in path.relative_to(self.root).parents[:-1]:
+                (self.root / folder).rmdir()
 
     def _info(self, key: str) -> ObjectInfo | None:
         try:
@@ -152,13 +170,8 @@ class DirectoryStore:
 
     @contextmanager
     def _appearing(self, key: str) -> Iterator[BinaryIO]:
-        path = self._path(key)
-        problem = f"{key} could not be stored"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _failed(problem, error) from None
-        with _renamed(self._incoming / secrets.token_hex(16), path, problem) as file:
+        part = self._incoming / secrets.token_hex(16)
+        with _renamed(part, self._path(key), f"{key} could not be stored", place=_into_folder) as file:
             yield file
 
     def _sweep(self) -> None:
@@ -171,8 +184,20 @@ class DirectoryStore:
                 continue
 
 
+def _into_folder(part: Path, path: Path) -> None:
+    """Moves a file to its place, whose folder somebody's `delete` may take away at any moment while it is empty."""
+    for last in (*[False] * 9, True):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(part, path)
+            return
+        except (FileNotFoundError, FileExistsError):  # the second is what mkdir says of a folder that goes while it looks
+            if last:
+                raise
+
+
 @contextmanager
-def _renamed(part: Path, path: Path, problem: str) -> Iterator[BinaryIO]:
+def _renamed(part: Path, path: Path, problem: str, *, place: Callable[[Path, Path], None] = os.replace) -> Iterator[BinaryIO]:
     """Opens `part` for writing; once written whole, it becomes `path`. On any failure neither is left."""
     try:
         try:
@@ -181,7 +206,7 @@ def _renamed(part: Path, path: Path, problem: str) -> Iterator[BinaryIO]:
             # File systems stamp times in steps of some milliseconds; two changes within one step must differ.
             now = time.time_ns()
             os.utime(part, ns=(now, now))
-            os.replace(part, path)
+            place(part, path)
         except BaseException:
             part.unlink(missing_ok=True)
             raise

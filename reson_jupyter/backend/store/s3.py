@@ -20,11 +20,14 @@ from .base import ObjectInfo, Progress, check_key, check_prefix
 from .s3_client import FAILURES, explain, is_code, make_client, wait
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import CopySourceTypeDef
     from s3transfer.futures import TransferFuture
     from s3transfer.manager import TransferManager
 
 PART_BYTES = 16 << 20
 THREADS = 4
+# One request copies up to 5 GiB; before that it may take longer than a server, or a proxy before it, lets a request take.
+_COPY = TransferConfig(multipart_threshold=1 << 30, multipart_chunksize=256 << 20, preferred_transfer_client="classic")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
@@ -81,6 +84,15 @@ class S3Store:
         with self._explained(f"{path.name} could not be stored as {key}", key):
             if not wait(start, progress, cancel):
                 raise StoreError(f"The upload of {path.name} was stopped.", "Nothing of it was stored.")
+
+    def copy(self, source: str, key: str) -> None:
+        """Stores under `key` what lies under `source`; the server copies it, a large object in parts. Raises `NotFound`."""
+        origin: CopySourceTypeDef = {"Bucket": self.bucket, "Key": self._full(source)}
+        full = self._full(key)
+        # Without it a server may hand the checksum of an upload in parts on to a copy in one, which then seems damaged.
+        extra = {"ChecksumAlgorithm": "CRC32"}
+        with self._explained(f"{source} could not be copied to {key}", source):
+            self._client.copy(origin, self.bucket, full, ExtraArgs=extra, Config=_COPY)
 
     def get(self, key: str) -> bytes:
         """Returns an object's bytes. Raises `NotFound`."""

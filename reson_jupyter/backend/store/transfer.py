@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event as Flag
 
 from ...errors import StoreError
-from .base import Store, check_key
+from .base import ObjectInfo, Store, check_key
 
 UploadProgress = Callable[[int, int, str], None]
 """Called in the uploading thread with the bytes done, the bytes in all, and the key under way."""
@@ -16,10 +16,10 @@ UploadProgress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Upload:
-    """One object to be: its key, its bytes or the file that holds them, its content type."""
+    """One object to be: its key, its content type, and its bytes, their file, or an object that has them already."""
 
     key: str
-    source: bytes | Path
+    source: bytes | Path | ObjectInfo
     content_type: str = "application/octet-stream"
 
 
@@ -48,6 +48,9 @@ def upload(store: Store, items: Sequence[Upload], *, progress: UploadProgress | 
         if isinstance(item.source, bytes):
             store.put(item.key, item.source, content_type=item.content_type)
             sent(len(item.source))
+        elif isinstance(item.source, ObjectInfo):
+            store.copy(item.source.key, item.key)
+            sent(item.source.bytes)
         else:
             store.put_file(item.key, item.source, content_type=item.content_type, progress=sent, cancel=cancel)
         done = sent.done
@@ -73,6 +76,8 @@ def _size(item: Upload) -> int:
     check_key(item.key)
     if isinstance(item.source, bytes):
         return len(item.source)
+    if isinstance(item.source, ObjectInfo):
+        return item.source.bytes
     try:
         if item.source.is_file():
             return item.source.stat().st_size
