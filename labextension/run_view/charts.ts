@@ -5,6 +5,8 @@ import type { RunModel } from './state';
 
 /** More charts than this are no longer looked at; the table still has every metric. */
 const CHARTS = 12;
+/** Beyond these, colours come again, and a legend would tell nothing. */
+const NAMED_SITES = 8;
 
 /** The charts side by side, and one legend for all of them. */
 export class Charts {
@@ -73,7 +75,9 @@ export class Charts {
       item.append(swatch, element('span', '', name));
       return item;
     };
-    const lines = sites.map((site, index) => entry(site, siteColor(index)));
+    const lines = sites.length <= NAMED_SITES
+      ? sites.map((site, index) => entry(site, siteColor(index)))
+      : [element('li', '', `${sites.length} sites; the values of a round show under the pointer`)];
     this.legend.replaceChildren(...(sites.length ? [entry('weighted mean', 'currentColor', true), ...lines] : []));
     this.legend.hidden = !sites.length;
   }

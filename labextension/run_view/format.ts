@@ -36,6 +36,13 @@ export function count(samples: number | null): string {
   return samples === null ? '–' : samples.toLocaleString('en-US', { maximumFractionDigits: 1 });
 }
 
+/** `950 kB`, `4.9 MB`, `1.2 GB`. */
+export function bytes(size: number): string {
+  const power = Math.min(3, Math.max(1, Math.floor(Math.log10(Math.max(size, 1)) / 3)));
+  const scaled = size / 1000 ** power;
+  return `${scaled < 99.95 ? scaled.toFixed(1) : scaled.toFixed(0)} ${['kB', 'MB', 'GB'][power - 1]}`;
+}
+
 /** The time of day where the reader is, `14:03:59`. */
 export function clockTime(seconds: number): string {
   const date = new Date(seconds * 1000);

@@ -13,8 +13,10 @@ export class Header {
   readonly node = element('header', 'reson-header');
   private readonly pill = element('span', 'reson-pill');
   private readonly name = element('span', 'reson-name');
+  private readonly stopping = element('span', 'reson-stopping');
   private readonly target = element('span', 'reson-target');
   private readonly sentence = element('p', 'reson-sentence');
+  private readonly offer = element('p', 'reson-sentence');
   private readonly notes = element('p', 'reson-notes');
   private readonly bar = element('div', 'reson-bar', '', { role: 'progressbar', 'aria-label': 'Rounds', 'aria-valuemin': '0' });
   private readonly filled = element('div', 'reson-bar-filled');
@@ -26,11 +28,11 @@ export class Header {
     this.abort = new AbortButton(() => link.abort());
     const top = element('div', 'reson-top');
     const title = element('div', 'reson-title');
-    title.append(this.pill, this.name, this.target);
+    title.append(this.pill, this.stopping, this.name, this.target);
     top.append(title, this.abort.node);
     // Said by a screen reader when it changes; the ticking times are not in it.
     const status = element('div', '', '', { role: 'status' });
-    status.append(this.sentence);
+    status.append(this.sentence, this.offer);
     this.bar.append(this.filled);
     const facts = element('div', 'reson-facts');
     facts.append(this.rounds, this.times);
@@ -45,6 +47,7 @@ export class Header {
     setText(this.name, run.name || run.id);
     this.name.title = run.id;
     setText(this.target, run.target && `on ${run.target} · ${run.id}`);
+    setText(this.offer, run.offer);
     setText(this.notes, run.notes.join(' · '));
     this.progress(model);
     this.tick();
@@ -57,7 +60,10 @@ export class Header {
     const lost = `Nothing was heard of the kernel that showed this run; the run itself may go on. Show it again: reson.attach('${run.id}')`;
     setText(this.sentence, gone ? lost : said);
     this.pill.dataset['tone'] = gone ? 'idle' : (TONES[run.state] ?? 'busy');
-    this.abort.update(live && !model.done && !gone, answer);
+    const stopping = !model.done && !gone ? run.stopping : null;
+    setText(this.stopping, stopping === null ? '' : countdown(stopping - this.link.now));
+    this.stopping.hidden = stopping === null;
+    this.abort.update(live && !model.done && !gone && stopping === null, answer);
     setText(this.times, times(this.link));
   }
 
@@ -74,8 +80,12 @@ export class Header {
   }
 }
 
+function countdown(seconds: number): string {
+  return seconds > 0 ? `stopping, forced in ${duration(Math.ceil(seconds))}` : 'stopping, being forced';
+}
+
 function times({ model, now, live, quiet, gone }: Link): string {
-  const { started, ended, remaining, now: told } = model.run;
+  const { started, ended, remaining, stopping, now: told } = model.run;
   const parts: string[] = [];
   if (started !== null) {
     parts.push(model.done ? `took ${duration((ended ?? now) - started)}` : `${duration(now - started)} elapsed`);
@@ -83,7 +93,7 @@ function times({ model, now, live, quiet, gone }: Link): string {
   if (model.done || gone) {
     return parts.join(' · ');
   }
-  if (remaining !== null) {
+  if (remaining !== null && stopping === null) {
     const left = remaining - (told === null ? 0 : now - told);
     parts.push(left > 1 ? `about ${duration(left)} remaining` : 'nearly done');
   }

@@ -3,6 +3,7 @@ import 'uplot/dist/uPlot.min.css';
 
 import './run_view.css';
 import './charts.css';
+import './failures.css';
 import { Link } from './link';
 import type { Traits } from './link';
 import { mount } from './view';

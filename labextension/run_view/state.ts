@@ -1,4 +1,4 @@
-import type { Letter, Message, Point, RunEvent, RunInfo, SiteRow, Value } from './types';
+import type { Failures, Letter, Message, Point, RunEvent, RunInfo, SiteRow, Value } from './types';
 import { DONE_STATES } from './types';
 
 const EVENTS_KEPT = 8;
@@ -17,8 +17,23 @@ const EMPTY_RUN: RunInfo = {
   started: null,
   ended: null,
   remaining: null,
-  now: null
+  now: null,
+  stopping: null,
+  offer: ''
 };
+
+const BLANK_SITE = {
+  phase: '',
+  round: null,
+  step: null,
+  samples: null,
+  memory: null,
+  cpu: null,
+  last_seen: null,
+  stalled: '',
+  problem: null
+};
+const NO_FAILURES: Failures = { cards: [], more: 0 };
 
 /** One metric over the rounds, ready to be drawn: every list is as long as `rounds`. */
 export interface MetricTable {
@@ -36,6 +51,7 @@ export class RunModel {
   run: RunInfo = { ...EMPTY_RUN };
   sites = new Map<string, SiteRow>();
   events: RunEvent[] = [];
+  failures = NO_FAILURES;
   version = -1;
   /** The kernel's clock at the newest letter. */
   clock = 0;
@@ -94,6 +110,7 @@ export class RunModel {
     this.sites.clear();
     this.values.clear();
     this.events = [];
+    this.failures = NO_FAILURES;
   }
 
   private fold(message: Message): void {
@@ -106,6 +123,7 @@ export class RunModel {
       this.point(point);
     }
     this.events = [...this.events, ...(message.events ?? [])].slice(-EVENTS_KEPT);
+    this.failures = message.failures ?? this.failures;
   }
 
   private point({ name, site, round, value }: Point): void {
@@ -118,8 +136,7 @@ export class RunModel {
   }
 
   private site(name: string): SiteRow {
-    const blank = { site: name, phase: '', round: null, samples: null, metrics: {}, last_seen: null, problem: null };
-    return this.sites.get(name) ?? blank;
+    return this.sites.get(name) ?? { ...BLANK_SITE, site: name, metrics: {} };
   }
 }
 

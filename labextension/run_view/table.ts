@@ -1,6 +1,6 @@
 import { siteColor } from './colors';
 import { element } from './dom';
-import { ago, count, value } from './format';
+import { ago, bytes, count, value } from './format';
 import type { RunModel } from './state';
 import type { SiteRow } from './types';
 
@@ -22,16 +22,20 @@ export class SiteTable {
     const metrics = model.metrics.slice(0, METRIC_COLUMNS);
     const table = element('table', 'reson-table');
     const head = table.createTHead().insertRow();
-    const titles = ['Site', 'Phase', 'Round', 'Samples', ...metrics, 'Last seen'];
+    const measured = rows.some(row => row.memory !== null);
+    const titles = ['Site', 'Phase', 'Round', 'Samples', ...metrics, ...(measured ? ['Memory, CPU'] : []), 'Last seen'];
     for (const title of titles) {
       head.append(element('th', '', title, { scope: 'col' }));
     }
     this.lastSeen = [];
     const body = table.createTBody();
     rows.forEach((row, index) => {
-      body.append(this.row(row, siteColor(index), metrics));
+      body.append(this.row(row, siteColor(index), metrics, measured));
       if (row.problem) {
-        body.append(problem(row.problem, titles.length));
+        body.append(trouble(row.problem, 'problem', titles.length));
+      }
+      if (row.stalled) {
+        body.append(trouble(row.stalled, 'stalled', titles.length));
       }
     });
     this.scroller.replaceChildren(table);
@@ -45,7 +49,7 @@ export class SiteTable {
     }
   }
 
-  private row(site: SiteRow, color: string, metrics: string[]): HTMLTableRowElement {
+  private row(site: SiteRow, color: string, metrics: string[], measured: boolean): HTMLTableRowElement {
     const row = element('tr');
     const name = element('th', 'reson-site-name', '', { scope: 'row' });
     const swatch = element('span', 'reson-swatch', '', { 'aria-hidden': 'true' });
@@ -56,18 +60,27 @@ export class SiteTable {
     row.append(
       name,
       element('td', '', site.phase || '–'),
-      element('td', 'reson-number', site.round === null ? '–' : String(site.round + 1)),
+      element('td', 'reson-number', place(site)),
       element('td', 'reson-number', count(site.samples)),
       ...metrics.map(metric => element('td', 'reson-number', value(Object.hasOwn(site.metrics, metric) ? site.metrics[metric] : null))),
+      ...(measured ? [element('td', 'reson-number', load(site))] : []),
       seen
     );
     return row;
   }
 }
 
+function place({ round, step }: SiteRow): string {
+  return round === null ? '–' : `${round + 1}${step === null ? '' : `, step ${step}`}`;
+}
+
+function load({ memory, cpu }: SiteRow): string {
+  return memory === null ? '–' : `${bytes(memory)}, ${(cpu ?? 0).toFixed(0)} %`;
+}
+
 /** A row of its own below the site's: it can be long, and must be seen where the page is narrow. */
-function problem(text: string, columns: number): HTMLTableRowElement {
-  const row = element('tr', 'reson-problem');
+function trouble(text: string, kind: 'problem' | 'stalled', columns: number): HTMLTableRowElement {
+  const row = element('tr', `reson-trouble reson-${kind}`);
   const cell = element('td', '', '', { colspan: String(columns) });
   cell.append(element('div', '', text));
   row.append(cell);

@@ -6,8 +6,8 @@ import { value } from './format';
 const ROWS = 10;
 const GAP = 10;
 
-/** Shows the values of the round under the pointer beside it. */
-export function tooltip(): uPlot.Plugin {
+/** Shows the values of the round, under its title, under the pointer beside it. */
+export function tooltip(title: (round: number) => string): uPlot.Plugin {
   const box = element('div', 'reson-tooltip', '', { 'aria-hidden': 'true' });
   box.hidden = true;
   return {
@@ -17,7 +17,7 @@ export function tooltip(): uPlot.Plugin {
         const index = plot.cursor.idx;
         box.hidden = index === null || index === undefined || (plot.cursor.left ?? -1) < 0;
         if (!box.hidden) {
-          box.replaceChildren(...rows(plot, index as number));
+          box.replaceChildren(...rows(plot, index as number, title));
           place(plot, box, index as number);
         }
       }
@@ -25,7 +25,7 @@ export function tooltip(): uPlot.Plugin {
   };
 }
 
-function rows(plot: uPlot, index: number): HTMLElement[] {
+function rows(plot: uPlot, index: number, title: (round: number) => string): HTMLElement[] {
   const lines = plot.series.slice(1).map((series, at) => {
     const row = element('div', 'reson-tooltip-row');
     const swatch = element('span', 'reson-swatch');
@@ -39,7 +39,7 @@ function rows(plot: uPlot, index: number): HTMLElement[] {
   const shown = mean ? [mean, ...lines.slice(0, ROWS)] : lines;
   const hidden = lines.length - ROWS;
   const more = hidden > 0 ? [element('div', '', `and ${hidden} more sites`)] : [];
-  return [element('div', 'reson-tooltip-title', `Round ${plot.data[0][index]}`), ...shown, ...more];
+  return [element('div', 'reson-tooltip-title', title(plot.data[0][index] ?? 0)), ...shown, ...more];
 }
 
 /** To the right of the round, or to its left where the view ends; never beyond the view, which would cut it off. */

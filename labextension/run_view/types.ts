@@ -16,6 +16,10 @@ export interface RunInfo {
   ended: number | null;
   remaining: number | null;
   now: number | null;
+  /** When sites that have not ended by themselves are ended; null unless the end was asked for. */
+  stopping: number | null;
+  /** What is left of a run that has no final model. */
+  offer: string;
 }
 
 /** JSON has no NaN or infinity: those arrive as text. */
@@ -26,9 +30,16 @@ export interface SiteRow {
   phase: string;
   /** 0-based. */
   round: number | null;
+  step: number | null;
   samples: number | null;
   metrics: Record<string, Value>;
+  /** Bytes. */
+  memory: number | null;
+  /** Percent of one core. */
+  cpu: number | null;
   last_seen: number | null;
+  /** Where it makes no progress, in words. */
+  stalled: string;
   problem: string | null;
 }
 
@@ -48,6 +59,29 @@ export interface RunEvent {
   text: string;
 }
 
+/** A call in the user's code with its source lines (number, text, whether it is the call's), or calls in libraries, folded. */
+export interface Step {
+  title: string;
+  lines: [number, string, boolean][];
+  folded: string;
+}
+
+export interface FailureCard {
+  who: string;
+  headline: string;
+  message: string;
+  steps: Step[];
+  cause: string;
+  fix: string;
+  traceback: string;
+}
+
+export interface Failures {
+  cards: FailureCard[];
+  /** Errors that are on none of the cards. */
+  more: number;
+}
+
 /** A delta carries only what changed; a full message everything. */
 export interface Message {
   version: number;
@@ -56,6 +90,7 @@ export interface Message {
   sites?: (Partial<SiteRow> & { site: string })[];
   points?: Point[];
   events?: RunEvent[];
+  failures?: Failures;
 }
 
 /** A message and the kernel's clock when it was sent. */

@@ -1,6 +1,7 @@
 import { Charts } from './charts';
 import { element } from './dom';
 import { EventList } from './events';
+import { FailureList } from './failures';
 import { Header } from './header';
 import type { Link } from './link';
 import { SiteTable } from './table';
@@ -13,8 +14,9 @@ export function mount(link: Link, el: HTMLElement): () => void {
   const header = new Header(link);
   const charts = new Charts();
   const sites = new SiteTable();
+  const failures = new FailureList();
   const events = new EventList();
-  root.append(header.node, charts.node, sites.node, events.node);
+  root.append(header.node, charts.node, sites.node, failures.node, events.node);
   el.append(root);
 
   let frame = 0;
@@ -23,6 +25,7 @@ export function mount(link: Link, el: HTMLElement): () => void {
     header.update();
     charts.update(link.model);
     sites.update(link.model, link.now);
+    failures.update(link.model.failures, link.model.done);
     events.update(link.model.events);
   };
   // Several messages between two pictures of the screen make one drawing.

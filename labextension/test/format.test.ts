@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { ago, count, duration, tick, value } from '../run_view/format';
+import { ago, bytes, count, duration, tick, value } from '../run_view/format';
 
 describe('durations', () => {
   it.each([
@@ -37,6 +37,16 @@ describe('values', () => {
 
   it('on an axis have no needless digits', () => {
     expect([0, 0.5, 0.30000000000000004, 250000].map(tick)).toEqual(['0', '0.5', '0.3', '3e+5']);
+  });
+
+  it.each([
+    [0, '0.0 kB'],
+    [950_000, '950 kB'],
+    [4_900_000, '4.9 MB'],
+    [412_345_678, '412 MB'],
+    [12_345_678_901_234, '12346 GB']
+  ])('%d bytes are shown as %s', (size, text) => {
+    expect(bytes(size)).toBe(text);
   });
 
   it('that count samples are grouped', () => {

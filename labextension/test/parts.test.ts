@@ -2,9 +2,14 @@
 import { expect, it, vi } from 'vitest';
 
 import { AbortButton } from '../run_view/abort';
+import { roundTicks } from '../run_view/chart';
 import { EventList } from '../run_view/events';
+import { FailureList } from '../run_view/failures';
+import { Header } from '../run_view/header';
+import type { Link } from '../run_view/link';
 import { RunModel } from '../run_view/state';
 import { SiteTable } from '../run_view/table';
+import type { Failures, Message } from '../run_view/types';
 
 const HOSTILE = '<img src=x onerror="window.__x=1"></script>';
 
@@ -81,4 +86,108 @@ it('a refused abort says why and can be tried again', () => {
   button.update(true, { op: 'abort', ok: false, text: 'Not aborted: the store is away' });
   expect(button.node.textContent).toContain('the store is away');
   expect(shown()).toEqual(['Abort']);
+});
+
+function modelOf(parts: Partial<Message>): RunModel {
+  const model = new RunModel();
+  model.apply({ clock: 1, message: { version: 1, full: true, ...parts } });
+  return model;
+}
+
+function tableOf(parts: Partial<Message>): SiteTable {
+  const table = new SiteTable();
+  table.update(modelOf(parts), 1);
+  return table;
+}
+
+it('memory and CPU have a column only where a site has told them', () => {
+  const titles = (table: SiteTable) => [...table.node.querySelectorAll('thead th')].map(cell => cell.textContent);
+  expect(titles(tableOf({ sites: [{ site: 'a' }] }))).not.toContain('Memory, CPU');
+  const told = tableOf({ sites: [{ site: 'a', memory: 412_000_000, cpu: 96.6 }, { site: 'b' }] });
+  expect(titles(told)).toContain('Memory, CPU');
+  expect(told.node.textContent).toContain('412 MB, 97 %');
+});
+
+it('a site that stands still says where, and one in a round at which step', () => {
+  const stalled = 'no progress for 15 s in In[4], line 9';
+  const { node } = tableOf({ sites: [{ site: 'a', phase: 'stalled', round: 2, step: 120, stalled }] });
+  expect(node.querySelector('.reson-stalled')?.textContent).toBe(stalled);
+  expect(node.textContent).toContain('3, step 120');
+});
+
+const STEP = { title: 'In[4], line 9 (forward)', lines: [[9, 'return self.fc(x)', true]] as [number, string, boolean][], folded: '' };
+const FAILURES: Failures = {
+  cards: [
+    {
+      who: 'site-1, round 2',
+      headline: 'RuntimeError at In[4], line 9 (forward)',
+      message: 'shapes differ',
+      steps: [STEP, { title: '2 calls in torch', lines: [], folded: 'torch/nn' }],
+      cause: 'made for 256',
+      fix: 'make it fit',
+      traceback: 'Traceback'
+    }
+  ],
+  more: 4
+};
+
+it('an error is one line while the run goes on, and an open card when it is over', () => {
+  const list = new FailureList();
+  const open = () => list.node.querySelector('details')?.open;
+  list.update({ cards: [], more: 0 }, false);
+  expect(list.node.hidden).toBe(true);
+  list.update(FAILURES, false);
+  expect([list.node.hidden, open()]).toEqual([false, false]);
+  list.update(FAILURES, true);
+  expect(open()).toBe(true);
+  for (const part of ['site-1, round 2: ', '> 9 | return self.fc(x)', 'make it fit', '2 calls in torch', 'and 4 more errors']) {
+    expect(list.node.textContent).toContain(part);
+  }
+});
+
+it('a card that the reader opened stays open while nothing new is known', () => {
+  const list = new FailureList();
+  list.update(FAILURES, false);
+  const card = list.node.querySelector('details');
+  card!.open = true;
+  list.update(structuredClone(FAILURES), false);
+  expect(list.node.querySelector('details')).toBe(card);
+});
+
+it('a hostile failure is text in its card', () => {
+  const hostile = { ...FAILURES.cards[0]!, who: HOSTILE, headline: HOSTILE, message: HOSTILE, cause: HOSTILE, fix: HOSTILE };
+  const steps = [{ title: HOSTILE, lines: [[9, HOSTILE, true]] as [number, string, boolean][], folded: '' }, { ...STEP, folded: HOSTILE }];
+  const list = new FailureList();
+  list.update({ cards: [{ ...hostile, steps, traceback: HOSTILE }], more: 0 }, true);
+  expect(list.node.querySelector('img, script')).toBeNull();
+  expect(list.node.textContent?.split(HOSTILE)).toHaveLength(10);
+});
+
+function headerOf(run: Message['run'], now: number): HTMLElement {
+  const model = modelOf({ run: { state: 'running', ...run } });
+  const link = { model, live: true, gone: false, answer: null, quiet: 0, now } as unknown as Link;
+  const header = new Header(link);
+  header.update();
+  return header.node;
+}
+
+it('while a run is being stopped its header counts down, and there is nothing more to abort', () => {
+  const node = headerOf({ stopping: 110.4, remaining: 60, started: 50 }, 103);
+  expect(node.querySelector('.reson-stopping')?.textContent).toBe('stopping, forced in 8 s');
+  expect(node.querySelector('button')?.disabled).toBe(true);
+  expect(node.textContent).not.toContain('remaining');
+  expect(headerOf({ stopping: 110 }, 111).textContent).toContain('stopping, being forced');
+  expect(headerOf({ stopping: 110, state: 'aborted', offer: 'It is kept.' }, 103).textContent).not.toContain('forced');
+});
+
+it('what a stopped run leaves is offered', () => {
+  expect(headerOf({ state: 'aborted', offer: 'The model of round 3 is kept.' }, 1).textContent).toContain('of round 3 is kept');
+});
+
+it('rounds below a chart are whole, and the validation of the final model touches none of them', () => {
+  expect(roundTicks(1, 1, 1)).toEqual([1]);
+  expect(roundTicks(4, 1, 4)).toEqual([1, 2, 3, 4]);
+  expect(roundTicks(5, 1, 4)).toEqual([1, 2, 3, 4, 5]);
+  expect(roundTicks(11, 5, 10)).toEqual([5, 11]);
+  expect(roundTicks(14, 5, 13)).toEqual([5, 10, 14]);
 });

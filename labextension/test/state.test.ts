@@ -41,6 +41,15 @@ describe('a run told in messages', () => {
     expect(model.events.map(event => event.text)).toEqual(['e6', 'e7', 'e8', 'e9', 'e10', 'e11', 'e12', 'e13']);
   });
 
+  it('has the errors of the newest message that tells of them', () => {
+    const failures = { cards: [], more: 3 };
+    const model = opened({ failures });
+    model.apply(letter({ version: 2 }));
+    expect(model.failures).toEqual(failures);
+    model.apply(letter({ version: 3, full: true }));
+    expect(model.failures).toEqual({ cards: [], more: 0 });
+  });
+
   it('knows which states are final', () => {
     expect(opened({ run: { state: 'running' } }).done).toBe(false);
     expect(opened({ run: { state: 'degraded' } }).done).toBe(true);

@@ -7,14 +7,14 @@ of them after they were cut. What cannot be read is passed on as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..source_map import SourceMap
+from .job import SCRIPTS
 from .known_failures import known
 
 DEFAULT_TRAINING = "the default training"
-_SCRIPTS = ("model_def.py", "custom_client_executor.py", "custom_persistor.py")
 
 _FILE = re.compile(r'File "(?P<path>[^"\n]+)", line (?P<line>[0-9]{1,9})')
 _FRAME = re.compile(r"^(?P<indent> *)" + _FILE.pattern + r"(?:, in (?P<function>.*))?$")
@@ -60,7 +60,7 @@ class Explained:
     Attributes:
         message: One line, such as "RuntimeError: mat1 and mat2 shapes cannot be multiplied (8x512 and 256x10)".
         where: The innermost frame of the user's own code, the place to look at; None if none of it is in the traceback.
-        frames: All frames of the user's own code, in call order.
+        calls: The frames of the exception in call order, those of libraries too; none if none of them is the user's.
         cause: What is behind it, in a sentence, if that is known; else "".
         fix: What to do about it; else "".
         traceback: The whole traceback; shipped lines are called by their cell and line.
@@ -68,10 +68,15 @@ class Explained:
 
     message: str
     where: Frame | None = None
-    frames: tuple[Frame, ...] = ()
+    calls: tuple[Frame, ...] = ()
     cause: str = ""
     fix: str = ""
     traceback: str = ""
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """The frames of the user's own code, in call order."""
+        return tuple(frame for frame in self.calls if frame.own)
 
     @property
     def sentence(self) -> str:
@@ -101,11 +106,11 @@ def explain(message: str, traceback: str, sources: Mapping[str, SourceMap]) -> E
         told = inside.said[0]  # the message itself says no more than "Caught ValueError in DataLoader worker process 0."
     elif not told and exception:
         told = "".join(exception[0].said[:1])
-    frames = tuple(frame for block in exception for frame in block.own) or _own_frames_around(blocks, index)
-    where = frames[-1] if frames else None
+    calls = _calls(exception) or _calls_around(blocks, index)
+    where = next((frame for frame in reversed(calls) if frame.own), None)
     said = "\n".join([message, *(line for block in exception for line in block.said)])
     cause, fix = known(told, said, where.text if where else "")
-    return Explained(told, where, frames, cause, fix, _rewritten(traceback, sources))
+    return Explained(told, where, calls, cause, fix, _rewritten(traceback, sources))
 
 
 @dataclass
@@ -119,8 +124,8 @@ class _Block:
     awaits_source: bool = False
 
     @property
-    def own(self) -> tuple[Frame, ...]:
-        return tuple(frame for frame in self.frames if frame.own)
+    def has_own(self) -> bool:
+        return any(frame.own for frame in self.frames)
 
 
 def _blocks(text: str, sources: Mapping[str, SourceMap]) -> Iterator[_Block]:
@@ -187,13 +192,18 @@ def _inside(blocks: list[_Block], index: int) -> _Block | None:
         if not (block.original and not blocks[index].original) and block.depth <= blocks[index].depth:
             break
         found.append(block)
-    return next((block for block in found if block.own), found[0] if found else None)
+    return next((block for block in found if block.has_own), found[0] if found else None)
 
 
-def _own_frames_around(blocks: list[_Block], index: int) -> tuple[Frame, ...]:
-    """The user's frames in what an exception follows from, the nearest first, or else in what follows from it."""
+def _calls(blocks: Sequence[_Block]) -> tuple[Frame, ...]:
+    """The frames of exceptions, if some of them are the user's."""
+    return tuple(frame for block in blocks for frame in block.frames) if any(block.has_own for block in blocks) else ()
+
+
+def _calls_around(blocks: list[_Block], index: int) -> tuple[Frame, ...]:
+    """The frames of what an exception follows from, the nearest first, or else of what follows from it; with the user's only."""
     others = [*reversed(blocks[:index]), *blocks[index + 1 :]]
-    return next((block.own for block in others if block.own), ())
+    return next((calls for block in others if (calls := _calls([block]))), ())
 
 
 def _place(path: str, line: int, sources: Mapping[str, SourceMap]) -> tuple[str, int, bool]:
@@ -205,7 +215,7 @@ def _place(path: str, line: int, sources: Mapping[str, SourceMap]) -> tuple[str,
     if not shipped or any(folder in told for folder in _INSTALLED):
         return path, line, False
     name = shipped["name"]
-    if name not in _SCRIPTS:
+    if name not in SCRIPTS:
         return name, line, True
     if name not in sources:
         return name, line, False

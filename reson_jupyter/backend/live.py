@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from itertools import islice
 from typing import Any
 
-from ..events import Event, EventType
-from .progress import SiteProgress
+from ..events import Event, EventType, RunState, SiteTelemetry
+from .failure import explain
+from .failure_cards import Cards, CellText, cards_of
+from .progress import RunProgress, SiteProgress
 from .run import Run
 
 Message = dict[str, Any]
@@ -17,13 +20,19 @@ class LiveFeed:
     """Turns the progress of one run into messages; each delta has what changed since the message before.
 
     The messages' fields are the contract with the view's front end (labextension/run_view).
+
+    Args:
+        run: The run.
+        cell_text: Gives the texts of the cells that its failures lie in.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, cell_text: CellText | None = None) -> None:
         self._run = run
         self._progress = run.progress
+        self._cell_text = cell_text
         self._version = 0
         self._events_seen = 0
+        self._failures: tuple[int, int] = (0, 0)
         self._sites: dict[str, Message] = {}
         self._points: dict[tuple[str, str | None, int], float] = {}
 
@@ -32,6 +41,7 @@ class LiveFeed:
         self._sites.clear()
         self._points.clear()
         self._events_seen = 0
+        self._failures = (0, 0)
         return {**self.delta(), "full": True}
 
     def delta(self) -> Message:
@@ -44,6 +54,7 @@ class LiveFeed:
             "sites": self._changed_sites(),
             "points": self._new_points(),
             "events": self._new_events(),
+            **self._changed_failures(),
         }
 
     def _head(self) -> Message:
@@ -61,17 +72,33 @@ class LiveFeed:
             "started": run.submitted,
             "ended": run.ended,
             "remaining": run.remaining(),
+            "stopping": run.stopping_until,
+            "offer": self._offer(),
             "now": time.time(),
         }
+
+    def _offer(self) -> str:
+        """What of a run that ended without its final model can be had; "" for any other."""
+        run = self._progress
+        kept = run.state in (RunState.ABORTED, RunState.FAILED) and run.rounds_done and run.result
+        return f"The model of round {run.rounds_done} is kept: reson.attach({self._run.id!r}).model()" if kept else ""
 
     def _changed_sites(self) -> list[Message]:
         changed = []
         for name, site in list(self._progress.sites.items()):
-            row = _site_row(site)
+            row = _site_row(site, self._progress)
             if self._sites.get(name) != row:
                 self._sites[name] = row
                 changed.append(row)
         return changed
+
+    def _changed_failures(self) -> dict[str, Cards]:
+        run = self._progress
+        known = (len(run.failures), run.errors_from)
+        if known == self._failures:
+            return {}
+        self._failures = known
+        return {"failures": cards_of(run, self._cell_text)}
 
     def _new_points(self) -> list[Message]:
         changed = []
@@ -84,25 +111,44 @@ class LiveFeed:
 
     def _new_events(self) -> list[Message]:
         events = self._progress.events
-        fresh = events[self._events_seen :]
+        fresh = reversed(events[self._events_seen :])
         self._events_seen = len(events)
-        lines = [line for line in map(_event_line, fresh) if line]
-        return lines[-_SHOWN_EVENTS:]
+        lines = (line for line in (_event_line(event, self._progress) for event in fresh) if line)
+        return list(islice(lines, _SHOWN_EVENTS))[::-1]
 
 
-def _site_row(site: SiteProgress) -> Message:
+def _site_row(site: SiteProgress, run: RunProgress) -> Message:
+    said = None if run.state.done else run.telemetry.get(site.name)
+    # Which round the final model is validated in is no question that a reader has.
+    is_final = site.round is not None and site.round >= run.num_rounds > 0
     return {
         "site": site.name,
-        "phase": site.phase,
-        "round": site.round,
+        "phase": _phase(site, is_final),
+        "round": run.num_rounds - 1 if is_final else site.round,
+        "step": None if run.state.done else site.step,
         "samples": site.samples,
         "metrics": dict(site.metrics),
-        "last_seen": site.last_seen,
+        "memory": said and said.memory,
+        "cpu": said and said.cpu,
+        "last_seen": _last_seen(site, said),
+        "stalled": site.stalled,
         "problem": site.problem,
     }
 
 
-def _event_line(event: Event) -> Message | None:
+def _phase(site: SiteProgress, is_final: bool) -> str:
+    if site.stalled:
+        return "stalled"
+    return "final validation" if is_final and site.phase == "validating" else site.phase
+
+
+def _last_seen(site: SiteProgress, said: SiteTelemetry | None) -> float | None:
+    if said is None:
+        return site.last_seen
+    return max(said.time, site.last_seen or 0)
+
+
+def _event_line(event: Event, run: RunProgress) -> Message | None:
     """An event as one line for people; None for what the table and the charts show already."""
     number = None if event.round is None else event.round + 1
     data = event.data
@@ -110,17 +156,37 @@ def _event_line(event: Event) -> Message | None:
     match event.type:
         case EventType.STATE:
             text = f"{data['state']}{': ' + data['reason'] if data.get('reason') else ''}"
+        case EventType.STOPPING:
+            text = f"stopping; whoever has not ended in {data['grace']:.0f} s is ended"
         case EventType.ROUND_STARTED:
             text = f"round {number} started"
         case EventType.AGGREGATED:
-            count = len(data["sites"])
-            text = f"round {number} aggregated from {count} {'site' if count == 1 else 'sites'}"
+            text = f"round {number} aggregated from {_sites(len(data['sites']))}"
+        case EventType.VALIDATED:
+            text = f"the final model was validated by {_sites(len(data['sites']))}"
+        case EventType.SITE if data["phase"] == "skipped":
+            text = "skipped its part" + (f" of round {number}" if number else "")
+        case EventType.STALLED:
+            level, text = _stall(data, run)
         case EventType.LOG:
             level, text = data["level"], data["message"]
         case EventType.ERROR:
-            level, text = "error", data["message"]
+            level, text = "error", explain(data["message"], data.get("traceback", ""), run.sources).sentence
+        case EventType.ERRORS_RESET:
+            text = "the errors so far were put aside"
         case EventType.LOST:
             level, text = "warning", f"{data['batches']} reports never arrived"
         case _:
             return None
     return {"time": event.time, "level": level, "site": event.site, "text": text}
+
+
+def _sites(count: int) -> str:
+    return "1 site" if count == 1 else f"{count} sites"
+
+
+def _stall(data: Message, run: RunProgress) -> tuple[str, str]:
+    if not data["seconds"]:
+        return "info", "makes progress again"
+    where = explain("", data["traceback"], run.sources).where
+    return "warning", f"no progress for {data['seconds']:.0f} s" + (f" in {where.where}" if where else "")

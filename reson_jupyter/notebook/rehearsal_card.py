@@ -12,6 +12,7 @@ from ..api import on_rehearsal
 from ..backend.job import Job
 from ..backend.progress import Failure
 from ..backend.rehearsal import Facts, Rehearsal
+from .cell_text import cell_text
 from .failure_card import FailureCard
 from .units import scaled, size
 
@@ -91,7 +92,7 @@ def show_rehearsals(shell: InteractiveShell) -> None:
     """Has a shell show the progress and the failures of rehearsals, and draw a `Rehearsal` as its card."""
     on_rehearsal(_live)
     formatters: Any = shell.display_formatter.formatters if shell.display_formatter else {}
-    formatters["text/html"].for_type(Failure, lambda failure: FailureCard(failure.explained)._repr_html_())
+    formatters["text/html"].for_type(Failure, lambda failure: FailureCard(failure.explained, cell_text)._repr_html_())
     formatters["text/html"].for_type(Rehearsal, lambda rehearsal: RehearsalCard(rehearsal)._repr_html_())
     formatters["text/plain"].for_type(Rehearsal, lambda rehearsal, printer, _: printer.text(repr(RehearsalCard(rehearsal))))
 

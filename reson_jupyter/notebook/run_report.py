@@ -11,11 +11,18 @@ import html
 from collections.abc import Iterable
 from datetime import datetime
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+from ..backend.failure_cards import Cards
+from .failure_card import card_text, cards_html, rest
 from .run_snapshot import Message
 
-_CELL_STYLE = "text-align:left;padding:3px 10px;border-bottom:1px solid rgba(128,128,128,0.35)"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_CELL_STYLE = "text-align:left;vertical-align:top;padding:3px 10px;border-bottom:1px solid rgba(128,128,128,0.35)"
+_SHORT = "white-space:nowrap"
+_LONG = "padding-left:28px;white-space:normal;overflow-wrap:break-word"
 _MIDTONE = "#7a7a7a"  # readable on white and on near-black
 _SITE_COLORS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#3aa6a0", "#c9a227", "#9c755f")
 _STATE_COLORS = {"finished": "#388e3c", "degraded": "#f57c00", "failed": "#d32f2f", "lost": "#d32f2f", "aborted": _MIDTONE}
@@ -32,7 +39,9 @@ def report_html(snapshot: Message) -> str:
     """
     run = snapshot["run"]
     sentence = f"<p style='margin:4px 0'>{_text(_sentence(run))}</p>"
-    parts = [_heading(run), sentence, _facts(snapshot), _notes(snapshot), _charts(snapshot), _site_table(snapshot)]
+    offer = f"<p style='margin:4px 0'>{_text(run['offer'])}</p>" if run.get("offer") else ""
+    parts = [_heading(run), sentence, offer, _facts(snapshot), _notes(snapshot), _charts(snapshot), _site_table(snapshot)]
+    parts.append(cards_html(_failures(snapshot)))
     return f"<div style='max-width:1100px;line-height:1.4'>{''.join(parts)}</div>"
 
 
@@ -40,11 +49,22 @@ def report_text(snapshot: Message) -> str:
     """Returns the run as a few lines of text."""
     run = snapshot["run"]
     facts = " · ".join(f"{name} {value}" for name, value in _fact_pairs(snapshot))
-    lines = [f"Reson run {run.get('name') or run.get('id', '')}: {run.get('state', '')}", _sentence(run), facts]
+    state = f"{run.get('state', '')}{', stopping' if run.get('stopping') else ''}"
+    lines = [f"Reson run {run.get('name') or run.get('id', '')}: {state}", _sentence(run), run.get("offer", ""), facts]
     for row in snapshot["sites"]:
         metrics = ", ".join(f"{name} {_number(value)}" for name, value in row.get("metrics", {}).items())
-        lines.append(f"  {row['site']}: {row.get('phase', '')} {metrics} {row.get('problem') or ''}".rstrip())
+        lines.append(f"  {row['site']}: {row.get('phase', '')} {metrics} {_trouble(row)}".rstrip())
+    failures = _failures(snapshot)
+    lines += [*map(card_text, failures["cards"]), rest(failures) if failures["more"] else ""]
     return "\n".join(line for line in lines if line)
+
+
+def _failures(snapshot: Message) -> Cards:
+    return cast(Cards, snapshot.get("failures") or Cards(cards=[], more=0))
+
+
+def _trouble(row: dict[str, Any]) -> str:
+    return str(row.get("problem") or row.get("stalled") or "")
 
 
 def _text(value: object) -> str:
@@ -107,12 +127,15 @@ def _notes(snapshot: Message) -> str:
 def _charts(snapshot: Message) -> str:
     images = []
     for name in _metric_names(snapshot)[:_MAX_CHARTS]:
-        png = base64.b64encode(_chart_png(snapshot, name)).decode()
+        out = BytesIO()
+        chart_figure(snapshot, name).savefig(out, format="png", transparent=True)
+        png = base64.b64encode(out.getvalue()).decode()
         images.append(f"<img src='data:image/png;base64,{png}' width='430' alt='{_text(f'{name} over the rounds')}'>")
     return f"<div>{' '.join(images)}</div>" if images else ""
 
 
-def _chart_png(snapshot: Message, name: str) -> bytes:
+def chart_figure(snapshot: Message, name: str) -> Figure:
+    """Returns one metric over the rounds as a drawing."""
     # Here, because matplotlib costs a second and most imports of this module draw nothing.
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -128,16 +151,22 @@ def _chart_png(snapshot: Message, name: str) -> bytes:
     if rounds:
         axes.plot(rounds, values, color=_MIDTONE, linewidth=3, marker="o", markersize=4, label="weighted mean")
     axes.set_title(_plain(name), fontsize=10, color=_MIDTONE, loc="left")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    newest = max((point["round"] + 1 for point in snapshot["points"] if point["name"] == name), default=1)
+    is_final = newest > snapshot["run"].get("rounds", newest) > 0
+    ticks = MaxNLocator(integer=True, min_n_ticks=1).tick_values(1, newest)
+    step = ticks[-1] - ticks[-2] if len(ticks) > 1 else 1
+    # No other tick may touch the one of the final model's validation.
+    numbers = [number for number in ticks if 1 <= number <= (newest - 0.7 * step if is_final else newest)]
+    last = {newest: "final"} if is_final else {}
+    labels = {**{number: f"{number:.0f}" for number in numbers}, **last}
+    axes.set_xticks(list(labels), list(labels.values()))
     axes.tick_params(colors=_MIDTONE, labelsize=8)
     axes.grid(color=_MIDTONE, alpha=0.25)
     for spine in axes.spines.values():
         spine.set_visible(False)
     if axes.lines and len(sites) <= 8:
         axes.legend(fontsize=7, frameon=False, labelcolor=_MIDTONE)
-    out = BytesIO()
-    figure.savefig(out, format="png", transparent=True)
-    return out.getvalue()
+    return figure
 
 
 def _plain(name: str) -> str:
@@ -159,28 +188,31 @@ def _site_table(snapshot: Message) -> str:
     if not rows:
         return ""
     metrics = _metric_names(snapshot)[:_MAX_METRIC_COLUMNS]
-    problems = any(row.get("problem") for row in rows)
-    titles = ["Site", "Phase", "Last round", "Samples", *metrics, *(["Problem"] if problems else [])]
-    head = "".join(_header(title, "col") for title in titles)
-    body = "".join(f"<tr>{''.join(_site_cells(row, metrics, problems))}</tr>" for row in rows)
-    return f"<table style='border-collapse:collapse;margin:8px 0'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    titles = ["Site", "Phase", "Last round", "Samples", *metrics]
+    head = "".join(_cell(title, "th scope='col'") for title in titles)
+    body = "".join(_site_rows(row, metrics) for row in rows)
+    content = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    table = f"<table style='border-collapse:collapse;table-layout:auto'>{content}</table>"
+    return f"<div style='margin:8px 0;overflow-x:auto'>{table}</div>"
 
 
-def _site_cells(row: dict[str, Any], metrics: list[str], problems: bool) -> Iterable[str]:
-    yield _header(row["site"], "row")
+def _site_rows(row: dict[str, Any], metrics: list[str]) -> str:
+    """The site's row; below it one of its own for what is wrong, which can be long and must be seen on a narrow page."""
+    cells = list(_site_cells(row, metrics))
+    trouble = _trouble(row)
+    below = f"<tr>{_cell(trouble, f'td colspan={str(len(cells))!r}', _LONG)}</tr>" if trouble else ""
+    return f"<tr>{''.join(cells)}</tr>{below}"
+
+
+def _site_cells(row: dict[str, Any], metrics: list[str]) -> Iterable[str]:
+    yield _cell(row["site"], "th scope='row'")
     yield _cell(row.get("phase") or "–")
     yield _cell("–" if row.get("round") is None else row["round"] + 1)
     samples = row.get("samples")
     yield _cell("–" if samples is None else f"{samples:,.6g}")
     for name in metrics:
         yield _cell(_number(row.get("metrics", {}).get(name)))
-    if problems:
-        yield _cell(row.get("problem") or "")
 
 
-def _header(value: object, scope: str) -> str:
-    return f"<th scope='{scope}' style='{_CELL_STYLE}'>{_text(value)}</th>"
-
-
-def _cell(value: object) -> str:
-    return f"<td style='{_CELL_STYLE}'>{_text(value)}</td>"
+def _cell(value: object, tag: str = "td", style: str = _SHORT) -> str:
+    return f"<{tag} style='{_CELL_STYLE};{style}'>{_text(value)}</{tag[:2]}>"

@@ -2,13 +2,17 @@
 
     {"version": 7, "full": false,
      "run": {"id", "name", "target", "state", "sentence", "reason", "notes" [text, ...], "round" (completed), "rounds",
-             "started", "ended", "remaining", "now"},              times in epoch seconds, durations in seconds; may be None
-     "sites": [{"site", "phase", "round", "samples", "metrics": {name: value}, "last_seen", "problem"}],
+             "started", "ended", "remaining", "now",           times in epoch seconds, durations in seconds; may be None
+             "stopping" (when the end is forced; None unless it was asked for), "offer" (what is left without a final model)},
+     "sites": [{"site", "phase", "round", "step", "samples", "metrics": {name: value}, "last_seen", "problem",
+                "stalled" (where, in words), "memory" (bytes), "cpu" (percent of a core)}],
      "points": [{"name", "site" (None: weighted mean over sites), "round", "value"}],
-     "events": [{"time", "level", "site", "text"}]}
+     "events": [{"time", "level", "site", "text"}],
+     "failures": {"cards": [...], "more"}}                     `backend.failure_cards.Cards`
 
 A delta carries only what changed: keys of `run`, rows of `sites`, new points (a later one replaces an earlier one of the same
-name, site and round) and new events. A full message replaces everything. Rounds of sites and points are 0-based.
+name, site and round), new events, and all of `failures`. A full message replaces everything. Rounds of sites and points are
+0-based; points of the final model's validation have `rounds` as their round.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..backend.failure_cards import Cards
 from ..events import RunState
 
 EVENTS_KEPT = 8
@@ -35,6 +40,7 @@ class RunSnapshot:
         self._sites: dict[str, dict[str, Any]] = {}
         self._points: dict[tuple[str, str | None, int], Any] = {}
         self._events: list[dict[str, Any]] = []
+        self._failures = Cards(cards=[], more=0)
 
     @property
     def done(self) -> bool:
@@ -53,6 +59,7 @@ class RunSnapshot:
         for point in message.get("points", []):
             self._points[point["name"], point["site"], point["round"]] = point["value"]
         self._events = [*self._events, *message.get("events", [])][-EVENTS_KEPT:]
+        self._failures = message.get("failures", self._failures)
 
     def message(self) -> Message:
         """Everything that is known, as one full message."""
@@ -66,6 +73,7 @@ class RunSnapshot:
                 for (name, site, number), value in self._points.items()
             ],
             "events": list(self._events),
+            "failures": self._failures,
         }
 
 

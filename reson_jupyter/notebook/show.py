@@ -6,6 +6,7 @@ from IPython.display import display
 
 from ..backend.live import LiveFeed
 from ..backend.run import Run
+from .cell_text import cell_text
 from .run_report import report_html, report_text
 from .run_view import Command, RunView
 
@@ -17,14 +18,14 @@ def show(run: Run) -> None:
         if command["op"] == "abort":
             run.abort()
 
-    feed = LiveFeed(run)
+    feed = LiveFeed(run, cell_text)
     view = RunView(feed.snapshot(), on_command=obey)
     handle = display(view, display_id=True)
 
     def update(run: Run) -> None:
         view.push(feed.delta())
         if run.state.done:
-            final = LiveFeed(run).snapshot()
+            final = LiveFeed(run, cell_text).snapshot()
             handle.update({"text/html": report_html(final), "text/plain": report_text(final)}, raw=True)
 
     run.observe(update)

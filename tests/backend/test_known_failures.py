@@ -7,7 +7,7 @@ import traceback
 import pytest
 
 from reson_jupyter.backend.failure import Explained, explain
-from reson_jupyter.backend.known_failures import _KNOWN
+from reson_jupyter.backend.known_failures import KNOWN
 from tests.backend.test_failure import SOURCES, define
 
 # The body of a train function that fails, and a word of the cause or fix that it must be told.
@@ -53,10 +53,37 @@ RAISED = {
     "fl_train()": "calls itself",
     "raise SystemExit(1)": "sys.exit()",
     "raise MemoryError": "memory was used up",
+    "torch.zeros(1, device='cuda')": 'env["DEVICE"]',
+    "raise EOFError('EOF when reading a line')": "input()",
+    "import types; types.ModuleType('model_def').Net": "has no Net",
 }
 
 # What no CPU, or no run as root, gives: the messages as their projects write them.
 TOLD = {
+    "torch.OutOfMemoryError: CUDA OOM": "batch_size",
+    "its process was killed by the system, because the memory was full": "memory is short",
+    "the disk of the work folder /tmp is full: 0.1 of 16 MB are free; TMPDIR names another place": "out_dir",
+    "hangs: its process is stopped": "paused",
+    "hangs: no sign of life and no computing for 12 s while it starts": "site_timeout=60",
+    "the server hangs: no sign of life and no computing for 12 s": "waits",
+    "has not finished its part of round 2 within 60 s": "round_timeout=0",
+    "Failed to import 'model_def': name 'nn' is not defined": "import nn in the cell",
+    "Can't load class model_def.Net: No module named 'torchvision'": "torchvision is not installed",
+    "AttributeError: model_def.py does not define the function fl_train()": "has no fl_train",
+    "User module 'model_def' does not define class 'Net'": "has no Net",
+    "Class model_def.Net has parameters error: Net.__init__() missing 1 required positional argument: 'width'": "'width'",
+    "Failed to instantiate Net({'width': 1}): Net.__init__() got an unexpected keyword argument 'width'": "not take width",
+    "ValueError: site-1, round 1: fl_train() returned no weights; return {'weights': model.state_dict()}": "state_dict",
+    "TypeError: site-1, round 1: fl_train() returned a NoneType; it must return a dict": "state_dict",
+    "TypeError: site-1, round 1: fl_validate() returned a float; it must return a dict": "metrics",
+    "ValueError: site-1, round 1: fl_train() returned samples=0; it must be the number of training samples": "len(dataset)",
+    "Loaded global weights with strict=False (key mismatch)": "module.",
+    "super().save_model failed: None of the 4 incoming model parameter(s) matched": "module.",
+    "FileNotFoundError: manifest.ndjson": "Zip the files themselves",
+    "ValueError: /app/payload/manifest.ndjson has no samples": "some samples",
+    "ValueError: the model returns 10 logits, but num_classes is 3": "10 outputs for 3",
+    "ERROR: No matching distribution found for torch==99.1": "no torch==99.1",
+    "pip: ResolutionImpossible: for help visit https://pip.pypa.io": "contradict",
     "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a capacity of 7.79 GiB": "batch_size",
     "RuntimeError: [enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory: 9 bytes": "used up",
     "RuntimeError: DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's workers are out of "
@@ -139,4 +166,4 @@ def test_of_an_ordinary_error_nothing_is_made_up(message: str) -> None:
 def test_every_entry_is_asked_for_here() -> None:
     failures = [*map(failed, RAISED), *(explain(message, "", {}) for message in TOLD)]
     asked = [(failure.message, failure.where.text if failure.where else "", (failure.cause, failure.fix)) for failure in failures]
-    assert [entry.message for entry in _KNOWN if not any(entry.told(said, line) == answer for said, line, answer in asked)] == []
+    assert [entry.message for entry in KNOWN if not any(entry.told(said, line) == answer for said, line, answer in asked)] == []

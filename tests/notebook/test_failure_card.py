@@ -69,17 +69,21 @@ def test_the_text_shows_the_place_its_neighbours_the_path_the_cause_and_the_fix(
     )
 
 
-def test_the_page_shows_the_same_and_the_whole_traceback_folded_away() -> None:
-    page = Page(FailureCard(FAILURE, lambda _: CELL)._repr_html_())
-    for part in (
-        "RuntimeError at In[4], line 9 (forward)",
+def test_the_page_shows_every_call_with_its_line_and_the_whole_traceback_folded_away() -> None:
+    page = Page(FailureCard(FAILURE, lambda _: CELL, "site-1, round 2")._repr_html_())
+    parts = (
+        "site-1, round 2: RuntimeError at In[4], line 9 (forward)",
         "mat1 and mat2",
-        ">  9 |         return self.fc(x)",
+        "In[4], line 12 (fl_train)> 12 | return model(env)",
+        "In[4], line 9 (forward)   7 |",
         "   8 |     def forward",
-    ):
-        assert part in page.text
-    for part in ("In[4], line 12 (fl_train) → In[4], line 9", "A Linear layer is made", "Make it fit", "Traceback\n  all of it"):
-        assert part in page.text
+        ">  9 |         return self.fc(x)",
+        "A Linear layer is made",
+        "Make it fit",
+        "Traceback\n  all of it",
+    )
+    places = [page.text.find(part) for part in parts]
+    assert places == sorted(places) and -1 not in places
     [details] = [attributes for tag, attributes in page.tags if tag == "details"]
     assert "open" not in details
 
@@ -111,6 +115,24 @@ def test_a_failure_outside_the_users_code_has_no_place() -> None:
     assert repr(FailureCard(Explained("the server went away: nobody knows"))) == "It failed\n  the server went away: nobody knows"
     assert repr(FailureCard(Explained("AssertionError"))) == "AssertionError"
     assert repr(FailureCard(Explained(""))) == "It failed"
+
+
+def test_the_calls_in_libraries_are_folded_where_they_stand_by_the_name_of_the_library() -> None:
+    torch = "/opt/venv/lib/python3.11/site-packages/torch/nn/modules/module.py"
+    calls = (
+        Frame("custom_client_executor.py", 200, "execute", "result = self._call()", False),
+        CALLS[0],
+        Frame(torch, 1518, "_wrapped_call_impl", "return self._call_impl(*args, **kwargs)", False),
+        Frame(torch, 1527, "_call_impl", "return forward_call(*args, **kwargs)", False),
+        CALLS[1],
+        Frame("/usr/lib/python3.11/json/decoder.py", 337, "decode", "", False),
+    )
+    page = Page(FailureCard(Explained(MESSAGE, CALLS[1], calls))._repr_html_())
+    folded = page.text.index("2 calls in torchtorch/nn/modules/module.py, line 1518 (_wrapped_call_impl)\n    return self._call")
+    assert page.text.index("In[4], line 12 (fl_train)") < folded < page.text.rindex("In[4], line 9 (forward)")
+    assert page.text.endswith("1 call in Pythonjson/decoder.py, line 337 (decode)")
+    assert "execute" not in page.text, "what called the user's code explains nothing"
+    assert [tag for tag, _ in page.tags].count("details") == 2
 
 
 def test_a_long_path_shows_its_end() -> None:

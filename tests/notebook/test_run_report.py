@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from reson_jupyter.notebook.run_report import report_html, report_text
+from reson_jupyter.notebook.run_report import chart_figure, report_html, report_text
 
 HOSTILE = (
     "<img src=x onerror=window.__x=1>",
@@ -71,7 +71,7 @@ def test_a_run_without_metrics_has_no_chart_and_no_table() -> None:
     assert "<table" not in page
 
 
-def test_a_problem_stands_beside_its_site() -> None:
+def test_a_problem_stands_below_its_site() -> None:
     broken = snapshot()
     broken["sites"][0]["problem"] = "ValueError: shapes differ"
     assert "ValueError: shapes differ" in Tags(report_html(broken)).text
@@ -100,6 +100,80 @@ def test_values_that_are_not_finite_are_shown_and_not_drawn() -> None:
     diverged["sites"][0]["metrics"]["loss"] = "NaN"
     page = Tags(report_html(diverged))
     assert "NaN" in page.text
+
+
+def failures(more: int = 0, **card: Any) -> dict[str, Any]:
+    step = {"title": "In[4], line 9 (forward)", "lines": [(9, "return self.fc(x)", True)], "folded": ""}
+    texts = {"who": "site-1, round 2", "headline": "RuntimeError at In[4], line 9 (forward)", "message": "shapes differ"}
+    told = {"cause": "made for 256 inputs", "fix": "make it fit", "traceback": "Traceback"}
+    return {"cards": [{**texts, "steps": [step], **told, **card}], "more": more}
+
+
+def test_the_cards_of_the_errors_stand_below_and_the_rest_is_counted() -> None:
+    broken = {**snapshot(state="failed"), "failures": failures(more=4)}
+    page, text = Tags(report_html(broken)).text, report_text(broken)
+    for shown in (page, text):
+        assert "site-1, round 2: RuntimeError at In[4], line 9 (forward)" in shown
+        assert "> 9 | return self.fc(x)" in shown
+        assert "make it fit" in shown
+        assert "and 4 more errors: run.errors() has all of them" in shown
+    assert page.index("Last round") < page.index("RuntimeError at")
+
+
+def test_a_run_without_errors_has_no_card() -> None:
+    assert "<details" not in report_html({**snapshot(), "failures": {"cards": [], "more": 0}})
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_failures_are_text_and_nothing_else(name: str) -> None:
+    steps = [
+        {"title": name, "lines": [(9, name, True), (10, name, False)], "folded": ""},
+        {"title": name, "lines": [], "folded": name},
+    ]
+    texts = dict.fromkeys(("who", "headline", "message", "cause", "fix", "traceback"), name)
+    page = Tags(report_html({**snapshot(), "failures": failures(**texts, steps=steps)}))
+    assert not (NEVER_IN_A_REPORT | {"svg", "object"}) & {tag for tag, _ in page.tags}
+    assert not [key for _, attributes in page.tags for key in attributes if key.startswith("on")]
+    assert page.text.count(name) == 11
+
+
+def test_what_is_left_of_a_stopped_run_is_offered() -> None:
+    stopped = snapshot(state="aborted", offer="The model of round 3 is kept: reson.attach('r1').model()")
+    assert "The model of round 3 is kept" in Tags(report_html(stopped)).text
+    assert "The model of round 3 is kept" in report_text(stopped)
+
+
+def test_a_run_that_is_being_stopped_says_so_where_no_view_is_drawn() -> None:
+    assert report_text(snapshot(state="running", stopping=1.0)).startswith("Reson run digits: running, stopping")
+
+
+def test_a_stalled_site_is_told_of() -> None:
+    stalled = snapshot(state="running")
+    stalled["sites"][0].update(phase="stalled", stalled="no progress for 15 s in In[4], line 9")
+    assert "no progress for 15 s in In[4], line 9" in Tags(report_html(stalled)).text
+    assert "no progress for 15 s in In[4], line 9" in report_text(stalled)
+
+
+def ticks_of(rounds: int, numbers: list[int]) -> list[str]:
+    points = [{"name": "loss", "site": None, "round": number, "value": 1.0} for number in numbers]
+    run = {**snapshot(rounds=rounds), "points": points, "sites": []}
+    figure = chart_figure(run, "loss")
+    figure.draw_without_rendering()
+    left, right = figure.axes[0].get_xlim()
+    axis = figure.axes[0].xaxis
+    shown = zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=True)
+    return [label.get_text() for place, label in shown if left <= place <= right]
+
+
+def test_the_rounds_below_a_chart_are_whole_and_the_final_models_validation_is_called_final() -> None:
+    assert ticks_of(1, [0]) == ["1"]
+    assert ticks_of(1, [0, 1]) == ["1", "final"]
+    assert ticks_of(3, [0, 1, 2]) == ["1", "2", "3"]
+    assert ticks_of(3, [0, 1, 2, 3]) == ["1", "2", "3", "final"]
+    assert ticks_of(10, list(range(11)))[-2:] == ["10", "final"]
+    for rounds in (2, 9, 11, 20, 47):
+        *before, last = ticks_of(rounds, list(range(rounds + 1)))
+        assert last == "final" and all(int(tick) <= rounds for tick in before)
 
 
 def test_the_text_report_has_one_line_a_site() -> None:

@@ -10,15 +10,54 @@ from typing import Any
 
 from IPython.display import HTML, display
 
+from reson_jupyter.backend.failure import explain
+from reson_jupyter.backend.failure_cards import Cards, card_of
 from reson_jupyter.events import RunState
+from reson_jupyter.notebook.cell_text import cell_text
 from reson_jupyter.notebook.run_report import report_html
 from reson_jupyter.notebook.run_view import RunView
+from reson_jupyter.source_map import SourceMap
 
 Message = dict[str, Any]
 
 HOSTILE = "<img src=x onerror=window.__x=1>"
 SITES = ("site-1", "site-2", "site-3")
 METRICS = ("loss", "accuracy")
+
+# What the second cell of a notebook has to be, so that the failure lies in it.
+UNLUCKY_CELL = """'''
+import torch.nn as nn
+
+class Net(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.head = nn.Linear(256, num_classes)
+    def forward(self, x):
+        return self.head(self.features(x))
+
+def fl_train(model, env, out_dir, logger):
+    criterion = nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for x, y in batches(env):
+        loss = criterion(model(x), y)
+''';"""
+TRACEBACK = """Traceback (most recent call last):
+  File "/tmp/reson-1/site-2/simulate_job/app_site-2/custom/custom_client_executor.py", line 201, in execute
+    result = self._call(train, model)
+  File "/tmp/reson-1/site-2/simulate_job/app_site-2/custom/model_def.py", line 1, in fl_train
+    loss = criterion(model(x), y)
+  File "/opt/venv/lib/python3.11/site-packages/torch/nn/modules/module.py", line 1775, in _wrapped_call_impl
+    return self._call_impl(*args, **kwargs)
+  File "/opt/venv/lib/python3.11/site-packages/torch/nn/modules/module.py", line 1786, in _call_impl
+    return forward_call(*args, **kwargs)
+  File "/tmp/reson-1/site-2/simulate_job/app_site-2/custom/model_def.py", line 2, in forward
+    return self.head(self.features(x))
+  File "/opt/venv/lib/python3.11/site-packages/torch/nn/modules/linear.py", line 134, in forward
+    return F.linear(input, self.weight, self.bias)
+RuntimeError: mat1 and mat2 shapes cannot be multiplied (8x512 and 256x10)
+"""
+MESSAGE = TRACEBACK.splitlines()[-1]
+LINES = {"model_def.py": SourceMap.of([("In[2]", 15), ("In[2]", 9)])}
 
 
 class MadeUpRun:
@@ -40,6 +79,7 @@ class MadeUpRun:
             "started": self.started,
             "now": time.time(),
             "rounds": self.rounds,
+            "stopping": None,
             **parts.pop("run", {}),
         }
         return {"version": self.version, "full": full, "run": run, **parts}
@@ -72,8 +112,17 @@ class MadeUpRun:
                 events=[self.event(f"round {number + 1} aggregated from {len(self.sites)} sites")],
             )
 
+    def validation(self) -> Iterator[Message]:
+        """The final model's, which has the last metric only."""
+        yield self.message(sites=[self.row(site, self.rounds - 1, phase="final validation") for site in self.sites])
+        name, number = self.metrics[-1], self.rounds
+        of = [*enumerate(self.sites), (1.3, None)]
+        points = [{"name": name, "site": site, "round": number, "value": self.value(name, index, number)} for index, site in of]
+        yield self.message(points=points, events=[self.event(f"the final model was validated by {len(self.sites)} sites")])
+
     def last(self, state: RunState = RunState.FINISHED, reason: str = "", **parts: Any) -> Message:
-        parts.setdefault("sites", [{"site": site, "phase": "done"} for site in self.sites])
+        ended = {"phase": "done", "memory": None, "cpu": None, "stalled": "", "step": None}
+        parts.setdefault("sites", [{"site": site, **ended} for site in self.sites])
         level = "error" if state is RunState.FAILED else "info"
         return self.message(
             state,
@@ -89,11 +138,49 @@ class MadeUpRun:
 
     @staticmethod
     def row(site: str, number: int | None = None, phase: str = "training", **more: Any) -> Message:
-        return {"site": site, "phase": phase, "round": number, "last_seen": time.time(), "problem": None, **more}
+        load = {"memory": 412_000_000 + 9_000_000 * len(site), "cpu": 87.5 + len(site)}
+        return {"site": site, "phase": phase, "round": number, "last_seen": time.time(), "problem": None, **load, **more}
 
     @staticmethod
     def event(text: str, level: str = "info", site: str | None = None) -> Message:
         return {"time": time.time(), "level": level, "site": site, "text": text}
+
+
+class UnluckyRun(MadeUpRun):
+    """The first site fails in round 4, the second stalls, and somebody stops the run."""
+
+    def rounds_of_messages(self) -> Iterator[Message]:
+        for message in super().rounds_of_messages():
+            if message["run"].get("round") == 4:
+                break
+            yield message
+        failure = explain(MESSAGE, TRACEBACK, LINES)
+        failing, stalling = self.sites[0], self.sites[1 % len(self.sites)]
+        cards = Cards(cards=[card_of(failure, cell_text, f"{failing}, round 4")], more=2)
+        yield self.message(
+            sites=[
+                self.row(failing, 3, phase="problem", problem=failure.sentence),
+                self.row(stalling, 3, phase="stalled", step=120, stalled="no progress for 15 s in In[2], line 14"),
+            ],
+            events=[self.event(failure.sentence, "error", failing)],
+            failures=cards,
+        )
+        stopping = time.time() + 10
+        for _ in range(25):
+            yield self.message(run={"stopping": stopping})
+
+    def validation(self) -> Iterator[Message]:
+        return iter(())
+
+    def last(
+        self, state: RunState = RunState.ABORTED, reason: str = "Stopped on request after 3 rounds of 8.", **parts: Any
+    ) -> Message:
+        ended = {"memory": None, "cpu": None, "stalled": "", "step": None}
+        phases = ["problem", *("stopped" for _ in self.sites[1:])]
+        sites = [{"site": site, "phase": phase, **ended} for site, phase in zip(self.sites, phases, strict=True)]
+        message = super().last(state, reason, sites=sites, **parts)
+        message["run"]["offer"] = "The model of round 3 is kept: reson.attach('digits-k3x9q7').model()"
+        return message
 
 
 class Watched:
@@ -113,6 +200,8 @@ class Watched:
             if self.stop.wait(self.interval):
                 self.view.push(self.run.last(RunState.ABORTED))
                 return
+            self.view.push(message)
+        for message in self.run.validation():
             self.view.push(message)
         self.view.push(self.run.last())
         self.show_report()

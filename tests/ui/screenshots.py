@@ -1,6 +1,6 @@
 """Writes pictures of the live view in JupyterLab, light and dark, under way and finished, or of a capture's cards.
 
-    python -m tests.ui.screenshots FOLDER                       a made-up run
+    python -m tests.ui.screenshots FOLDER                       made-up runs
     python -m tests.ui.screenshots FOLDER --notebook FILE       the run that the cells of this notebook start
     python -m tests.ui.screenshots FOLDER --cards               a capture, a refusal, a rehearsal and its failure
 
@@ -19,8 +19,17 @@ import nbformat
 from playwright.sync_api import Browser
 
 from .lab import Lab, Notebook, running_browser, running_lab, use_theme
+from .made_up_run import UNLUCKY_CELL
 
-MADE_UP = ("from made_up_run import *", "watched = Watched(MadeUpRun(rounds=8), interval=0.15)")
+# Under way, with enough rounds done that there are lines to see.
+UNDER_WAY = r"Round ([4-9]|\d\d+) of"
+# What the last cell shows, by the pictures' name, and what the view says when the picture under way is taken.
+MADE_UP = {
+    "digits": ("Watched(MadeUpRun(rounds=8), interval=0.15)", UNDER_WAY),
+    "one-site": ("Watched(MadeUpRun(rounds=1, sites=('site-1',)), interval=1)", "1 of 1 rounds done"),
+    "many-sites": ("Watched(MadeUpRun(rounds=8, sites=[f'hospital-{n}' for n in range(50)]), interval=0.02)", UNDER_WAY),
+    "unlucky": ("Watched(UnluckyRun(rounds=8), interval=0.15)", "forced in [5-8] s"),
+}
 RUN_ENDS_WITHIN_MS = 300_000
 TO_THE_TOP = "node => node.closest('.jp-OutputArea').scrollIntoView()"
 
@@ -57,31 +66,30 @@ def card_pictures(folder: Path) -> None:
             context.close()
 
 
-def pictures(cells: tuple[str, ...], folder: Path) -> None:
+def pictures(cells: tuple[str, ...], folder: Path, name: str, under_way: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, running_lab(Path(scratch)) as lab, running_browser() as browser:
         for theme in ("Light", "Dark"):
             use_theme(Path(scratch), f"JupyterLab {theme}")
-            _pictures_of_one_run(lab, browser, cells, folder, theme.lower())
+            _pictures_of_one_run(lab, browser, cells, folder, f"{name}-{theme.lower()}", under_way)
 
 
-def _pictures_of_one_run(lab: Lab, browser: Browser, cells: tuple[str, ...], folder: Path, theme: str) -> None:
+def _pictures_of_one_run(lab: Lab, browser: Browser, cells: tuple[str, ...], folder: Path, name: str, under_way: str) -> None:
     context = browser.new_context(viewport={"width": 1200, "height": 1090}, device_scale_factor=1.5)
     try:
-        book = lab.open(context.new_page(), lab.notebook(f"digits-{theme}", *cells))
+        book = lab.open(context.new_page(), lab.notebook(name, *cells))
         book.command("application:toggle-left-area")
         for index in range(len(cells)):
             book.start(index)
         book.view.wait_for(timeout=RUN_ENDS_WITHIN_MS)
-        # Under way, with enough rounds done that there are lines to see.
-        book.view.get_by_text(re.compile(r"Round ([4-9]|\d\d+) of")).wait_for(timeout=RUN_ENDS_WITHIN_MS)
+        book.view.get_by_text(re.compile(under_way)).wait_for(timeout=RUN_ENDS_WITHIN_MS)
         book.view.evaluate(TO_THE_TOP)
-        _save(book, folder / f"running-{theme}.png")
+        _save(book, folder / f"{name}-running.png")
         book.view.wait_for(state="detached", timeout=RUN_ENDS_WITHIN_MS)
         picture = book.page.get_by_alt_text("over the rounds").first
         picture.wait_for()
         picture.evaluate(TO_THE_TOP)
-        _save(book, folder / f"finished-{theme}.png")
+        _save(book, folder / f"{name}-finished.png")
     finally:
         context.close()
 
@@ -104,11 +112,13 @@ def main() -> None:
     if arguments.cards:
         card_pictures(arguments.folder)
         return
-    cells = MADE_UP
     if arguments.notebook:
         book = nbformat.read(arguments.notebook, as_version=4)
         cells = tuple(cell.source for cell in book.cells if cell.cell_type == "code")
-    pictures(cells, arguments.folder)
+        pictures(cells, arguments.folder, arguments.notebook.stem, UNDER_WAY)
+        return
+    for name, (watched, under_way) in MADE_UP.items():
+        pictures(("from made_up_run import *", UNLUCKY_CELL, f"watched = {watched}"), arguments.folder, name, under_way)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from .lab import Lab
+from .made_up_run import UNLUCKY_CELL
 
 pytestmark = pytest.mark.ui
 
@@ -92,6 +93,31 @@ def test_the_finished_run_stays_in_the_saved_notebook_without_a_kernel(lab: Lab,
     outputs = json.loads(book.path.read_text())["cells"][1]["outputs"]
     assert [output["output_type"] for output in outputs] == ["display_data"]
     assert "application/vnd.jupyter.widget-view+json" not in outputs[0]["data"]
+
+
+def test_a_run_that_went_wrong_says_where_and_keeps_its_cards_in_the_saved_notebook(lab: Lab, page: Page) -> None:
+    unlucky = "watched = Watched(UnluckyRun(8), interval=0.1)"
+    book = lab.open(page, lab.notebook("unlucky", MADE_UP, UNLUCKY_CELL, unlucky))
+    for cell in range(3):
+        book.start(cell)
+    expect(book.view.get_by_text(re.compile(r"stopping, forced in \d+ s"))).to_be_visible()
+    expect(book.view.get_by_role("button", name="Abort", exact=True)).to_be_disabled()
+    expect(book.view.get_by_text("no progress for 15 s in In[2], line 14")).to_be_visible()
+    source = re.compile(r"> +9 \| +return self\.head")
+    expect(book.view.get_by_text("site-1, round 4: RuntimeError at In[2], line 9 (forward)")).to_be_visible()
+    expect(book.view.get_by_text(source)).to_be_hidden()
+    expect(book.view).to_have_count(0, timeout=ENDS_WITHIN_MS)
+    book.command("docmanager:save")
+    book.shut_kernel_down()
+    page.reload()
+    expect(page.get_by_text("site-1, round 4: RuntimeError at In[2], line 9 (forward)")).to_be_visible()
+    expect(page.get_by_text(source)).to_be_visible()
+    expect(page.get_by_text("A Linear layer is made for 256 inputs")).to_be_visible()
+    library = page.get_by_text("torch/nn/modules/linear.py")
+    expect(library.first).to_be_hidden()
+    page.get_by_text("1 call in torch").click()
+    expect(library.first).to_be_visible()
+    expect(page.get_by_text("The model of round 3 is kept")).to_be_visible()
 
 
 def test_hostile_names_do_nothing_in_the_view_nor_in_the_report(lab: Lab, page: Page) -> None:
