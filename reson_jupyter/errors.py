@@ -13,12 +13,16 @@
         ├── RunFailed    the run ended without a trained model; carries the failures
         ├── RunTimeout   waiting ended before the run did (the run goes on)
         └── RunNotFound  no run of that id is known
+    Detached             a KeyboardInterrupt: waiting for a run was interrupted (the run goes on)
 
 These are shown to the user as one message without a traceback. Anything else that is raised is a bug of this package or of the
 user's own code and keeps its traceback.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class ResonError(Exception):
@@ -98,3 +102,31 @@ class RunTimeout(RunError):
 
 class RunNotFound(RunError):
     """No run of that id is known here."""
+
+
+class Detached(KeyboardInterrupt):
+    """Waiting for a run was interrupted; the run goes on. It ends the cell or script as any interrupt does.
+
+    Args:
+        run_id: The run that was waited for.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id)
+        self.run_id = run_id
+
+    def __str__(self) -> str:
+        return f"the run goes on; wait again: reson.attach({self.run_id!r}).wait(); stop it: run.abort() or its Abort button"
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython shows this line instead of a traceback."""
+        return [f"Detached: {self}"]
+
+
+@contextmanager
+def detachable(run_id: str) -> Iterator[None]:
+    """Makes an interrupt of what is done in it a `Detached`."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Detached(run_id) from None
