@@ -3,7 +3,8 @@
 Under the run's prefix lie
 
     files_out/events/00000000.ndjson ...   segments: what one `append` brought, a line per event; never changed once announced
-    files_out/latest.json                  {"state", "seq": events so far, "segments", "time", "tail": [the newest events]}
+    files_out/latest.json                  {"state", "seq": events so far, "segments", "time", "tail": [the newest events],
+                                            "sites": {site: its newest telemetry}}
 
 A reader asks for latest.json if it changed. Its tail holds about the last two segments, so a reader that keeps up needs nothing
 else; one that joins late, or fell behind, reads the segments it has not seen. NaN and infinities are written as Python's json
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Any
@@ -22,7 +23,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from ..errors import NotFound, StoreError
-from ..events import Event, EventType, RunState
+from ..events import Event, EventType, RunState, SiteTelemetry
 from .store.base import Store
 
 TAIL_BYTES = 32_000
@@ -38,6 +39,7 @@ class Latest(BaseModel):
     segments: int = Field(default=0, ge=0)
     time: float = Field(default=0.0, description="When it was written, seconds since the epoch.")
     tail: list[dict[str, Any]] = Field(default_factory=list)
+    sites: dict[str, SiteTelemetry] = Field(default_factory=dict, description="Each site's newest sign of life.")
 
 
 def latest_key(prefix: str) -> str:
@@ -50,12 +52,21 @@ def segment_key(prefix: str, number: int) -> str:
     return f"{prefix.rstrip('/')}/files_out/events/{number:08d}.ndjson"
 
 
+def peek(store: Store, prefix: str) -> Latest | None:
+    """Returns what the run's latest.json says now, None if there is none. Raises `StoreError`."""
+    found = _read_latest(store, prefix)
+    return _parse_latest(found[0]) if found else None
+
+
 class EventLogWriter:
     """Appends events to a run's log; continues where an earlier writer stopped. One writer at a time; any of its threads.
 
     Args:
         store: Where the run's files lie.
         prefix: The run's prefix, such as "jobs/digits-1a2b".
+
+    Attributes:
+        sites: The sites' newest telemetry, which the next `append` or `touch` takes along.
 
     Raises:
         StoreError: the store cannot be reached, or what an earlier writer left cannot be read.
@@ -65,7 +76,8 @@ class EventLogWriter:
         self._store = store
         self._prefix = prefix
         self._lock = Lock()
-        self._latest = _parse_latest(found[0]) if (found := _read_latest(store, prefix)) else Latest()
+        self.sites: Mapping[str, SiteTelemetry] = {}
+        self._latest = peek(store, prefix) or Latest()
         self._recent: list[list[str]] = [[_line(event) for event in self._latest.tail]]
         if self._adopt():
             self.touch()
@@ -128,6 +140,8 @@ class EventLogWriter:
     def _announce(self, latest: Latest, recent: list[list[str]]) -> None:
         """Writes latest.json. When that fails the writer stays as it was, so that the segment is written once more."""
         head = {"state": latest.state, "seq": latest.seq, "segments": latest.segments, "time": time.time()}
+        if self.sites:
+            head["sites"] = {name: telemetry.model_dump(mode="json") for name, telemetry in self.sites.items()}
         text = f'{_line(head)[:-1]},"tail":[{",".join(_capped(recent))}]}}'
         self._store.put(latest_key(self._prefix), text.encode(), content_type="application/json")
         self._latest, self._recent = latest, recent
@@ -156,6 +170,11 @@ class EventLogReader:
     def heartbeat(self) -> float | None:
         """When the writer last gave a sign, in seconds since the epoch by its clock; None while there is no log."""
         return self._latest.time or None
+
+    @property
+    def sites(self) -> dict[str, SiteTelemetry]:
+        """Each site's newest sign of life, as of the last `read`."""
+        return self._latest.sites
 
     def read(self) -> list[Event]:
         """Returns the events since the last `read`, in order. After an error the next `read` brings them.

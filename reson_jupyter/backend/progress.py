@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from ..events import Event, RunState
+from ..events import Event, RunState, SiteTelemetry
 from ..source_map import SourceMap
 from .failure import Explained, explain
 
@@ -24,16 +24,21 @@ class MetricRecord(TypedDict):
 
 @dataclass
 class SiteProgress:
-    """What is known of one site."""
+    """What is known of one site.
+
+    `step` is that of its newest metric in this task; `stalled` says in words where it makes no progress, "" while it does.
+    """
 
     name: str
     shard: str = ""
     phase: str = "waiting"
     round: int | None = None
+    step: int | None = None
     samples: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     last_seen: float | None = None
     problem: str | None = None
+    stalled: str = ""
 
 
 @dataclass
@@ -74,7 +79,18 @@ class Failure:
 
 
 class RunProgress:
-    """Folds events, in the order of the log, into the present state of a run."""
+    """Folds events, in the order of the log, into the present state of a run.
+
+    The final model's validation comes after the last round and is none itself: its values have `num_rounds` as their round.
+
+    Attributes:
+        stopping_until: When the sites' time to end by themselves is over, seconds since the epoch; None unless asked to stop.
+        stages: "train" or "validate" by metric name, as its newest value says.
+        validated: The sites that validated the final model; None if that was not asked or has not ended.
+        answers: What the sites answered, by request and site.
+        telemetry: Each site's newest sign of life; not from the events, whoever follows the run puts it here.
+        errors_from: How many of `failures` somebody has put aside.
+    """
 
     def __init__(self) -> None:
         self.name = ""
@@ -88,15 +104,21 @@ class RunProgress:
         self.submitted: float | None = None
         self.started: float | None = None
         self.ended: float | None = None
+        self.stopping_until: float | None = None
         self.run_ended = False
         self.sites: dict[str, SiteProgress] = {}
         self.rounds: dict[int, RoundProgress] = {}
         self.metrics: list[MetricRecord] = []
         self.latest: dict[tuple[str, str | None, int], float] = {}
+        self.stages: dict[str, str] = {}
         self.failures: list[Failure] = []
+        self.errors_from = 0
         self.models: dict[int | None, dict[str, Any]] = {}
         self.saved: list[dict[str, Any]] = []
         self.lost_batches: dict[str, int] = {}
+        self.validated: list[str] | None = None
+        self.answers: dict[str, dict[str, dict[str, Any]]] = {}
+        self.telemetry: dict[str, SiteTelemetry] = {}
         self.result: dict[str, dict[str, Any]] = {}
         self.events: list[Event] = []
         self.sources: dict[str, SourceMap] = {}
@@ -126,7 +148,8 @@ class RunProgress:
 
     def remaining(self) -> float | None:
         """Seconds that the rounds still to come will take if they are like those before; None before the first has ended."""
-        ended = [entry.ended - entry.started for entry in self.rounds.values() if entry.ended is not None]
+        # A clock that was set back must not make a round end before it began.
+        ended = [max(0.0, entry.ended - entry.started) for entry in self.rounds.values() if entry.ended is not None]
         if not ended or self.state.done:
             return None
         return sum(ended) / len(ended) * max(0, self.num_rounds - len(ended))
@@ -151,9 +174,14 @@ class RunProgress:
     def _on_state(self, event: Event, data: dict[str, Any]) -> None:
         self.state, self.reason = RunState(data["state"]), data.get("reason", "")
         if self.state.done:
-            self.ended = event.time
+            self.ended, self.stopping_until = event.time, None
+            trained = self.state in (RunState.FINISHED, RunState.DEGRADED)
             for site in self.sites.values():
-                site.phase = "problem" if site.problem else "done"
+                site.phase = "problem" if site.problem else "done" if trained else "stopped"
+                site.stalled = ""
+
+    def _on_stopping(self, event: Event, data: dict[str, Any]) -> None:
+        self.stopping_until = event.time + data["grace"]
 
     def _on_run_started(self, event: Event, data: dict[str, Any]) -> None:
         self.started = event.time
@@ -165,13 +193,23 @@ class RunProgress:
     def _on_site(self, event: Event, data: dict[str, Any]) -> None:
         assert event.site is not None
         site = self._site(event.site)
-        site.phase, site.round = data["phase"], event.round
+        site.phase, site.round, site.step = data["phase"], event.round, None
+
+    def _on_stalled(self, event: Event, data: dict[str, Any]) -> None:
+        assert event.site is not None
+        where = explain("", data["traceback"], self.sources).where if data["traceback"] else None
+        said = f"no progress for {data['seconds']:.0f} s" + (f" in {where.where}" if where else "")
+        self._site(event.site).stalled = said if data["seconds"] else ""
 
     def _on_metrics(self, event: Event, data: dict[str, Any]) -> None:
-        assert event.site is not None and event.round is not None
+        if event.site is None or event.round is None:
+            return  # of a command that was called before the first round
+        if data.get("step") is not None:
+            self._site(event.site).step = data["step"]
         for name, value in data["values"].items():
             if value is None:
                 continue
+            self.stages[name] = data.get("stage", "train")
             self.metrics.append(
                 MetricRecord(site=event.site, round=event.round, step=data.get("step"), name=name, value=value, time=event.time)
             )
@@ -195,12 +233,20 @@ class RunProgress:
         assert event.round is not None
         entry = self.rounds.setdefault(event.round, RoundProgress(started=event.time))
         entry.aggregated, entry.ended = list(data["sites"]), event.time
-        # What was logged only step by step: the last step stands for the round.
-        for (name, site, number), value in self._stepped.items():
-            if number == event.round and (name, site, number) not in self.latest:
-                self._set_round_value(name, site, number, value, event.time)
-        for name in {name for name, _, number in self.latest if number == event.round}:
-            self._update_mean(name, event.round, event.time)
+        self._close(event.round, event.time)
+
+    def _on_validated(self, event: Event, data: dict[str, Any]) -> None:
+        assert event.round is not None
+        self.validated = list(data["sites"])
+        self._close(event.round, event.time)
+
+    def _close(self, number: int, time: float) -> None:
+        """Takes the values of a round as they are: what was logged only step by step has its last step's."""
+        for (name, site, of), value in self._stepped.items():
+            if of == number and (name, site, of) not in self.latest:
+                self._set_round_value(name, site, of, value, time)
+        for name in {name for name, _, of in self.latest if of == number}:
+            self._update_mean(name, number, time)
 
     def _on_error(self, event: Event, data: dict[str, Any]) -> None:
         explained = explain(data["message"], data.get("traceback", ""), self.sources)
@@ -218,6 +264,15 @@ class RunProgress:
         assert event.site is not None
         self.lost_batches[event.site] = self.lost_batches.get(event.site, 0) + data["batches"]
 
+    def _on_answer(self, event: Event, data: dict[str, Any]) -> None:
+        assert event.site is not None
+        self.answers.setdefault(data["request"], {})[event.site] = data
+
+    def _on_errors_reset(self, event: Event, data: dict[str, Any]) -> None:
+        self.errors_from = len(self.failures)
+        for site in self.sites.values():
+            site.problem = None
+
     def _on_run_ended(self, event: Event, data: dict[str, Any]) -> None:
         self.run_ended = True
 
@@ -230,17 +285,20 @@ class RunProgress:
 
     def _update_mean(self, name: str, number: int, time: float) -> None:
         """The mean of a round's metric over the sites whose contributions made the round's model, weighted by samples."""
-        entry = self.rounds.get(number)
-        if entry is None or not entry.aggregated:
-            return
-        pairs = [
-            (self.latest[name, site, number], entry.contributions.get(site, 0.0))
-            for site in entry.aggregated
-            if (name, site, number) in self.latest
-        ]
+        samples = self._samples_of(number)
+        pairs = [(self.latest[name, site, number], samples[site]) for site in samples if (name, site, number) in self.latest]
         weight = sum(samples for _, samples in pairs)
-        if len(pairs) < len(entry.aggregated) or weight <= 0:
+        if len(pairs) < len(samples) or weight <= 0:
             return
         mean = sum(value * samples for value, samples in pairs) / weight
         self.latest[name, None, number] = mean
         self._means[name, number] = MetricRecord(site=None, round=number, step=None, name=name, value=mean, time=time)
+
+    def _samples_of(self, number: int) -> dict[str, float]:
+        """The samples of the sites that a round's mean is taken over; the final validation weighs as the last round did."""
+        final = number == self.num_rounds
+        entry = self.rounds.get(number - 1 if final else number)
+        if entry is None or not entry.aggregated:
+            return {}
+        asked = entry.aggregated if not final or self.validated is None else set(entry.aggregated) & set(self.validated)
+        return {site: entry.contributions.get(site, 0.0) for site in asked}

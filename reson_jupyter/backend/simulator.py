@@ -1,4 +1,4 @@
-"""One NVFlare simulator run as a process tree that can be watched and ended.
+"""One NVFlare simulator run as a process tree that can be started and ended.
 
 What is done here and not by NVFlare itself, measured on 2.9.0: a client process that dies makes the simulator wait for ever; the
 simulator's own exit code is 0 for jobs that never trained; "python -m" puts the working folder first on the module path, so a
@@ -17,18 +17,20 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
 
-from .record import is_carried
+from .processes import MARK, RunProcesses, kill, left_behind, runs
+from .remains import WorkFolder
 
 # Between two questions of a site for its next task; NVFlare's default of 2 s suits machines far apart, not one machine.
 _TASK_REQUEST_INTERVAL = 0.05
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _BYTES_PER_SITE = 600 * 1024**2
 _SECRET = re.compile(r"^(RESON_(S3_|API_KEY|PASSWORD|EMAIL)|AWS_)")
+_KILLED = 256 - signal.SIGKILL  # how the main process ends when its server was killed
+STOP_FILE = "STOP"
 
 
 class Simulator:
@@ -37,72 +39,74 @@ class Simulator:
     Args:
         work: An empty folder without white space in its path; everything the run writes goes below it.
         sites: How many sites; they are called site-1, site-2, ...
-        data: Folder that has one folder of data for each site, by its name.
     """
 
-    def __init__(self, work: Path, sites: int, data: Path) -> None:
-        self.job = work / "job"
-        self.workspace = work / "workspace"
-        self.out = work / "model_out"
-        self.log = work / "simulator.log"
-        self._cwd = work / "empty"
-        self._tmp = work / "tmp"
-        self._data = data
+    def __init__(self, work: WorkFolder, sites: int) -> None:
+        self._work = work
         self._sites = sites
         # Decided once: when the sites run they hold the memory that was counted here.
         self._threads = max(1, min(sites, int(psutil.virtual_memory().available // _BYTES_PER_SITE)))
         self._process: subprocess.Popen[bytes] | None = None
-        self._workers: dict[str, psutil.Process] = {}
-        for folder in (self.out, self._cwd, self._tmp):
+        self._processes: RunProcesses | None = None
+        self._seen: dict[str, psutil.Process] = {}
+        for folder in (work.out, work.rounds, work.cwd, work.tmp):
             folder.mkdir()
-
-    @property
-    def server_folder(self) -> Path:
-        """Where the server runs; the reporter's events.ndjson appears here."""
-        return self.workspace / "server" / "simulate_job"
 
     @property
     def threads(self) -> int:
         """How many sites run at once: all, as far as the memory that was free before the run holds them."""
         return self._threads
 
+    @property
+    def take_turns(self) -> bool:
+        """Whether a site's process ends after every task, so that others get its memory."""
+        return self._threads < self._sites
+
+    @property
+    def processes(self) -> RunProcesses:
+        """The processes of the started run."""
+        assert self._processes is not None
+        return self._processes
+
     def start(self) -> None:
         """Starts the run of the job folder."""
-        _tune(self.job / "app" / "config" / "config_fed_server.json")
-        command = [sys.executable, "-P", "-m", "nvflare.private.fed.app.simulator.simulator", str(self.job)]
-        command += ["-w", str(self.workspace), "-n", str(self._sites), "-t", str(self.threads), "-l", "concise"]
-        with self.log.open("wb") as log:
+        _tune(self._work.job / "app" / "config" / "config_fed_server.json")
+        command = [sys.executable, "-P", "-m", "nvflare.private.fed.app.simulator.simulator", str(self._work.job)]
+        command += ["-w", str(self._work.workspace), "-n", str(self._sites), "-t", str(self.threads), "-l", "concise"]
+        with self._work.log.open("wb") as log:
             self._process = subprocess.Popen(
-                command, cwd=self._cwd, env=self._environment(), stdout=log, stderr=subprocess.STDOUT,
+                command, cwd=self._work.cwd, env=self._environment(), stdout=log, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_end_with_parent,
             )  # fmt: skip
+        self._processes = RunProcesses(self._process.pid)
 
-    def poll(self) -> int | None:
-        """Returns the exit code once the simulator has ended, else None."""
+    @property
+    def ended(self) -> bool:
+        """Whether the simulator has ended."""
         assert self._process is not None
-        return self._process.poll()
+        return self._process.poll() is not None
+
+    @property
+    def killed(self) -> str:
+        """Which process was killed, in words, when the simulator has ended because one was; else ""."""
+        code = self._process.poll() if self._process else None
+        if code is not None and code < 0:
+            return f"NVFlare's main process was ended by signal {-code}"
+        return "The server's process was killed" if code == _KILLED else ""
 
     def dead_sites(self) -> list[str]:
-        """Returns the sites whose process was there before and is gone now, each once."""
-        gone = [name for name, process in self._workers.items() if not _runs(process)]
-        for name in gone:
-            del self._workers[name]
-        for process in self._tree():
-            site = _site_of(process)
-            if site:
-                self._workers[site] = process
-        return [name for name in gone if name not in self._workers]
+        """Returns the sites whose process was there before and is gone now, each once; `processes` are those of its last look."""
+        gone = [name for name, process in self._seen.items() if not runs(process)]
+        self._seen = {name: process for name, process in self._seen.items() if name not in gone}
+        self._seen |= {name: self.processes.of(name)[0] for name in self.processes.sites if runs(self.processes.of(name)[0])}
+        return [name for name in gone if name not in self._seen]
 
     def ask_to_stop(self) -> bool:
         """Has the reporter end the run in good order; False if the server is not up yet and nobody would hear it."""
-        if not (self.server_folder / "events.ndjson").exists():
+        if not (self._work.server / "events.ndjson").exists():
             return False
-        (self.server_folder / "STOP").touch()
+        (self._work.server / STOP_FILE).touch()
         return True
-
-    def sites_running(self) -> bool:
-        """Whether any site process still runs."""
-        return any(map(_site_of, self._tree()))
 
     def stop(self, grace: float = 5.0) -> None:
         """Ends every process of the run; returns when all are gone.
@@ -111,7 +115,8 @@ class Simulator:
         """
         if self._process is None:
             return
-        tree = self._tree()
+        self.processes.look()
+        tree = self.processes.all
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -120,43 +125,9 @@ class Simulator:
                 self._process.kill()
                 self._process.wait()
         psutil.wait_procs(tree, timeout=0.5)
-        left = self._left_behind()
-        for process in left:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(left, timeout=grace)
-
-    def logs(self) -> Mapping[str, Path]:
-        """Returns the log files by the name they get in the store."""
-        logs = {f"{path.parent.name}.txt": path for path in sorted(self.workspace.glob("*/log.txt"))}
-        return {**logs, "simulator.txt": self.log} if self.log.exists() else logs
-
-    def errors_of(self, name: str) -> str:
-        """Returns what a site, or "server", wrote to its error log."""
-        files = sorted((self.workspace / name).glob("**/error_log.txt"))
-        return "\n".join(path.read_text(errors="replace").strip() for path in files)
-
-    def models(self) -> list[Path]:
-        """Returns the model files: what the persistor put into the output folder, else what it left with the server's app."""
-        # A file that is named .tmp was being written when its server died.
-        written = sorted(path for path in self.out.glob("**/*") if path.is_file() and path.suffix != ".tmp")
-        return written or sorted((self.server_folder / "app_server").glob("*.pt"))
-
-    def _tree(self) -> list[psutil.Process]:
-        assert self._process is not None
-        try:
-            return psutil.Process(self._process.pid).children(recursive=True)
-        except psutil.NoSuchProcess:
-            return list(self._workers.values())
-
-    def _left_behind(self) -> list[psutil.Process]:
-        """Every process that was started for this run, by the user's code as well, whoever its parent is now."""
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if process.environ().get("RESON_DATA_ROOT") == str(self._data):
-                    found.append(process)
-        return found
+        # What the user's code started is found by its environment, whoever its parent is now.
+        for _ in range(3):  # it may start more while it is ended
+            kill(left_behind(self._work.data), grace)
 
     def _environment(self) -> dict[str, str]:
         env = {key: value for key, value in os.environ.items() if not _SECRET.match(key)}
@@ -165,16 +136,17 @@ class Simulator:
             **env,
             "PYTHONSAFEPATH": "1",
             "PYTHONUNBUFFERED": "1",
-            "TMPDIR": str(self._tmp),  # NVFlare leaves folders in it
-            "RESON_DATA_ROOT": str(self._data),
-            "RESONTECH_OUT_DIR": str(self.out),
+            "TMPDIR": str(self._work.tmp),  # NVFlare leaves folders in it
+            MARK: str(self._work.data),
+            "RESONTECH_OUT_DIR": str(self._work.out),
+            "RESON_ROUNDS_DIR": str(self._work.rounds),
             # Sites share the cores: without this every one of them would start a thread per core.
             "OMP_NUM_THREADS": str(max(1, cores // self.threads)),
         }
 
 
-def make_work_folder(run: Path) -> Path:
-    """Makes a folder for one run whose path has no white space; removes those of runs whose runner was killed.
+def make_work_folder(run: Path) -> WorkFolder:
+    """Makes a folder for one run whose path has no white space; removes those of runs that were deleted.
 
     Args:
         run: The run's folder on this machine.
@@ -182,12 +154,13 @@ def make_work_folder(run: Path) -> Path:
     base = Path("/tmp" if re.search(r"\s", tempfile.gettempdir()) else tempfile.gettempdir())
     for owner in base.glob("reson-*/run"):
         with contextlib.suppress(OSError):
-            if owner.stat().st_uid == os.getuid() and is_carried(Path(owner.read_text())) is False:
+            # The others are still carried, or wait to be settled.
+            if owner.stat().st_uid == os.getuid() and not Path(owner.read_text()).exists():
                 shutil.rmtree(owner.parent, ignore_errors=True)
     # Short, because sockets below it have paths of at most 107 characters.
     work = Path(tempfile.mkdtemp(prefix=f"reson-{run.name[-12:]}-", dir=base)).resolve()
     (work / "run").write_text(str(run))
-    return work
+    return WorkFolder(work)
 
 
 def _end_with_parent() -> None:
@@ -205,21 +178,3 @@ def _tune(server_config: Path) -> None:
             # A snapshot serves a server that is started again, and a collection after each round one that shares its memory.
             workflow["args"] = {"snapshot_every_n_rounds": 0, "memory_gc_rounds": 0, **workflow["args"]}
     server_config.write_text(json.dumps(config, indent=2))
-
-
-def _runs(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _site_of(process: psutil.Process) -> str | None:
-    """The site that a process works for, read from its command line; None for any other process."""
-    try:
-        command = process.cmdline()
-    except psutil.Error:
-        return None
-    if not any(part.endswith("simulator_worker") for part in command) or not _runs(process):
-        return None
-    return command[command.index("--client") + 1]

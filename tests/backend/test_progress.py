@@ -47,6 +47,11 @@ def test_a_value_that_is_no_number_is_left_out() -> None:
     assert run.metrics == []
 
 
+def test_a_value_that_was_logged_before_the_first_round_belongs_to_none() -> None:
+    run = folded([*good_run()[:2], event("metrics", "site-1", None, step=None, values={"loss": 1.0}, stage="train")])
+    assert run.metrics == [] and len(run.events) == 3
+
+
 def test_a_failing_site_keeps_its_problem() -> None:
     run = folded([*good_run()[:3], event("error", "site-1", 0, message="ValueError: bad", traceback="Traceback")])
     assert run.sites["site-1"].problem == "ValueError: bad"
@@ -135,3 +140,79 @@ def test_values_of_steps_stand_for_the_round_only_when_it_has_no_value_of_its_ow
     run.apply(log[3:])
     assert run.latest["loss", "site-1", 0] == 1.0 and run.latest["extra", "site-1", 0] == 5.0
     assert len(run.metrics) == 5
+
+
+def validated(*sites: str, number: int = 2) -> Event:
+    return event("validated", None, number, sites=list(sites))
+
+
+def checked(site: str, number: int, **values: float) -> Event:
+    return event("metrics", site, number, step=None, values=values, stage="validate")
+
+
+def test_the_final_validation_adds_a_last_point_and_no_round() -> None:
+    log = without_end(good_run(rounds=2))
+    log[-3] = event("contribution", "site-2", 1, accepted=True, samples=30)
+    run = folded([*log, checked("site-1", 2, loss=1.0), checked("site-2", 2, loss=3.0)])
+    assert (len(run.rounds), run.rounds_done, run.remaining()) == (2, 2, 0.0)
+    assert [(r["site"], r["round"], r["value"]) for r in run.means()] == [(None, 2, 2.5)], "weighted as the last round was"
+    assert run.stages == {"loss": "validate"} and run.validated is None
+    run.apply([validated("site-1", "site-2")])
+    assert run.validated == ["site-1", "site-2"] and len(run.means()) == 1
+
+
+def without_end(log: list[Event]) -> list[Event]:
+    return [entry for entry in log if entry.type != "run_ended"]
+
+
+def test_the_mean_of_the_final_validation_is_over_the_sites_that_did_it() -> None:
+    run = folded([*without_end(good_run(rounds=2)), checked("site-1", 2, loss=1.0)])
+    assert run.means() == [], "the others may still come"
+    run.apply([validated("site-1")])
+    assert [record["value"] for record in run.means()] == [1.0]
+
+
+def test_a_metric_has_the_stage_of_its_newest_value_and_a_site_its_newest_step() -> None:
+    step = event("metrics", "site-1", 0, step=7, values={"loss": 2.0}, stage="train")
+    run = folded([*good_run()[:3], event("site", "site-1", 0, phase="training"), step])
+    assert run.stages == {"loss": "train"} and run.sites["site-1"].step == 7
+    run.apply([event("site", "site-1", 1, phase="validating"), checked("site-1", 1, loss=1.0)])
+    assert run.stages == {"loss": "validate"} and run.sites["site-1"].step is None
+
+
+def test_a_site_that_stalls_says_where_until_it_goes_on() -> None:
+    log = good_run()[:3]
+    log[0].data["lines"] = {"model_def.py": [[1, 10, "In[4]", 7]]}
+    run = folded([*log, event("stalled", "site-1", 0, seconds=15.0, traceback=TRACEBACK)])
+    assert run.sites["site-1"].stalled == "no progress for 15 s in In[4], line 9"
+    run.apply([event("stalled", "site-2", 0, seconds=15.0, traceback="")])
+    assert run.sites["site-2"].stalled == "no progress for 15 s"
+    run.apply([event("stalled", "site-1", 0, seconds=0, traceback="")])
+    assert run.sites["site-1"].stalled == "" and run.failures == []
+
+
+def test_errors_that_somebody_put_aside_stay_known() -> None:
+    bad = event("error", "site-1", 0, message="ValueError: bad", traceback="")
+    run = folded([*good_run()[:3], bad, event("errors_reset"), event("error", "site-2", 1, message="worse", traceback="")])
+    assert (len(run.failures), run.errors_from) == (2, 1)
+    assert [run.sites[site].problem for site in ("site-1", "site-2")] == [None, "worse"]
+
+
+def test_answers_are_found_by_request_and_site() -> None:
+    data = {"request": "ab", "ok": True, "value": [1], "error": "", "traceback": ""}
+    run = folded([*good_run()[:3], event("answer", "site-1", None, **data)])
+    assert run.answers == {"ab": {"site-1": data}}
+
+
+def test_a_run_that_is_stopped_has_a_time_until_which_its_sites_may_end() -> None:
+    run = folded([*good_run()[:3], event("stopping", grace=10.0)])
+    assert run.stopping_until == 11.0
+    run.apply([event("state", state="aborted", reason="")])
+    assert run.stopping_until is None
+    assert {site.phase for site in run.sites.values()} == {"stopped"}
+
+
+def test_a_clock_that_was_set_back_makes_no_negative_remaining_time() -> None:
+    log = good_run(rounds=2)[:6]
+    run = folded([*log[:-1], log[-1].model_copy(update={"time": -3_600.0})])
+    assert run.remaining() == 0.0

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from reson_jupyter.backend.remains import WorkFolder
 from reson_jupyter.backend.simulator import Simulator
 
 
@@ -20,19 +21,20 @@ def test_as_many_sites_run_at_once_as_the_memory_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gigabytes: float, threads: int
 ) -> None:
     free(monkeypatch, gigabytes)
-    assert Simulator(tmp_path, 3, tmp_path / "data").threads == threads
+    assert Simulator(WorkFolder(tmp_path), 3).threads == threads
 
 
 def test_that_is_decided_before_the_sites_take_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     free(monkeypatch, 100)
-    simulator = Simulator(tmp_path, 3, tmp_path / "data")
+    simulator = Simulator(WorkFolder(tmp_path), 3)
     free(monkeypatch, 0.1)
     assert simulator.threads == 3
 
 
 def test_a_model_that_was_being_written_when_its_server_died_is_no_result(tmp_path: Path) -> None:
-    simulator = Simulator(tmp_path, 1, tmp_path / "data")
-    (simulator.out / "GLOBAL_MODEL.pt.tmp").write_bytes(b"half")
-    assert simulator.models() == []
-    (simulator.out / "GLOBAL_MODEL.pt").write_bytes(b"whole")
-    assert [path.name for path in simulator.models()] == ["GLOBAL_MODEL.pt"]
+    work = WorkFolder(tmp_path)
+    work.out.mkdir()
+    (work.out / "GLOBAL_MODEL.pt.tmp").write_bytes(b"half")
+    assert work.models() == []
+    (work.out / "GLOBAL_MODEL.pt").write_bytes(b"whole")
+    assert [path.name for path in work.models()] == ["GLOBAL_MODEL.pt"]

@@ -100,3 +100,52 @@ def test_a_run_that_had_to_be_ended_is_failed_with_that_reason() -> None:
         RunState.FAILED,
         "Too few sites were left for the round.",
     )
+
+
+def trained(rounds: int = 2) -> list[Event]:
+    """A run whose last model is saved; only its validation is still to come."""
+    log = without(good_run(rounds), "run_ended")
+    return [*log, event("saved", None, rounds - 1, file="GLOBAL_MODEL.pt", bytes=1, final=True)]
+
+
+def test_a_final_model_that_all_sites_validated_is_all_there_is_to_want() -> None:
+    log = [*trained(), event("validated", None, 2, sites=["site-1", "site-2"]), event("run_ended")]
+    assert judge(log, validates=True) == (RunState.FINISHED, "")
+
+
+@pytest.mark.parametrize(
+    ("more", "how", "said"),
+    [
+        ([event("validated", None, 2, sites=["site-1"]), event("run_ended")], {}, "site-2 did not validate the final model."),
+        ([event("run_ended")], {}, "the final model was not validated."),
+        (
+            [],
+            {"stopped": "The server's process was killed"},
+            "the final model was not validated; the server's process was killed, after the last round.",
+        ),
+        ([], {"aborted": True}, "the final model was not validated; it was stopped on request, after the last round."),
+        ([], {}, "the final model was not validated; the server never reported its end, after the last round."),
+    ],
+)
+def test_whatever_happens_after_the_last_round_degrades_the_run_at_most(
+    more: list[Event], how: dict[str, Any], said: str
+) -> None:
+    assert judge([*trained(), *more], validates=True, **how) == (RunState.DEGRADED, said)
+
+
+def test_who_asks_for_the_end_when_all_is_done_gets_a_finished_run() -> None:
+    log = [*trained(), event("validated", None, 2, sites=["site-1", "site-2"]), event("run_ended")]
+    assert judge(log, validates=True, aborted=True) == (RunState.FINISHED, "")
+
+
+def test_a_model_that_was_saved_in_earlier_rounds_only_is_not_the_final_one() -> None:
+    log = good_run()
+    log.insert(-1, event("error", None, None, message="OSError: disk", traceback="..."))
+    for earlier in ([], [event("saved", None, 0, file="GLOBAL_MODEL.pt", bytes=1, final=False)]):
+        state, reason = judge([*log, *earlier])
+        assert (state, reason) == (RunState.FAILED, "The final model was never saved: the server: OSError: disk")
+
+
+def test_a_model_that_the_sites_were_asked_to_validate_was_taken_by_any_persistor() -> None:
+    log = [*without(good_run(), "run_ended"), event("site", "site-1", 2, phase="validating")]
+    assert judge(log, stopped="The server hangs")[0] == RunState.DEGRADED

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
 from jupyter_client.manager import start_new_kernel
 
 import reson_jupyter as reson
-from tests.runs import slow
+from tests.runs import hanging
 from tests.runs.conftest import processes_of, wait_for
 from tests.runs.models import Line
 
@@ -62,14 +63,26 @@ def test_the_kernel_is_killed_after_round_2_and_a_new_one_sees_the_run_from_its_
     assert run.model().state_dict()["rounds"].item() == 6
 
 
-def test_a_run_whose_carrier_died_is_lost_and_not_pending_for_ever(home: Path, plain_shards: Path) -> None:
-
-    run = reson.submit(Line, train=slow.fl_train_model, name="slow", shards_dir=plain_shards, check=False)
-    wait_for(lambda: run.state == reson.RunState.RUNNING)
+def test_a_run_whose_carrier_died_is_lost_with_all_that_is_known_of_it(home: Path, plain_shards: Path) -> None:
+    run = reson.submit(
+        Line,
+        train=hanging.fl_train,
+        name="slow",
+        shards_dir=plain_shards,
+        check=False,
+        training=reson.TrainingConfig(fault="deaf"),  # type: ignore[call-arg]
+    )
+    wait_for(lambda: any(event.data.get("message") == "here it comes" for event in run.events()))
+    assert list(Path(tempfile.gettempdir()).glob(f"reson-{run.id[-12:]}-*"))
     (runner,) = (process for process in processes_of(run) if "reson_jupyter.backend.runner" in process.cmdline())
     runner.kill()
     with pytest.raises(reson.RunFailed, match="lost"):
         run.wait(30)
-    assert run.state == reson.RunState.LOST
-    assert len(run.events()) > 3, "what it reported until then is kept"
     wait_for(lambda: processes_of(run) == [])
+    assert not list(Path(tempfile.gettempdir()).glob(f"reson-{run.id[-12:]}-*"))
+    again = reson.attach(run.id)
+    assert again.state == reson.RunState.LOST and "ended without saying how" in again.reason
+    assert again.events()[: len(run.events())] == run.events() and again.progress.rounds_done == 1
+    with pytest.warns(UserWarning, match="weights of the last round"):
+        assert again.model().state_dict()["weight"][0] == 2.0
+    assert {"site-1.txt", "server.txt"} <= {path.name for path in run.download(home / "got") if path.parent.name == "logs"}

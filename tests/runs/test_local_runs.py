@@ -51,6 +51,7 @@ def test_a_run_trains_reports_and_gives_back_the_model(plain_shards: Path, home:
     assert torch.equal(again.model().state_dict()["weight"], run.model().state_dict()["weight"])
     files = {path.relative_to(home / "got").as_posix() for path in run.download(home / "got")}
     assert {"model_out/GLOBAL_MODEL.pt", "files_out/latest.json", "files_out/logs/site-1.txt"} <= files
+    assert {f"files_out/rounds/round_0000{number}.pt" for number in range(3)} <= files
     wait_for(lambda: processes_of(run) == [], 5)
 
 
@@ -120,7 +121,7 @@ def test_abort_ends_a_run_under_way_and_leaves_nothing_running(plain_shards: Pat
 
 def test_abort_before_the_server_is_up_ends_the_run_too(plain_shards: Path) -> None:
     run = reson.submit(Line, train=slow.fl_train_model, name="slow", shards_dir=plain_shards, check=False)
-    wait_for(lambda: run.state == reson.RunState.STARTING)
+    wait_for(lambda: any(event.data.get("state") == "starting" for event in run.events()))
     run.abort()
     with pytest.raises(reson.RunFailed):
         run.wait(30)

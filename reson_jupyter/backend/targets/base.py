@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from ...config import ResonTechConfig
 from ..record import RunLock, RunRecord
@@ -16,6 +17,23 @@ class Target(Protocol):
 
     def abort(self, record: RunRecord) -> None:
         """Asks for the end of a run; its log says when it has ended. Raises `TargetError`."""
+
+    def request(self, record: RunRecord, request: Mapping[str, Any]) -> None:
+        """Passes a request on to a running run; the answers come as events of its log. Raises `TargetError`.
+
+        Args:
+            record: The run.
+            request: {"id", "op", "sites" (None: all), ...}, as `backend.requests` writes them.
+        """
+
+    def read_log(self, record: RunRecord, name: str, offset: int) -> bytes | None:
+        """Returns what the running log of a site, or of "server", has beyond `offset` bytes; None if it is not here."""
+
+    def settle(self, record: RunRecord) -> bool:
+        """Clears up after a run that nobody carries any more: processes, work folder. Returns whether it was settled here.
+
+        The last word of such a run's log is then that it is lost.
+        """
 
     def is_carried(self, record: RunRecord) -> bool | None:
         """Whether the run is being carried out; None if that cannot be told from here."""

@@ -6,12 +6,20 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from ...config import ResonTechConfig
 from ...errors import TargetError
+from ..mailbox import Mailbox
 from ..record import RunLock, RunRecord, home, is_carried
+from ..remains import WorkFolder
+from ..settling import settle
 
 ABORT_FILE = "abort"
+REQUESTS_FOLDER = "requests"
+WORK_FILE = "work"  # names the run's work folder while there is one
 
 
 class LocalTarget:
@@ -36,13 +44,60 @@ class LocalTarget:
 
     def abort(self, record: RunRecord) -> None:
         """Leaves word for the runner, which looks several times a second."""
-        if not is_carried(record.folder):
-            raise TargetError(f"run {record.id} is not running on this machine")
+        _check_carried(record)
         (record.folder / ABORT_FILE).touch()
+
+    def request(self, record: RunRecord, request: Mapping[str, Any]) -> None:
+        """Leaves the request for the runner, which looks several times a second."""
+        _check_carried(record)
+        try:
+            Mailbox(record.folder / REQUESTS_FOLDER).put(request)
+        except OSError as error:
+            raise TargetError(f"the request could not be left for run {record.id}: {error}", "Is the disk full?") from error
+
+    def read_log(self, record: RunRecord, name: str, offset: int) -> bytes | None:
+        """Returns what the log of a site, or of "server", has beyond `offset` bytes; None if the run has no work folder here."""
+        work = _work_folder(record)
+        if work is None or Path(name).name != name:
+            return None
+        try:
+            with work.log_of(name).open("rb") as file:
+                file.seek(offset)
+                return file.read()
+        except OSError:
+            return None
+
+    def settle(self, record: RunRecord) -> bool:
+        """Clears up after a run whose runner is gone. False: it is carried, or was not here, or its store does not answer now."""
+        if is_carried(record.folder) is not False:
+            return False
+        try:
+            lock = RunLock(record.folder)
+        except OSError:  # somebody else was quicker
+            return False
+        try:
+            settled = settle(record, _work_folder(record))
+            if settled:
+                (record.folder / WORK_FILE).unlink(missing_ok=True)
+            return settled
+        finally:
+            lock.release()
 
     def is_carried(self, record: RunRecord) -> bool | None:
         """Whether the runner of this run is alive; None if the run was not started on this machine."""
         return is_carried(record.folder)
+
+
+def _check_carried(record: RunRecord) -> None:
+    if not is_carried(record.folder):
+        raise TargetError(f"run {record.id} is not running on this machine")
+
+
+def _work_folder(record: RunRecord) -> WorkFolder | None:
+    try:
+        return WorkFolder(Path((record.folder / WORK_FILE).read_text()))
+    except OSError:
+        return None
 
 
 def _environment(connection: ResonTechConfig) -> dict[str, str]:

@@ -1,0 +1,42 @@
+"""What users see of a run is true, complete and survives anything: the fault table, each row a real run of NVFlare."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.table import Fault, Outcome
+
+pytestmark = pytest.mark.nvflare
+
+
+def test_the_run_ends_in_the_right_state_and_says_why(fault: Fault, outcome: Outcome) -> None:
+    run = outcome.run
+    told = "\n".join([run.reason, *(f"{failure.message} {failure.traceback}" for failure in run.errors())])
+    assert run.state.value in fault.ends, told
+    assert fault.says in told
+    if fault.where:
+        told += "\n".join(str(event.data) for event in run.events() if event.type == "stalled")
+        assert fault.where in told, "the place in the user's code is named"
+
+
+def test_it_is_found_in_time(fault: Fault, outcome: Outcome) -> None:
+    if outcome.struck is None:
+        assert fault.code == "nothing", "the train function says when it goes wrong"
+        return
+    if fault.ends == ("finished",) and fault.code != "stands still for a while":
+        assert outcome.found is None, "nothing went wrong"
+        return
+    assert outcome.took is not None and outcome.took <= fault.within
+
+
+def test_nothing_that_the_run_said_before_is_lost(fault: Fault, outcome: Outcome) -> None:
+    run = outcome.run
+    assert outcome.lost == ""
+    assert [event.seq for event in run.events()] == list(range(len(run.events())))
+    assert run.progress.rounds_done >= fault.rounds_kept
+    if fault.rounds_kept:
+        assert run.model(round=fault.rounds_kept - 1).state_dict()["weight"][0].item() == 1.0 + fault.rounds_kept
+
+
+def test_nothing_of_it_is_left_behind(fault: Fault, outcome: Outcome) -> None:
+    assert outcome.left == []
