@@ -16,7 +16,7 @@ from ._version import __version__
 from .api import attach, build, check, delete, rerun, runs, submit
 from .backend.job import Job
 from .backend.rehearsal import Rehearsal
-from .backend.run import Run
+from .backend.run.handle import Run
 from .config import FederationConfig, ModelConfig, ResonTechConfig, TrainingConfig
 from .data.shards import check_shards
 from .errors import Detached, RehearsalFailed, ResonError, RunFailed, RunTimeout

@@ -9,16 +9,16 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from .backend import history
-from .backend.deletion import Deleted
-from .backend.deletion import delete as delete_run
+from .backend.history import history
+from .backend.history.deletion import Deleted
+from .backend.history.deletion import delete as delete_run
+from .backend.history.origin import read_submitted
+from .backend.history.runs import Runs, known_runs
 from .backend.job import Job
 from .backend.observers import announce, on_rehearsal, on_run, rehearse_told
-from .backend.origin import read_submitted
 from .backend.record import RunRecord, home
 from .backend.rehearsal import Rehearsal
-from .backend.run import Run
-from .backend.runs import Runs, known_runs
+from .backend.run.handle import Run
 from .backend.store import default_store_url, open_store
 from .backend.submission import Submission, local_shards
 from .backend.targets import open_target

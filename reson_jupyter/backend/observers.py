@@ -9,7 +9,7 @@ from typing import Protocol
 from ..errors import RehearsalFailed
 from .job import Job
 from .rehearsal import Rehearsal, rehearse
-from .run import Run
+from .run.handle import Run
 
 RunObserver = Callable[[Run], None]
 

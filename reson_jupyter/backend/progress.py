@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from ..events import Event, RunState, SiteTelemetry
 from ..source_map import SourceMap
-from .failure import Explained, explain
+from .failure.explain import Explained, explain
 
 
 class MetricRecord(TypedDict):

@@ -14,12 +14,12 @@ from ..config import FederationConfig, ResonTechConfig
 from ..data.shards import ShardSummary
 from ..errors import ResonError, StoreError
 from ..events import Event, EventType, RunState
-from . import history
 from .event_log import EventLogWriter
+from .history import history
+from .history.origin import digests, versions
 from .job import Job
-from .origin import digests, versions
 from .record import RunLock, RunRecord
-from .run import Run
+from .run.handle import Run
 from .store import ObjectInfo, Store
 from .store.transfer import Upload, UploadProgress, upload
 from .targets.base import Target

@@ -14,7 +14,7 @@ from IPython.core.magic import Magics, line_magic, magics_class
 from .. import api
 from ..backend.job import Job
 from ..backend.rehearsal import Rehearsal
-from ..backend.run import Run
+from ..backend.run.handle import Run
 from ..capture.roles.contract import ROLES
 from ..config import Config
 from ..data.shards import check_shards

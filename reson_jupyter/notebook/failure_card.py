@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from html import escape
 
-from ..backend.failure import Explained
-from ..backend.failure_cards import Card, Cards, CellText, Step, card_of
+from ..backend.failure.cards import Card, Cards, CellText, Step, card_of
+from ..backend.failure.explain import Explained
 
 _PRE = "margin:2px 0 6px;padding:4px 8px;border-left:3px solid rgba(128,128,128,0.5);overflow-x:auto;line-height:1.35"
 _MARKED = "background:rgba(211,47,47,0.2);font-weight:600"

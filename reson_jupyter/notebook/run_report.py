@@ -13,7 +13,7 @@ from datetime import datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
 
-from ..backend.failure_cards import Cards
+from ..backend.failure.cards import Cards
 from .failure_card import card_text, cards_html, rest
 from .run_snapshot import Message
 

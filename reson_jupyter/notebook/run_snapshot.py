@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..backend.failure_cards import Cards
+from ..backend.failure.cards import Cards
 from ..events import RunState
 
 EVENTS_KEPT = 8

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from IPython.display import display
 
-from ..backend.live import LiveFeed
-from ..backend.run import Run
+from ..backend.run.handle import Run
+from ..backend.run.live import LiveFeed
 from .cell_text import cell_text
 from .run_report import report_html, report_text
 from .run_view import Command, RunView

@@ -8,8 +8,8 @@ from typing import Any
 
 from reson_jupyter.backend.event_log import EventLogWriter
 from reson_jupyter.backend.record import RunLock, RunRecord
-from reson_jupyter.backend.run import Run
-from reson_jupyter.backend.store import open_store
+from reson_jupyter.backend.run.handle import Run
+from reson_jupyter.backend.store import Store, open_store
 from reson_jupyter.config import ResonTechConfig
 from reson_jupyter.errors import TargetError
 from reson_jupyter.events import Event
@@ -42,7 +42,7 @@ class StagedTarget:
     def read_log(self, record: RunRecord, name: str, offset: int) -> bytes | None:
         return self.logs[name][offset:] if name in self.logs else None
 
-    def settle(self, record: RunRecord) -> bool:
+    def settle(self, record: RunRecord, store: Store) -> bool:
         self.on_settle()
         return True
 

@@ -10,7 +10,7 @@ from typing import Any
 from reson_jupyter.backend.event_log import EventLogWriter
 from reson_jupyter.backend.job import Job, JobParts, build_job
 from reson_jupyter.backend.record import RunLock, RunRecord, is_carried
-from reson_jupyter.backend.run import Run
+from reson_jupyter.backend.run.handle import Run
 from reson_jupyter.backend.store import Store
 from reson_jupyter.backend.submission import Submission, local_shards
 from reson_jupyter.config import FederationConfig, ResonTechConfig, TrainingConfig
@@ -53,7 +53,7 @@ class Nowhere:
     def read_log(self, record: RunRecord, name: str, offset: int) -> bytes | None:
         return None
 
-    def settle(self, record: RunRecord) -> bool:
+    def settle(self, record: RunRecord, store: Store) -> bool:
         self.settled.append(record.id)
         return True
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reson_jupyter.backend.best import BestRound, best_round
 from reson_jupyter.backend.progress import RunProgress
+from reson_jupyter.backend.run.best import BestRound, best_round
 from reson_jupyter.errors import RunError
 from reson_jupyter.events import Event
 from tests.backend.test_verdict import event, good_run

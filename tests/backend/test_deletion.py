@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import reson_jupyter as reson
-from reson_jupyter.backend import history
-from reson_jupyter.backend.deletion import delete
 from reson_jupyter.backend.event_log import EventLogWriter
+from reson_jupyter.backend.history import history
+from reson_jupyter.backend.history.deletion import delete
 from reson_jupyter.backend.progress import RunProgress
 from reson_jupyter.backend.record import RunLock, RunRecord
 from reson_jupyter.backend.store import DirectoryStore, Store

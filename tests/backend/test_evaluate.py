@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 import reson_jupyter as reson
-from reson_jupyter.backend.evaluate import Evaluation, evaluate
+from reson_jupyter.backend.run.evaluate import Evaluation, evaluate
 from reson_jupyter.backend.store import Store
 from reson_jupyter.backend.store.directory import DirectoryStore
 from reson_jupyter.data.shards import unpack_shard

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reson_jupyter.backend.failure import DEFAULT_TRAINING, Explained, explain
+from reson_jupyter.backend.failure.explain import DEFAULT_TRAINING, Explained, explain
 from reson_jupyter.source_map import SourceMap
 
 SITE = "/tmp/reson-1/workspace/site-2/simulate_job/app_site-2/custom"

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from reson_jupyter.backend import history, history_file
-from reson_jupyter.backend.history import RunSummary
+from reson_jupyter.backend.history import file, history
+from reson_jupyter.backend.history.history import RunSummary
 from reson_jupyter.backend.progress import RunProgress
 from reson_jupyter.backend.record import RunRecord
 from reson_jupyter.errors import ResonError
@@ -93,7 +93,7 @@ def test_a_run_that_is_forgotten_stays_forgotten() -> None:
 
 _WRITER = """
 import sys
-from reson_jupyter.backend import history
+from reson_jupyter.backend.history import history
 from reson_jupyter.backend.record import RunRecord
 from tests.backend.test_history import progress, state
 
@@ -122,8 +122,8 @@ def test_a_kernel_that_follows_a_run_is_told_nothing_and_waits_little_while_anot
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     history.add(new_record(), progress())
-    monkeypatch.setattr(history_file, "_WAIT", 0.2)
-    holder = sqlite3.connect(history_file.path(), isolation_level=None)
+    monkeypatch.setattr(file, "_WAIT", 0.2)
+    holder = sqlite3.connect(file.path(), isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     began = time.monotonic()
     history.add(new_record(), progress())
@@ -154,7 +154,7 @@ def test_a_damaged_file_is_set_aside_and_begun_anew_from_the_folders_of_the_runs
     kept.save()
     for record in (kept, gone):
         history.add(record, progress(*good_run(), state("finished")))
-    damage(history_file.path())
+    damage(file.path())
     another = new_record("another")
     history.add(another, progress())
     assert {summary.id for summary in history.load()} == {kept.id, another.id}
@@ -164,23 +164,23 @@ def test_a_damaged_file_is_set_aside_and_begun_anew_from_the_folders_of_the_runs
 
 def test_a_file_of_a_newer_version_is_left_alone_and_harms_no_run(caplog: pytest.LogCaptureFixture) -> None:
     history.add(new_record(), progress())
-    with sqlite3.connect(history_file.path()) as connection:
+    with sqlite3.connect(file.path()) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    before = history_file.path().read_bytes()
+    before = file.path().read_bytes()
     history.add(new_record(), progress())
     assert "newer version" in caplog.text
     with pytest.raises(ResonError, match="newer version of reson_jupyter") as caught:
         history.load()
     assert "pip install -U" in str(caught.value)
-    assert history_file.path().read_bytes() == before
+    assert file.path().read_bytes() == before
 
 
 def test_a_file_that_cannot_be_written_is_told_in_words_to_who_asks_and_harms_no_run(
     home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     home.mkdir()
-    history_file.path().mkdir()  # root may write anything but a folder
+    file.path().mkdir()  # root may write anything but a folder
     history.add(new_record(), progress())
     assert "history misses" in caplog.text
     with pytest.raises(ResonError, match="cannot be used"):
@@ -195,10 +195,10 @@ def test_a_write_ahead_log_is_used_only_where_all_writers_are_on_one_machine(
 ) -> None:
     home.mkdir()
     disks = [SimpleNamespace(mountpoint="/", fstype="ext4"), SimpleNamespace(mountpoint=str(home), fstype=kind)]
-    monkeypatch.setattr(history_file.psutil, "disk_partitions", lambda all: disks)
+    monkeypatch.setattr(file.psutil, "disk_partitions", lambda all: disks)
     history.add(new_record(), progress())
     assert len(history.load()) == 1
-    connection = sqlite3.connect(history_file.path())
+    connection = sqlite3.connect(file.path())
     assert connection.execute("PRAGMA journal_mode").fetchone() == (mode,)
     connection.close()
 

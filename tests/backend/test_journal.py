@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from reson_jupyter.backend.event_log import EventLogReader, EventLogWriter
-from reson_jupyter.backend.journal import Journal
-from reson_jupyter.backend.mailbox import Mailbox
-from reson_jupyter.backend.remains import WorkFolder
-from reson_jupyter.backend.requests import REQUESTS_FOLDER, Requests
+from reson_jupyter.backend.runner.journal import Journal
+from reson_jupyter.backend.runner.mailbox import Mailbox
+from reson_jupyter.backend.runner.remains import WorkFolder
+from reson_jupyter.backend.runner.requests import REQUESTS_FOLDER, Requests
 from reson_jupyter.backend.store import DirectoryStore
 from reson_jupyter.errors import StoreError
 from reson_jupyter.events import EventType, RunState

@@ -6,8 +6,8 @@ import traceback
 
 import pytest
 
-from reson_jupyter.backend.failure import Explained, explain
-from reson_jupyter.backend.known_failures import KNOWN
+from reson_jupyter.backend.failure.explain import Explained, explain
+from reson_jupyter.backend.failure.known import KNOWN
 from tests.backend.test_failure import SOURCES, define
 
 # The body of a train function that fails, and a word of the cause or fix that it must be told.

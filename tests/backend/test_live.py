@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from reson_jupyter.backend.failure import explain
-from reson_jupyter.backend.failure_cards import CellText, card_of, cards_of
-from reson_jupyter.backend.live import LiveFeed
+from reson_jupyter.backend.failure.cards import CellText, card_of, cards_of
+from reson_jupyter.backend.failure.explain import explain
 from reson_jupyter.backend.progress import RunProgress
+from reson_jupyter.backend.run.live import LiveFeed
 from reson_jupyter.events import Event, SiteTelemetry
 from reson_jupyter.notebook.run_snapshot import RunSnapshot
 from tests.backend.test_verdict import event, good_run

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import reson_jupyter as reson
+from reson_jupyter.backend.history.origin import Origin, digests, read_origin, read_submitted, versions
 from reson_jupyter.backend.job import UserModule, build_job
-from reson_jupyter.backend.origin import Origin, digests, read_origin, read_submitted, versions
 from reson_jupyter.backend.record import RunRecord
 from reson_jupyter.backend.store import DirectoryStore, Store
 from reson_jupyter.backend.submission import Submission

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from reson_jupyter.backend.live import LiveFeed
 from reson_jupyter.backend.progress import RunProgress
+from reson_jupyter.backend.run.live import LiveFeed
 from reson_jupyter.events import Event, RunState
 from tests.backend.test_verdict import event, good_run
 

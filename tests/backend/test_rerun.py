@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
+from reson_jupyter.backend.history.origin import read_origin
+from reson_jupyter.backend.history.rerun import rerun
 from reson_jupyter.backend.observers import on_run
-from reson_jupyter.backend.origin import read_origin
 from reson_jupyter.backend.record import RunRecord
-from reson_jupyter.backend.rerun import rerun
-from reson_jupyter.backend.run import Run
+from reson_jupyter.backend.run.handle import Run
 from reson_jupyter.backend.store import DirectoryStore, Store, open_store
 from reson_jupyter.config import FederationConfig, ResonTechConfig, TrainingConfig
 from reson_jupyter.errors import ConfigError, JobError, RehearsalFailed, ResonError, RunError
@@ -51,7 +51,9 @@ def shards(tmp_path: Path) -> Path:
 @pytest.fixture
 def first(store: Store, shards: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A run whose reruns are taken to have been rehearsed well."""
-    monkeypatch.setattr("reson_jupyter.backend.rerun.rehearse_told", lambda *_, **__: SimpleNamespace(notes=("it went well",)))
+    monkeypatch.setattr(
+        "reson_jupyter.backend.history.rerun.rehearse_told", lambda *_, **__: SimpleNamespace(notes=("it went well",))
+    )
     run, _ = submitted(store, Nowhere(store), shards)
     return run
 
@@ -173,7 +175,7 @@ def test_a_checkpoint_goes_along(store: Store, shards: Path, tmp_path: Path) -> 
 
 
 def test_no_byte_of_the_data_is_read_when_it_is_much(store: Store, first: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reson_jupyter.backend.rerun._REHEARSED_SHARD", 10)
+    monkeypatch.setattr("reson_jupyter.backend.history.rerun._REHEARSED_SHARD", 10)
     read: list[str] = []
     fetch = DirectoryStore.get_file
     monkeypatch.setattr(DirectoryStore, "get_file", lambda self, key, path: read.append(key) or fetch(self, key, path))
@@ -195,8 +197,8 @@ def test_a_rerun_is_told_to_whoever_shows_runs(store: Store, first: Run) -> None
 
 
 def test_over_a_bucket_the_server_copies_the_data(shards: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("reson_jupyter.backend.rerun.rehearse_told", lambda *_, **__: SimpleNamespace(notes=()))
-    monkeypatch.setattr("reson_jupyter.backend.rerun._REHEARSED_SHARD", 10)
+    monkeypatch.setattr("reson_jupyter.backend.history.rerun.rehearse_told", lambda *_, **__: SimpleNamespace(notes=()))
+    monkeypatch.setattr("reson_jupyter.backend.history.rerun._REHEARSED_SHARD", 10)
     with s3_server() as endpoint:
         for name, value in endpoint.environment.items():
             monkeypatch.setenv(name, value)

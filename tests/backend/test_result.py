@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from reson_jupyter.backend.evaluate import evaluate
-from reson_jupyter.backend.result import load_model
+from reson_jupyter.backend.run.evaluate import evaluate
+from reson_jupyter.backend.run.result import load_model
 from reson_jupyter.backend.store import Store
 from reson_jupyter.backend.store.directory import DirectoryStore
 from reson_jupyter.errors import RunError

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reson_jupyter.backend.rounds import RoundKeeper, round_key, round_name
+from reson_jupyter.backend.runner.rounds import RoundKeeper, round_key, round_name
 from reson_jupyter.backend.store import DirectoryStore
 from reson_jupyter.errors import StoreError
 

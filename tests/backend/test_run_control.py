@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from reson_jupyter.backend import control
-from reson_jupyter.backend.run import Run
+from reson_jupyter.backend.run import control
+from reson_jupyter.backend.run.handle import Run
 from reson_jupyter.errors import Detached, RunError, RunTimeout, TargetError
 from reson_jupyter.events import Event
 from tests.backend.staged import Staged, in_round, state

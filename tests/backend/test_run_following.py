@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from reson_jupyter.backend import follow, history
+from reson_jupyter.backend.history import history
 from reson_jupyter.backend.progress import RunProgress
 from reson_jupyter.backend.record import RunRecord
-from reson_jupyter.backend.run import Run
+from reson_jupyter.backend.run import follow
+from reson_jupyter.backend.run.handle import Run
 from reson_jupyter.config import ResonTechConfig
 from reson_jupyter.errors import Detached, RunError, RunFailed, RunNotFound, RunTimeout, StoreError
 from reson_jupyter.events import RunState

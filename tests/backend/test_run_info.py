@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reson_jupyter.backend.info import RunInfo, SiteInfo
+from reson_jupyter.backend.run.info import RunInfo, SiteInfo
 from reson_jupyter.events import SiteTelemetry
 from tests.backend.staged import Staged, in_round, state
 from tests.backend.test_verdict import event, good_run

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 import reson_jupyter as reson
-from reson_jupyter.backend import history
 from reson_jupyter.backend.event_log import EventLogWriter
-from reson_jupyter.backend.history import RunSummary
+from reson_jupyter.backend.history import history
+from reson_jupyter.backend.history.history import RunSummary
+from reson_jupyter.backend.history.runs import Runs, known_runs
 from reson_jupyter.backend.record import RunLock, RunRecord
-from reson_jupyter.backend.runs import Runs, known_runs
 from reson_jupyter.backend.store import DirectoryStore, Store, open_store
 from reson_jupyter.errors import StoreError
 from reson_jupyter.events import Event, RunState
@@ -101,7 +101,7 @@ def test_a_run_that_was_begun_before_there_was_a_history_is_found_by_its_folder(
 
 
 def test_a_store_that_is_away_or_gone_leaves_the_runs_as_they_are_known(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reson_jupyter.backend.runs._PATIENCE", 0.5)
+    monkeypatch.setattr("reson_jupyter.backend.history.runs._PATIENCE", 0.5)
     here, broken, slow = (new_record(name, url) for name, url in (("a", store.url), ("b", "s3://broken"), ("c", "s3://slow")))
     write_log(store, here, [*good_run(), state("finished")])
     for record in (here, broken, slow):

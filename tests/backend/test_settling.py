@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from reson_jupyter.backend.event_log import EventLogReader, EventLogWriter
-from reson_jupyter.backend.processes import MARK
 from reson_jupyter.backend.record import RunLock, RunRecord
-from reson_jupyter.backend.remains import WorkFolder
-from reson_jupyter.backend.runner import settle_others
+from reson_jupyter.backend.runner.carry import settle_others
+from reson_jupyter.backend.runner.processes import MARK
+from reson_jupyter.backend.runner.remains import WorkFolder
 from reson_jupyter.backend.store import DirectoryStore
 from reson_jupyter.backend.targets import LocalTarget
 from reson_jupyter.backend.targets.local import WORK_FILE
@@ -53,7 +53,7 @@ def lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LostRun:
 
 
 def test_its_log_is_completed_its_model_kept_and_its_folder_removed(lost: LostRun) -> None:
-    assert LocalTarget().settle(lost.record)
+    assert LocalTarget().settle(lost.record, lost.store)
     kinds = [entry.type.value for entry in lost.events()]
     assert kinds == [*(entry.type.value for entry in good_run()[:7]), "result", "state"]
     assert lost.events()[-1].data["state"] == RunState.LOST.value
@@ -61,7 +61,7 @@ def test_its_log_is_completed_its_model_kept_and_its_folder_removed(lost: LostRu
     assert lost.store.get(f"{lost.record.prefix}/files_out/logs/server.txt") == b"said"
     assert not lost.work.path.exists() and not (lost.record.folder / WORK_FILE).exists()
     before = lost.events()
-    assert LocalTarget().settle(lost.record) and lost.events() == before, "a second time changes nothing"
+    assert LocalTarget().settle(lost.record, lost.store) and lost.events() == before, "a second time changes nothing"
 
 
 def test_what_still_runs_for_it_is_ended(lost: LostRun) -> None:
@@ -71,15 +71,15 @@ def test_what_still_runs_for_it_is_ended(lost: LostRun) -> None:
         [sys.executable, "-c", "import time; print(1, flush=True); time.sleep(600)"], env=env, stdout=-1
     ) as left:
         assert left.stdout is not None and left.stdout.readline()
-        assert LocalTarget().settle(lost.record)
+        assert LocalTarget().settle(lost.record, lost.store)
         assert not psutil.pid_exists(left.pid)
 
 
 def test_a_run_that_is_carried_or_was_never_here_is_left_alone(lost: LostRun) -> None:
     lock = RunLock(lost.record.folder)
-    assert not LocalTarget().settle(lost.record) and lost.work.path.exists()
+    assert not LocalTarget().settle(lost.record, lost.store) and lost.work.path.exists()
     lock.release()
-    assert not LocalTarget().settle(RunRecord.new("other", "local", lost.store.url))
+    assert not LocalTarget().settle(RunRecord.new("other", "local", lost.store.url), lost.store)
     assert len(lost.events()) == 4
 
 
@@ -87,16 +87,16 @@ def test_without_its_store_all_stays_until_somebody_tries_again(lost: LostRun, t
     gone = tmp_path / "gone"
     (tmp_path / "store").rename(gone)
     (tmp_path / "store").write_text("in the way")
-    assert not LocalTarget().settle(lost.record)
+    assert not LocalTarget().settle(lost.record, lost.store)
     assert (lost.work.out / "GLOBAL_MODEL.pt").exists()
     (tmp_path / "store").unlink()
     gone.rename(tmp_path / "store")
-    assert LocalTarget().settle(lost.record) and lost.events()[-1].data["state"] == "lost"
+    assert LocalTarget().settle(lost.record, lost.store) and lost.events()[-1].data["state"] == "lost"
 
 
 def test_a_run_that_had_ended_already_keeps_its_state(lost: LostRun) -> None:
     EventLogWriter(lost.store, lost.record.prefix).append([event("state", state="finished", reason="")])
-    assert LocalTarget().settle(lost.record)
+    assert LocalTarget().settle(lost.record, lost.store)
     assert lost.events()[-1].data["state"] == "finished" and not lost.work.path.exists()
 
 
@@ -112,5 +112,5 @@ def test_a_live_log_is_read_from_where_one_was(lost: LostRun) -> None:
     assert target.read_log(lost.record, "server", 4) == b""
     for name in ("site-9", "../server", "."):
         assert target.read_log(lost.record, name, 0) is None
-    target.settle(lost.record)
+    target.settle(lost.record, lost.store)
     assert target.read_log(lost.record, "server", 0) is None

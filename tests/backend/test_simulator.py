@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from reson_jupyter.backend.remains import WorkFolder
-from reson_jupyter.backend.simulator import Simulator
+from reson_jupyter.backend.runner.remains import WorkFolder
+from reson_jupyter.backend.runner.simulator import Simulator
 
 
 def free(monkeypatch: pytest.MonkeyPatch, gigabytes: float) -> None:

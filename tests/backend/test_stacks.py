@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from reson_jupyter.backend.failure import explain
-from reson_jupyter.backend.processes import Load, is_stopped
-from reson_jupyter.backend.stacks import as_traceback, take_stack
+from reson_jupyter.backend.failure.explain import explain
+from reson_jupyter.backend.runner.processes import Load, is_stopped
+from reson_jupyter.backend.runner.stacks import as_traceback, take_stack
 from reson_jupyter.source_map import SourceMap
 
 HANGING = """import ctypes, faulthandler, os, signal, sys, threading, time

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reson_jupyter.backend.progress import RunProgress
-from reson_jupyter.backend.verdict import verdict
+from reson_jupyter.backend.runner.verdict import verdict
 from reson_jupyter.events import Event, RunState
 
 

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from reson_jupyter.backend.vigil import STALLED_AFTER, Change, Look, Vigil
+from reson_jupyter.backend.runner.vigil import STALLED_AFTER, Change, Look, Vigil
 
 PATIENCE = 12.0
 TRAIN = ("train", 0)
@@ -39,7 +39,7 @@ def test_who_gives_signs_of_life_never_hangs() -> None:
 
 def test_who_is_silent_but_computes_never_hangs_but_stalls() -> None:
     assert changes(Vigil(PATIENCE), silent(busy=True), 600) == []
-    assert changes(Vigil(PATIENCE), silent(busy=True, task=TRAIN), 600) == [(16, Change.STALLS)]
+    assert changes(Vigil(PATIENCE), silent(busy=True, task=TRAIN), 600) == [(STALLED_AFTER + 1, Change.STALLS)]
 
 
 @pytest.mark.parametrize("every", [2, 5, 11])

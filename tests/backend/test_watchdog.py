@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from reson_jupyter.backend import watchdog as module
 from reson_jupyter.backend.progress import RunProgress
-from reson_jupyter.backend.remains import WorkFolder
-from reson_jupyter.backend.watchdog import Watchdog, cause
+from reson_jupyter.backend.runner import watchdog as module
+from reson_jupyter.backend.runner.remains import WorkFolder
+from reson_jupyter.backend.runner.watchdog import Watchdog, cause
 from reson_jupyter.events import EventType
 from tests.backend.test_verdict import event, good_run
 

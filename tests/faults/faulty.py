@@ -44,10 +44,13 @@ def go_wrong(fault, weights, out_dir, logger):
         library.pthread_mutex_lock(mutex)
     if fault == "is stopped":
         os.kill(os.getpid(), signal.SIGSTOP)
-    if fault == "never returns":
+    if fault == "computes for ever":
+        while True:
+            pass
+    if fault == "hears of no stop":
         threading.Event().wait(600)
     if fault == "stands still for a while":
-        threading.Event().wait(21)
+        threading.Event().wait(16)
     if fault == "diverges":
         return {name: value * float("nan") for name, value in weights.items()}
     if fault == "returns other shapes":

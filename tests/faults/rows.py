@@ -46,10 +46,10 @@ SITES = (
     ),
     Fault("a site's process is stopped", ("failed",), "stopped", "is stopped", 1, rounds_kept=1),
     Fault(
-        "the train function never returns", ("failed",), "within 10 s", "never returns",
+        "the train function never returns", ("failed",), "within 10 s", "computes for ever",
         federation={"round_timeout": 10}, where="faulty.py",
     ),
-    Fault("the train function stands still for 21 s", ("finished",), "", "stands still for a while", rounds_kept=2),
+    Fault("the train function stands still for 16 s", ("finished",), "", "stands still for a while", rounds_kept=2),
     Fault("the training diverges", ("failed",), "not finite", "diverges", 1, rounds_kept=1),
     Fault("a site returns other shapes", ("failed",), "has the shape [3]", "returns other shapes", 1, rounds_kept=1),
     Fault("a site runs out of memory", ("failed",), "memory", "runs out of memory", where="faulty.py"),
@@ -108,7 +108,7 @@ ABORTS = (
         strike=until(strikes.training(1), strikes.abort_twice), rounds_kept=1,
     ),
     Fault(
-        "aborted while the function does not look", ("aborted",), "on request", "never returns", 1,
+        "aborted while the function does not look", ("aborted",), "on request", "hears of no stop", 1,
         strike=until(strikes.training(1), strikes.abort), rounds_kept=1,
     ),
 )  # fmt: skip

@@ -26,7 +26,7 @@ def in_state(state: str) -> Callable[[reson.Run], bool]:
 
 def runner_of(run: reson.Run) -> psutil.Process:
     """The process that carries the run."""
-    (runner,) = (process for process in processes_of(run) if "reson_jupyter.backend.runner" in process.cmdline())
+    (runner,) = (process for process in processes_of(run) if "reson_jupyter.backend.runner.carry" in process.cmdline())
     return runner
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from concurrent.futures import Future
+
 import pytest
 
+from reson_jupyter.backend.runner.vigil import STALLED_AFTER
 from tests.faults.table import Fault, Outcome
 
 pytestmark = pytest.mark.nvflare
@@ -40,3 +44,10 @@ def test_nothing_that_the_run_said_before_is_lost(fault: Fault, outcome: Outcome
 
 def test_nothing_of_it_is_left_behind(fault: Fault, outcome: Outcome) -> None:
     assert outcome.left == []
+
+
+def test_a_site_that_waits_is_told_of_once_and_left_alone(under_way: Mapping[str, Future[Outcome]]) -> None:
+    run = under_way["the train function stands still for 16 s"].result().run
+    stalled = [event for event in run.events() if event.type == "stalled"]
+    assert [(event.site, event.data["seconds"]) for event in stalled] == [("site-2", STALLED_AFTER), ("site-2", 0)]
+    assert run.errors() == []

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from reson_jupyter.backend.failure import Explained, Frame
+from reson_jupyter.backend.failure.explain import Explained, Frame
 from reson_jupyter.notebook.failure_card import FailureCard
 
 CELL = """%%reson_model

@@ -78,7 +78,7 @@ def test_a_run_tells_where_its_sites_stand_and_what_they_log(run: reson.Run) -> 
         assert info.place.startswith("commanded.py, line ") and info.place.endswith("(fl_train)")
         assert info.memory is not None and info.memory > 50e6 and info.cpu is not None
         assert info.heard is not None and info.heard < 10
-    assert "commanded.py, line" in repr(run.info()) and "<table>" in run.info()._repr_html_()
+    assert "commanded.py, line" in repr(run.info()) and "<table" in run.info()._repr_html_()
 
     followed: list[str] = []
     follower = threading.Thread(target=lambda: followed.extend(run.logs("site-1", follow=True)))

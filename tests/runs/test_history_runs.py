@@ -75,7 +75,7 @@ def test_a_run_that_goes_on_is_not_deleted_and_one_that_was_stopped_is(plain_sha
 def test_deleting_a_run_whose_runner_was_killed_leaves_no_process_and_no_work_folder(plain_shards: Path) -> None:
     run = reson.submit(Line, train=slow.fl_train_model, name="slow", shards_dir=plain_shards, check=False)
     wait_for(lambda: run.state == reson.RunState.RUNNING)
-    (runner,) = (process for process in processes_of(run) if "reson_jupyter.backend.runner" in process.cmdline())
+    (runner,) = (process for process in processes_of(run) if "reson_jupyter.backend.runner.carry" in process.cmdline())
     runner.kill()
     runner.wait(10)
     assert [listed.state for listed in reson.runs()] == [reson.RunState.LOST]

@@ -74,7 +74,7 @@ def test_a_run_whose_carrier_died_is_lost_with_all_that_is_known_of_it(home: Pat
     )
     wait_for(lambda: any(event.data.get("message") == "here it comes" for event in run.events()))
     assert list(Path(tempfile.gettempdir()).glob(f"reson-{run.id[-12:]}-*"))
-    (runner,) = (process for process in processes_of(run) if "reson_jupyter.backend.runner" in process.cmdline())
+    (runner,) = (process for process in processes_of(run) if "reson_jupyter.backend.runner.carry" in process.cmdline())
     runner.kill()
     with pytest.raises(reson.RunFailed, match="lost"):
         run.wait(30)

@@ -10,8 +10,8 @@ from typing import Any
 
 from IPython.display import HTML, display
 
-from reson_jupyter.backend.failure import explain
-from reson_jupyter.backend.failure_cards import Cards, card_of
+from reson_jupyter.backend.failure.cards import Cards, card_of
+from reson_jupyter.backend.failure.explain import explain
 from reson_jupyter.events import RunState
 from reson_jupyter.notebook.cell_text import cell_text
 from reson_jupyter.notebook.run_report import report_html

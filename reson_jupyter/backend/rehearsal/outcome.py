@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from ..failure import Explained, explain
+from ..failure.explain import Explained, explain
 from ..job import Job
 
 

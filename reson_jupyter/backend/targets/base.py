@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from ...config import ResonTechConfig
 from ..record import RunLock, RunRecord
+from ..store import Store
 
 
 class Target(Protocol):
@@ -23,13 +24,13 @@ class Target(Protocol):
 
         Args:
             record: The run.
-            request: {"id", "op", "sites" (None: all), ...}, as `backend.requests` writes them.
+            request: {"id", "op", "sites" (None: all), ...}, as `Run.command` and the like send it.
         """
 
     def read_log(self, record: RunRecord, name: str, offset: int) -> bytes | None:
         """Returns what the running log of a site, or of "server", has beyond `offset` bytes; None if it is not here."""
 
-    def settle(self, record: RunRecord) -> bool:
+    def settle(self, record: RunRecord, store: Store) -> bool:
         """Clears up after a run that nobody carries any more: processes, work folder. Returns whether it was settled here.
 
         The last word of such a run's log is then that it is lost.

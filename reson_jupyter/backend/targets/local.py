@@ -12,10 +12,11 @@ from typing import Any
 
 from ...config import ResonTechConfig
 from ...errors import TargetError
-from ..mailbox import Mailbox
 from ..record import RunLock, RunRecord, home, is_carried
-from ..remains import WorkFolder
-from ..settling import settle
+from ..runner.mailbox import Mailbox
+from ..runner.remains import WorkFolder
+from ..runner.settling import settle
+from ..store import Store
 
 ABORT_FILE = "abort"
 REQUESTS_FOLDER = "requests"
@@ -29,7 +30,7 @@ class LocalTarget:
         """Starts the runner in a session of its own, so that neither an interrupt nor the end of the kernel reaches it."""
         cwd = record.folder / "cwd"
         cwd.mkdir(exist_ok=True)
-        command = [sys.executable, "-P", "-m", "reson_jupyter.backend.runner", str(record.folder)]
+        command = [sys.executable, "-P", "-m", "reson_jupyter.backend.runner.carry", str(record.folder)]
         with (record.folder / "runner.log").open("ab") as log:
             try:
                 runner = subprocess.Popen(
@@ -67,7 +68,7 @@ class LocalTarget:
         except OSError:
             return None
 
-    def settle(self, record: RunRecord) -> bool:
+    def settle(self, record: RunRecord, store: Store) -> bool:
         """Clears up after a run whose runner is gone. False: it is carried, or was not here, or its store does not answer now."""
         if is_carried(record.folder) is not False:
             return False
@@ -76,7 +77,7 @@ class LocalTarget:
         except OSError:  # somebody else was quicker
             return False
         try:
-            settled = settle(record, _work_folder(record))
+            settled = settle(record, store, _work_folder(record))
             if settled:
                 (record.folder / WORK_FILE).unlink(missing_ok=True)
             return settled

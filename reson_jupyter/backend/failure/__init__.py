@@ -1,0 +1,1 @@
+"""Failures told in the words of the notebook: the cell and line, the cause, the fix."""

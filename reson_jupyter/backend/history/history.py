@@ -1,0 +1,128 @@
+"""What this machine remembers of its runs.
+
+The history only remembers; the truth about a run is in its store. So nothing that happens to its file harms a run: while it
+cannot be written, runs go on without it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ...errors import ResonError
+from ...events import RunState
+from ..progress import RunProgress
+from ..record import RunRecord
+from . import file
+
+T = TypeVar("T")
+
+_DONE = ", ".join(f"'{state}'" for state in RunState if state.done)
+_ADD = """
+INSERT OR IGNORE INTO runs
+VALUES (:id, :name, :target, :store, :created, :state, :reason, :ended, :rounds_done, :num_rounds, :sites)
+"""
+# Two kernels may follow a run, one of them late: what is over stays over. Only "lost" may prove wrong.
+_UPDATE = f"""
+UPDATE runs SET state = :state, reason = :reason, ended = :ended, rounds_done = :rounds_done, num_rounds = :num_rounds,
+    sites = :sites
+WHERE id = :id AND (state NOT IN ({_DONE}) OR (state = 'lost' AND :state IN ({_DONE})))
+"""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What is remembered of a run. `created` and `ended` are seconds since the epoch; `num_rounds` and `sites` 0 if unknown."""
+
+    id: str
+    name: str
+    target: str
+    store: str
+    created: float
+    state: RunState = RunState.PENDING
+    reason: str = ""
+    ended: float | None = None
+    rounds_done: int = 0
+    num_rounds: int = 0
+    sites: int = 0
+
+    @classmethod
+    def of(cls, record: RunRecord, progress: RunProgress) -> RunSummary:
+        """Sums a run up."""
+        return cls(
+            **record.model_dump(),
+            state=progress.state,
+            reason=progress.reason,
+            ended=progress.ended,
+            rounds_done=progress.rounds_done,
+            num_rounds=progress.num_rounds,
+            sites=len(progress.sites),
+        )
+
+    @property
+    def record(self) -> RunRecord:
+        """Where the run is."""
+        return RunRecord(id=self.id, name=self.name, target=self.target, store=self.store, created=self.created)
+
+
+def add(record: RunRecord, progress: RunProgress) -> None:
+    """Remembers a run from now on. Never fails: a run goes on without its history."""
+    _write([RunSummary.of(record, progress)], _ADD, _UPDATE)
+
+
+def update(record: RunRecord, progress: RunProgress) -> None:
+    """Remembers how far a run is, unless it was deleted meanwhile. Never fails."""
+    remember([RunSummary.of(record, progress)])
+
+
+def remember(summaries: Sequence[RunSummary]) -> None:
+    """Remembers what became known of runs that were not deleted meanwhile. Never fails."""
+    _write(summaries, _UPDATE)
+
+
+def _write(summaries: Sequence[RunSummary], *statements: str) -> None:
+    def write(connection: sqlite3.Connection) -> None:
+        for statement in statements:
+            connection.executemany(statement, [vars(summary) for summary in summaries])
+
+    try:
+        file.use(write)
+    except (ResonError, OSError, sqlite3.Error) as error:
+        _log.warning("the history misses the newest of %s: %s", ", ".join(summary.id for summary in summaries), error)
+
+
+def load() -> list[RunSummary]:
+    """Returns the runs that this machine knows, the newest first, as they were when somebody last looked.
+
+    Raises:
+        ResonError: the file cannot be read, or a newer version wrote it.
+    """
+
+    def read(connection: sqlite3.Connection) -> list[RunSummary]:
+        rows = connection.execute("SELECT * FROM runs ORDER BY created DESC, id")
+        return [RunSummary(**{**row, "state": RunState(row["state"])}) for row in map(dict, rows)]
+
+    return _told(read)
+
+
+def find(run_id: str) -> RunRecord | None:
+    """Returns the record of a run that this machine knows. Raises `ResonError` as `load` does."""
+    return next((summary.record for summary in load() if summary.id == run_id), None)
+
+
+def forget(run_id: str) -> None:
+    """Drops a run from the history. Raises `ResonError` as `load` does."""
+    _told(lambda connection: connection.execute("DELETE FROM runs WHERE id = ?", (run_id,)))
+
+
+def _told(action: Callable[[sqlite3.Connection], T]) -> T:
+    """Carries out what a user asked for; what goes wrong is told in a user's words."""
+    try:
+        return file.use(action)
+    except (OSError, sqlite3.Error) as error:
+        hint = "Is its disk full, or its folder read-only? Runs are not harmed: reson.attach('an id') finds them."
+        raise ResonError(f"the history {file.path()} cannot be used: {error}", hint) from None

@@ -1,0 +1,121 @@
+"""The runs that this machine knows, as they are now, in a table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
+from datetime import datetime
+
+from ...errors import ResonError, TargetError
+from ...events import EventType, RunState
+from ..event_log import EventLogReader, Latest, peek
+from ..progress import RunProgress
+from ..record import RunRecord
+from ..store import Store
+from ..table import html_table, text_table
+from ..targets import open_target
+from . import history
+from .history import RunSummary
+
+_LOOKERS = 16
+# A store that is away must not keep the others' runs from being shown.
+_PATIENCE = 8.0
+# Nobody can tell from here whether another machine still carries a run; after such a silence it is taken for lost.
+_SILENCE = 300.0
+_SHOWN = 50
+_TITLES = ("run", "name", "state", "rounds", "sites", "started", "took", "target")
+_NUMBERS = ("rounds", "sites", "took")
+_NONE = "This machine knows no runs."
+
+
+class Runs(list[RunSummary]):
+    """The runs that this machine knows, the newest first; `reson.attach(runs[0].id)` gives the run itself."""
+
+    def __repr__(self) -> str:
+        return "\n".join([text_table(_TITLES, list(self._rows()), _NUMBERS), *self._rest()]) if self else _NONE
+
+    def _repr_html_(self) -> str:
+        table = html_table(_TITLES, list(self._rows()), _NUMBERS) if self else f"<p>{_NONE}</p>"
+        rest = "".join(f"<p>{line}</p>" for line in self._rest())
+        return f"<div class='reson-runs' style='overflow-x:auto'>{table}{rest}</div>"
+
+    def _rows(self) -> Iterator[tuple[str, ...]]:
+        for run in self[:_SHOWN]:
+            rounds = f"{run.rounds_done} of {run.num_rounds or '?'}"
+            started = datetime.fromtimestamp(run.created).strftime("%Y-%m-%d %H:%M")
+            took = "" if run.ended is None else _duration(run.ended - run.created)
+            # A name is any text; one that breaks the line, or hides what follows, would break the table.
+            name = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in run.name[:40])
+            yield run.id, name, run.state.value, rounds, str(run.sites or "?"), started, took, run.target
+
+    def _rest(self) -> list[str]:
+        return [f"and {len(self) - _SHOWN} older ones"] if len(self) > _SHOWN else []
+
+
+def known_runs(open_store: Callable[[str], Store]) -> Runs:
+    """Returns the runs of the history; those that were not over when somebody last looked are looked at now, in their stores.
+
+    Args:
+        open_store: Opens a store by its URL. Runs of a store that does not answer soon stay as they are known.
+
+    Raises:
+        ResonError: the history cannot be read.
+    """
+    known = history.load()
+    # A run that seemed lost may have been carried on where nobody could see it.
+    unsure = [summary for summary in known if not summary.state.done or summary.state is RunState.LOST]
+    pool = ThreadPoolExecutor(_LOOKERS)
+    looks = [pool.submit(_looked_at, summary, open_store) for summary in unsure]
+    wait(looks, _PATIENCE)
+    pool.shutdown(wait=False, cancel_futures=True)
+    new = {look.result().id: look.result() for look in looks if look.done() and not look.cancelled()}
+    if changed := [summary for summary in new.values() if summary not in unsure]:
+        history.remember(changed)
+    return Runs(new.get(summary.id, summary) for summary in known)
+
+
+def _looked_at(summary: RunSummary, open_store: Callable[[str], Store]) -> RunSummary:
+    try:
+        store = open_store(summary.store)
+        # Asked before the log: a carrier that ends between the two has said how before it went.
+        carried = _is_carried(summary)
+        latest = peek(store, summary.record.prefix)
+        if latest is None or (latest.state.done and latest.state is summary.state):
+            return summary
+        if latest.state.done or not summary.num_rounds:
+            summary = _read(summary.record, store)
+        else:
+            summary = replace(summary, state=latest.state, rounds_done=max(summary.rounds_done, _rounds_done(latest)))
+    except ResonError:
+        return summary
+    lost = carried is False or (carried is None and time.time() - latest.time > _SILENCE)
+    if lost and not summary.state.done:
+        return replace(summary, state=RunState.LOST, reason="The process that carried the run is gone.", ended=latest.time)
+    return summary
+
+
+def _is_carried(summary: RunSummary) -> bool | None:
+    try:
+        return open_target(summary.target).is_carried(summary.record)
+    except TargetError:
+        return None
+
+
+def _read(record: RunRecord, store: Store) -> RunSummary:
+    """All that the log says: of a run that has ended, and of one whose first event nobody here has read."""
+    progress = RunProgress()
+    progress.apply(EventLogReader(store, record.prefix).read())
+    return RunSummary.of(record, progress)
+
+
+def _rounds_done(latest: Latest) -> int:
+    """How many rounds are over, by the newest events."""
+    return max((event["round"] + 1 for event in latest.tail if event["type"] == EventType.AGGREGATED), default=0)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

@@ -1,0 +1,213 @@
+"""What a running run is asked to do, and what its sites answer."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ...errors import RunError, RunTimeout
+from ...events import EventType, RunState
+from ..failure.explain import explain
+from ..progress import RunProgress
+from ..record import RunRecord
+from ..targets.base import Target
+from .follow import Follower
+from .info import WORKING
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+_LEVELS = ("debug", "info", "warning", "error")
+_NOT_YET = (RunState.PENDING, RunState.UPLOADING, RunState.QUEUED)
+# For what a site does at once.
+_PROMPT = 15.0
+
+
+@dataclass(frozen=True, repr=False)
+class Answer:
+    """What one site answered.
+
+    Attributes:
+        site: The site.
+        ok: Whether it did what it was asked to.
+        value: What the function returned there.
+        error: In one line why there is no value; "" if there is one.
+        traceback: Of the function's exception, with the notebook's lines called by their cell; "" for any other error.
+        seconds: How long the answer took.
+        where: The place of the exception in the user's code, such as "In[4], line 9"; "" if there is none.
+    """
+
+    site: str
+    ok: bool
+    value: Any
+    error: str
+    traceback: str
+    seconds: float
+    where: str = ""
+
+    def __repr__(self) -> str:
+        return f"<{self.site}: {self.summary}>"
+
+    @property
+    def summary(self) -> str:
+        """The value, or the error with its place, in one line."""
+        if self.ok:
+            return repr(self.value)
+        return f"{self.where}: {self.error}" if self.where else self.error
+
+
+class Answers(dict[str, Answer]):
+    """The answers of the sites, by their names."""
+
+    def __repr__(self) -> str:
+        width = max(map(len, self), default=0)
+        return "\n".join(f"{site:{width}}  {answer.summary}" for site, answer in self.items()) or "no site was asked"
+
+
+class Control:
+    """Puts requests to a run and waits for what becomes of them."""
+
+    def __init__(self, record: RunRecord, target: Target, follower: Follower) -> None:
+        self._record = record
+        self._target = target
+        self._follower = follower
+        self._progress = follower.progress
+
+    def command(self, name: str, params: Mapping[str, Any], sites: str | Iterable[str] | None, timeout: float) -> Answers:
+        """See `Run.command`."""
+        self._must_run()
+        if not isinstance(name, str) or not name:
+            raise RunError(f"{name!r} is not the name of a command", "run.command('name') takes the name it was captured by.")
+        return self._ask("command", self._chosen(sites), timeout, command=name, params=_as_json(name, params))
+
+    def skip_round(self, site: str) -> None:
+        """See `Run.skip_round`."""
+        self._must_run()
+        chosen = self._chosen(site)
+        with self._follower.lock:
+            reason = why_not_skip(self._progress, site)
+        if reason:
+            raise RunError(f"{site} cannot skip this round: {reason}", "To end the whole run, call run.abort().")
+        self._obeyed(self._ask("skip", chosen, _PROMPT))
+
+    def set_log_level(self, level: LogLevel, site: str | None) -> None:
+        """See `Run.set_log_level`."""
+        self._must_run()
+        if level not in _LEVELS:
+            raise RunError(f"{level!r} is not a log level", f"The levels are: {', '.join(_LEVELS)}.")
+        self._obeyed(self._ask("log_level", self._chosen(site), _PROMPT, level=level))
+
+    def reset_errors(self) -> None:
+        """See `Run.reset_errors`."""
+        self._must_run()
+        with self._follower.lock:
+            known = len(self._progress.events)
+
+        def is_reset() -> bool:
+            return any(event.type == EventType.ERRORS_RESET for event in self._progress.events[known:])
+
+        self._request("reset_errors", None)
+        if not self._follower.wait_for(is_reset, _PROMPT):
+            self._must_run()
+            raise RunTimeout(f"nobody confirmed within {_PROMPT:.0f} s that the errors are reset", "Look at run.errors() later.")
+
+    def _ask(self, op: str, sites: list[str], timeout: float, **more: Any) -> Answers:
+        asked = time.monotonic()
+        request = self._request(op, sites, **more)
+        arrived: dict[str, float] = {}
+
+        def all_answered() -> bool:
+            for site in self._progress.answers.get(request, {}):
+                arrived.setdefault(site, time.monotonic() - asked)
+            return arrived.keys() >= set(sites)
+
+        self._follower.wait_for(all_answered, timeout)
+        with self._follower.lock:
+            given = dict(self._progress.answers.get(request, {}))
+        waited = time.monotonic() - asked
+        silent = self._silent(waited)
+        return Answers({site: self._answer(site, given.get(site, silent), arrived.get(site, waited)) for site in sites})
+
+    def _answer(self, site: str, data: Mapping[str, Any], seconds: float) -> Answer:
+        if data["ok"]:
+            return Answer(site, True, data.get("value"), "", "", seconds)
+        told = explain(data["error"], data.get("traceback", ""), self._progress.sources)
+        return Answer(site, False, None, told.message, told.traceback, seconds, told.where.where if told.where else "")
+
+    def _silent(self, waited: float) -> dict[str, Any]:
+        """What stands for the answer of a site that gave none."""
+        state = self._progress.state
+        if state.done:
+            return {"ok": False, "error": f"the run ended ({state.value}) before the site answered"}
+        return {"ok": False, "error": f"no answer within {waited:.0f} s; the site may still be at it"}
+
+    def _request(self, op: str, sites: list[str] | None, **more: Any) -> str:
+        request = secrets.token_hex(8)
+        self._target.request(self._record, {"id": request, "op": op, "sites": sites, **more})
+        return request
+
+    def _must_run(self) -> None:
+        state = self._progress.state
+        if state.done:
+            raise RunError(f"run {self._record.id} is over ({state.value}): there is nobody left to ask")
+        if state in _NOT_YET:
+            raise RunError(
+                f"run {self._record.id} is {state.value}: its sites are not there yet", "Try again once it is running."
+            )
+
+    def _chosen(self, sites: str | Iterable[str] | None) -> list[str]:
+        known = list(self._progress.sites)
+        chosen = known if sites is None else [sites] if isinstance(sites, str) else list(dict.fromkeys(sites))
+        unknown = [site for site in chosen if site not in known]
+        if unknown:
+            raise RunError(f"the run has no site {', '.join(map(repr, unknown))}", f"Its sites are: {', '.join(known)}.")
+        if not chosen:
+            raise RunError("no site was named", f"The run's sites are: {', '.join(known)}.")
+        return chosen
+
+    @staticmethod
+    def _obeyed(answers: Answers) -> None:
+        """Raises `RunError` for the sites that did not do as they were told."""
+        refused = [f"{site}: {answer.summary}" for site, answer in answers.items() if not answer.ok]
+        if refused:
+            raise RunError("; ".join(refused), "The other sites did it." if len(refused) < len(answers) else None)
+
+
+def why_not_skip(run: RunProgress, site: str) -> str:
+    """Returns why a site cannot leave the task it is at, with the round going on; "" if it can."""
+    this = run.sites[site]
+    if this.phase not in WORKING or this.round is None:
+        return f"it is at no task just now ({this.phase})"
+    if this.round >= run.num_rounds:
+        return ""  # no round needs the validation of the final model
+    left = [name for name in run.sites if name != site and _can_contribute(run, name, this.round)]
+    if len(left) >= run.min_clients:
+        return ""
+    needed = "1 site" if run.min_clients == 1 else f"{run.min_clients} sites"
+    return f"round {this.round + 1} needs {needed} (min_clients), and without {site} it would have {len(left)}"
+
+
+def _can_contribute(run: RunProgress, name: str, number: int) -> bool:
+    """Whether a round has, or may still get, what a site contributes to it."""
+    entry, site = run.rounds.get(number), run.sites[name]
+    if entry and name in entry.contributions:
+        return True
+    failed = {failure.round for failure in run.failures if failure.site == name}
+    if site.round != number:
+        return not failed  # nobody knows whether it is still there
+    return site.phase in (*WORKING, "returned") and number not in failed and not (entry and name in entry.rejected)
+
+
+def _as_json(name: str, params: Mapping[str, Any]) -> Any:
+    try:
+        if not isinstance(params, Mapping):
+            raise TypeError(f"they are a {type(params).__name__}, not a dict")
+        return json.loads(json.dumps(dict(params)))
+    except (TypeError, ValueError) as error:
+        raise RunError(
+            f"the params of {name!r} cannot be sent: {error}",
+            "They must be a dict of what JSON holds: numbers, texts, lists, dicts.",
+        ) from None

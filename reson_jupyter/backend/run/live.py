@@ -1,0 +1,192 @@
+"""A run's progress as messages for a live view: one full snapshot, then only what changed."""
+
+from __future__ import annotations
+
+import time
+from itertools import islice
+from typing import Any
+
+from ...events import Event, EventType, RunState, SiteTelemetry
+from ..failure.cards import Cards, CellText, cards_of
+from ..failure.explain import explain
+from ..progress import RunProgress, SiteProgress
+from .handle import Run
+
+Message = dict[str, Any]
+_SHOWN_EVENTS = 8
+
+
+class LiveFeed:
+    """Turns the progress of one run into messages; each delta has what changed since the message before.
+
+    The messages' fields are the contract with the view's front end (labextension/run_view).
+
+    Args:
+        run: The run.
+        cell_text: Gives the texts of the cells that its failures lie in.
+    """
+
+    def __init__(self, run: Run, cell_text: CellText | None = None) -> None:
+        self._run = run
+        self._progress = run.progress
+        self._cell_text = cell_text
+        self._version = 0
+        self._events_seen = 0
+        self._failures: tuple[int, int] = (0, 0)
+        self._sites: dict[str, Message] = {}
+        self._points: dict[tuple[str, str | None, int], float] = {}
+
+    def snapshot(self) -> Message:
+        """Returns everything; the next delta continues from here."""
+        self._sites.clear()
+        self._points.clear()
+        self._events_seen = 0
+        self._failures = (0, 0)
+        return {**self.delta(), "full": True}
+
+    def delta(self) -> Message:
+        """Returns what changed since the last message; `run` is always whole."""
+        self._version += 1
+        return {
+            "version": self._version,
+            "full": False,
+            "run": self._head(),
+            "sites": self._changed_sites(),
+            "points": self._new_points(),
+            "events": self._new_events(),
+            **self._changed_failures(),
+        }
+
+    def _head(self) -> Message:
+        run = self._progress
+        return {
+            "id": self._run.id,
+            "name": run.name,
+            "target": run.target,
+            "state": run.state.value,
+            "sentence": self._run.note or run.state.sentence,
+            "reason": run.reason,
+            "notes": list(run.notes),
+            "round": run.rounds_done,
+            "rounds": run.num_rounds,
+            "started": run.submitted,
+            "ended": run.ended,
+            "remaining": run.remaining(),
+            "stopping": run.stopping_until,
+            "offer": self._offer(),
+            "now": time.time(),
+        }
+
+    def _offer(self) -> str:
+        """What of a run that ended without its final model can be had; "" for any other."""
+        run = self._progress
+        kept = run.state in (RunState.ABORTED, RunState.FAILED) and run.rounds_done and run.result
+        return f"The model of round {run.rounds_done} is kept: reson.attach({self._run.id!r}).model()" if kept else ""
+
+    def _changed_sites(self) -> list[Message]:
+        changed = []
+        for name, site in list(self._progress.sites.items()):
+            row = _site_row(site, self._progress)
+            if self._sites.get(name) != row:
+                self._sites[name] = row
+                changed.append(row)
+        return changed
+
+    def _changed_failures(self) -> dict[str, Cards]:
+        run = self._progress
+        known = (len(run.failures), run.errors_from)
+        if known == self._failures:
+            return {}
+        self._failures = known
+        return {"failures": cards_of(run, self._cell_text)}
+
+    def _new_points(self) -> list[Message]:
+        changed = []
+        for key, value in list(self._progress.latest.items()):
+            if self._points.get(key) != value:
+                self._points[key] = value
+                name, site, number = key
+                changed.append({"name": name, "site": site, "round": number, "value": value})
+        return changed
+
+    def _new_events(self) -> list[Message]:
+        events = self._progress.events
+        fresh = reversed(events[self._events_seen :])
+        self._events_seen = len(events)
+        lines = (line for line in (_event_line(event, self._progress) for event in fresh) if line)
+        return list(islice(lines, _SHOWN_EVENTS))[::-1]
+
+
+def _site_row(site: SiteProgress, run: RunProgress) -> Message:
+    said = None if run.state.done else run.telemetry.get(site.name)
+    # Which round the final model is validated in is no question that a reader has.
+    is_final = site.round is not None and site.round >= run.num_rounds > 0
+    return {
+        "site": site.name,
+        "phase": _phase(site, is_final),
+        "round": run.num_rounds - 1 if is_final else site.round,
+        "step": None if run.state.done else site.step,
+        "samples": site.samples,
+        "metrics": dict(site.metrics),
+        "memory": said and said.memory,
+        "cpu": said and said.cpu,
+        "last_seen": _last_seen(site, said),
+        "stalled": site.stalled,
+        "problem": site.problem,
+    }
+
+
+def _phase(site: SiteProgress, is_final: bool) -> str:
+    if site.stalled:
+        return "stalled"
+    return "final validation" if is_final and site.phase == "validating" else site.phase
+
+
+def _last_seen(site: SiteProgress, said: SiteTelemetry | None) -> float | None:
+    if said is None:
+        return site.last_seen
+    return max(said.time, site.last_seen or 0)
+
+
+def _event_line(event: Event, run: RunProgress) -> Message | None:
+    """An event as one line for people; None for what the table and the charts show already."""
+    number = None if event.round is None else event.round + 1
+    data = event.data
+    level, text = "info", ""
+    match event.type:
+        case EventType.STATE:
+            text = f"{data['state']}{': ' + data['reason'] if data.get('reason') else ''}"
+        case EventType.STOPPING:
+            text = f"stopping; whoever has not ended in {data['grace']:.0f} s is ended"
+        case EventType.ROUND_STARTED:
+            text = f"round {number} started"
+        case EventType.AGGREGATED:
+            text = f"round {number} aggregated from {_sites(len(data['sites']))}"
+        case EventType.VALIDATED:
+            text = f"the final model was validated by {_sites(len(data['sites']))}"
+        case EventType.SITE if data["phase"] == "skipped":
+            text = "skipped its part" + (f" of round {number}" if number else "")
+        case EventType.STALLED:
+            level, text = _stall(data, run)
+        case EventType.LOG:
+            level, text = data["level"], data["message"]
+        case EventType.ERROR:
+            level, text = "error", explain(data["message"], data.get("traceback", ""), run.sources).sentence
+        case EventType.ERRORS_RESET:
+            text = "the errors so far were put aside"
+        case EventType.LOST:
+            level, text = "warning", f"{data['batches']} reports never arrived"
+        case _:
+            return None
+    return {"time": event.time, "level": level, "site": event.site, "text": text}
+
+
+def _sites(count: int) -> str:
+    return "1 site" if count == 1 else f"{count} sites"
+
+
+def _stall(data: Message, run: RunProgress) -> tuple[str, str]:
+    if not data["seconds"]:
+        return "info", "makes progress again"
+    where = explain("", data["traceback"], run.sources).where
+    return "warning", f"no progress for {data['seconds']:.0f} s" + (f" in {where.where}" if where else "")

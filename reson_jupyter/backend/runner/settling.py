@@ -1,0 +1,62 @@
+"""After a runner that died: what its run still had to say is said, its model is kept, and nothing of it stays behind."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+from ...errors import StoreError
+from ...events import Event, EventType, RunState
+from ..event_log import EventLogReader, EventLogWriter
+from ..record import RunRecord
+from ..store import Store
+from .processes import kill, left_behind
+from .remains import WorkFolder, store_logs, store_models
+from .tail import EventFile
+
+_REASON = "The process that carried the run ended without saying how."
+
+
+def settle(record: RunRecord, store: Store, work: WorkFolder | None) -> bool:
+    """Clears up after a run that nobody carries; the caller holds its lock.
+
+    Args:
+        record: The run.
+        store: Where its files lie.
+        work: The run's work folder, if it had one.
+
+    Returns:
+        Whether all of it is done; if not, the work folder is still there and somebody may try again.
+    """
+    if work is not None:
+        kill(left_behind(work.data), 5.0)
+    try:
+        _tell(record, store, work)
+    except StoreError:
+        return False
+    if work is not None:
+        shutil.rmtree(work.path, ignore_errors=True)
+    return True
+
+
+def _tell(record: RunRecord, store: Store, work: WorkFolder | None) -> None:
+    """Completes the run's log and its result. Raises `StoreError`."""
+    log = EventLogWriter(store, record.prefix)
+    if log.state.done:
+        return
+    said = EventLogReader(store, record.prefix).read()
+    events = []
+    if work is not None and work.path.is_dir():
+        known = {_content(event) for event in said}
+        events = [event for event in EventFile(work.server / "events.ndjson").read() if _content(event) not in known]
+        if any(event.type is EventType.AGGREGATED for event in [*said, *events]):
+            files = store_models(work, work.models(), record.prefix, store.put_file)
+            events.append(Event(time=time.time(), type=EventType.RESULT, data={"files": files}))
+        store_logs(work, record.prefix, store)
+    lost = {"state": RunState.LOST.value, "reason": _REASON}
+    log.append([*events, Event(time=time.time(), type=EventType.STATE, data=lost)])
+
+
+def _content(event: Event) -> str:
+    """What an event says, whatever its place in the log is."""
+    return event.model_copy(update={"seq": -1}).model_dump_json()

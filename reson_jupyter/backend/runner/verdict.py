@@ -1,0 +1,112 @@
+"""Did it really train? Computed from the events and the stored files, never from an exit code or a status word.
+
+NVFlare 2.9 exits with 0 for runs in which no site ever trained (a client that cannot import its code), or in which the only
+update was an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...events import RunState
+from ..progress import RunProgress
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a run ended, and why, in one sentence."""
+
+    state: RunState
+    reason: str
+
+
+def verdict(run: RunProgress, *, files: int, aborted: bool = False, stopped: str = "", validates: bool = False) -> Verdict:
+    """Judges a run whose processes have ended.
+
+    Args:
+        run: Everything that the run reported.
+        files: How many model files the run left.
+        aborted: Whether somebody asked for the end.
+        stopped: Why the run was ended before its time, if it was.
+        validates: Whether the sites were to validate the final model.
+    """
+    missing = _missing(run, files)
+    if aborted and missing:
+        return Verdict(RunState.ABORTED, f"Stopped on request after {_rounds(run.rounds_done)} of {run.num_rounds}.")
+    if missing or (stopped and not is_trained(run)):
+        return Verdict(RunState.FAILED, _with_cause(run, stopped or missing))
+    flaws = _flaws(run, validates)
+    cut = stopped or ("It was stopped on request" if aborted else "" if run.run_ended else "The server never reported its end")
+    if cut and (flaws or not run.run_ended):
+        flaws.append(f"{cut[0].lower()}{cut[1:]}, after the last round")
+    if flaws:
+        return Verdict(RunState.DEGRADED, "; ".join(flaws) + ".")
+    return Verdict(RunState.FINISHED, "")
+
+
+def is_trained(run: RunProgress) -> bool:
+    """Whether the last round's model is there, so that whatever happens from now on costs no more than its last validation."""
+    aggregated = (run.rounds[number].aggregated for number in range(run.num_rounds) if number in run.rounds)
+    complete = sum(sites is not None and len(sites) >= run.min_clients for sites in aggregated) == run.num_rounds
+    # A persistor of the user's says nothing; but nobody is asked to validate a model that it has not taken.
+    kept = any(saved["final"] for saved in run.saved) or any(site.round == run.num_rounds for site in run.sites.values())
+    return bool(run.num_rounds) and complete and kept
+
+
+def _missing(run: RunProgress, files: int) -> str:
+    """What a trained model would need and this run has not, or ""."""
+    if not any(entry.contributions for entry in run.rounds.values()):
+        return "No site ever returned a trained model"
+    for number in range(run.num_rounds):
+        entry = run.rounds.get(number)
+        if entry is None or entry.aggregated is None:
+            return f"Round {number + 1} of {run.num_rounds} was never completed"
+        if len(entry.aggregated) < run.min_clients:
+            return f"Round {number + 1} closed with {len(entry.aggregated)} of the {run.min_clients} sites that it needed"
+    if not is_trained(run):
+        if not run.run_ended:
+            return "The server never reported its end"
+        if run.saved or any(failure.site is None for failure in run.failures):
+            return "The final model was never saved"
+    if not files:
+        return "No model file was stored; a persistor writes it into the folder that RESONTECH_OUT_DIR names"
+    last = run.models.get(run.num_rounds - 1)
+    if last is None:
+        return "The server never reported the final model"
+    if not last["finite"]:
+        return "The final model has values that are not finite (NaN or infinity)"
+    initial = run.models.get(None)
+    if initial is not None and initial["digest"] == last["digest"]:
+        return "The final model is the untrained initial model"
+    return ""
+
+
+def _flaws(run: RunProgress, validates: bool) -> list[str]:
+    """What was missing on the way of a run that did end with a trained model."""
+    flaws = []
+    for name in run.sites:
+        absent = [n for n, entry in run.rounds.items() if name not in (entry.aggregated or ())]
+        if len(absent) == len(run.rounds):
+            flaws.append(f"{name} never contributed")
+        elif absent:
+            flaws.append(f"{name} is missing from {_rounds(len(absent))} (first: round {min(absent) + 1})")
+    flaws += [f"{count} reports of {site} were lost" for site, count in run.lost_batches.items()]
+    if validates and run.validated is None:
+        flaws.append("the final model was not validated")
+    elif validates:
+        flaws += [f"{name} did not validate the final model" for name in run.sites if name not in (run.validated or ())]
+    return flaws
+
+
+def _with_cause(run: RunProgress, reason: str) -> str:
+    """Adds who failed first, when, in which line of the notebook, and how."""
+    first = run.first_failure
+    if first is None or first.message.casefold() in reason.casefold():
+        return reason + "."
+    who = first.site or "the server"
+    when = "" if first.round is None else f" in round {first.round + 1}"
+    return f"{reason}: {who}{when}: {first.explained.sentence}"
+
+
+def _rounds(count: int) -> str:
+    return "1 round" if count == 1 else f"{count} rounds"
