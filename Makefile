@@ -9,6 +9,9 @@ FRONT_END := reson_jupyter/notebook/static/run_view.js
 FRONT_END_SOURCES := $(wildcard labextension/src/*.ts labextension/run_view/* labextension/style/* labextension/style/icons/*) \
 	labextension/esbuild.mjs labextension/tsconfig.json labextension/tsconfig.build.json
 
+# Tests without a browser and without real NVFlare.
+QUICK := not ui and not nvflare and not slow
+
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test check lab bench python-tests front-end-tests
 
@@ -35,8 +38,10 @@ front-end-tests: venv
 	$(JLPM) check
 	$(JLPM) test
 
+# Real runs and browsers have time limits, so only the others share the cores.
 python-tests: venv
-	RESON_TEST_CHROMIUM="$$(tests/ui/ensure_chromium.sh)" $(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "$(QUICK)"
+	RESON_TEST_CHROMIUM="$$(tests/ui/ensure_chromium.sh)" $(BIN)/python -m pytest -m "not ($(QUICK))"
 
 check: venv  ## ruff, mypy, tsc and the quick tests: no browser, no real NVFlare
 	$(BIN)/ruff check .
@@ -44,7 +49,7 @@ check: venv  ## ruff, mypy, tsc and the quick tests: no browser, no real NVFlare
 	$(BIN)/mypy
 	$(JLPM) check
 	$(JLPM) test
-	$(BIN)/python -m pytest -m "not ui and not nvflare and not slow"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "$(QUICK)"
 
 lab: venv  ## open JupyterLab with the extension
 	$(BIN)/jupyter lab notebooks

@@ -20,11 +20,11 @@ _AT_ONCE = 3
 _outcomes: dict[str, Outcome] = {}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def under_way(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Mapping[str, Future[Outcome]]]:
-    """The runs of all rows whose tests were asked for."""
+    """The runs of all rows whose tests were asked for; the environment is theirs as long as the module lasts."""
     asked = {item.callspec.params["fault"].what for item in request.session.items if "fault" in getattr(item, "fixturenames", ())}
     shards = {count: write_plain_shards(tmp_path_factory.mktemp(f"shards-{count}"), count) for count in (2, 3)}
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -48,7 +48,7 @@ def outcome(fault: Fault, under_way: Mapping[str, Future[Outcome]]) -> Outcome:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test that wants a `fault` is run for every row."""
     if "fault" in metafunc.fixturenames:
-        metafunc.parametrize("fault", FAULTS.values(), ids=FAULTS.keys(), scope="session")
+        metafunc.parametrize("fault", FAULTS.values(), ids=FAULTS.keys(), scope="module")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -20,11 +20,12 @@ class Line(nn.Module):
 
 
 def fl_train(model, env, out_dir, logger=None):
-    """Adds one to every weight; on the site and in the round that `env` names it goes wrong."""
+    """Adds one to every weight; on the second site, in the round that `env` names, it goes wrong."""
     logger.log_metric({"number": 1.0})
     time.sleep(env.get("pace", 0.3))
     weights = {name: value + 1 for name, value in model.state_dict().items()}
-    if (env["SITE_NAME"], env["CURRENT_ROUND"]) == (env.get("at_site", "site-2"), env["at_round"]):
+    concerned = env["SITE_NAME"] == "site-2" or env["fault"] == "logs a flood"
+    if concerned and env["CURRENT_ROUND"] == env["at_round"]:
         logger.log_metric({"before": 1.0})
         logger.log_attributes({"struck": time.time()})
         time.sleep(0.5)

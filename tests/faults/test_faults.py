@@ -7,6 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
+from reson_jupyter.backend.record import home
 from reson_jupyter.backend.runner.vigil import STALLED_AFTER
 from tests.faults.table import Fault, Outcome
 
@@ -27,8 +28,8 @@ def test_it_is_found_in_time(fault: Fault, outcome: Outcome) -> None:
     if outcome.struck is None:
         assert fault.code == "nothing", "the train function says when it goes wrong"
         return
-    if fault.ends == ("finished",) and fault.code != "stands still for a while":
-        assert outcome.found is None, "nothing went wrong"
+    if outcome.run.state == "finished" and fault.code != "stands still for a while":
+        assert outcome.found is None, "nothing went wrong, or it was over before"
         return
     assert outcome.took is not None and outcome.took <= fault.within
 
@@ -44,6 +45,13 @@ def test_nothing_that_the_run_said_before_is_lost(fault: Fault, outcome: Outcome
 
 def test_nothing_of_it_is_left_behind(fault: Fault, outcome: Outcome) -> None:
     assert outcome.left == []
+
+
+@pytest.mark.usefixtures("under_way")
+def test_nothing_lies_beside_the_runs_folders_the_store_and_the_history() -> None:
+    names = {path.name for path in home().iterdir()}
+    plain = {name.removesuffix("-wal").removesuffix("-shm") for name in names}
+    assert plain <= {"runs", "store", "history.sqlite", "history.lock"}
 
 
 def test_a_site_that_waits_is_told_of_once_and_left_alone(under_way: Mapping[str, Future[Outcome]]) -> None:
