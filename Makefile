@@ -11,6 +11,7 @@ FRONT_END_SOURCES := $(wildcard labextension/src/*.ts labextension/run_view/* la
 
 # Tests without a browser and without real NVFlare.
 QUICK := not ui and not nvflare and not slow
+ALONE := ui or faults
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test check lab bench python-tests front-end-tests
@@ -38,10 +39,11 @@ front-end-tests: venv
 	$(JLPM) check
 	$(JLPM) test
 
-# Real runs and browsers have time limits, so only the others share the cores.
+# Most of a real run is waiting, so two of them share the cores; browsers and the fault table have time limits of their own.
 python-tests: venv
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "$(QUICK)"
-	RESON_TEST_CHROMIUM="$$(tests/ui/ensure_chromium.sh)" $(BIN)/python -m pytest -m "not ($(QUICK))"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not ($(QUICK)) and not ($(ALONE))"
+	RESON_TEST_CHROMIUM="$$(tests/ui/ensure_chromium.sh)" $(BIN)/python -m pytest -m "$(ALONE)"
 
 check: venv  ## ruff, mypy, tsc and the quick tests: no browser, no real NVFlare
 	$(BIN)/ruff check .

@@ -141,8 +141,11 @@ class ResonReporter(_reson_Widget):
     def _on_fatal(self, fl_ctx: _reson_Any) -> None:
         if not self._failed:  # those after the first are its consequences
             self._failed = True
-            reason = str(fl_ctx.get_prop(_reson_FLContextKey.EVENT_DATA))
-            self._write("error", {"message": reason[:1000], "traceback": ""}, round_=self._round)
+            reason = str(fl_ctx.get_prop(_reson_FLContextKey.EVENT_DATA))[:1000]
+            if self._round in [number for _, number in self._told]:  # the site's error, which was told, is the cause
+                self._write("log", {"level": "error", "message": reason}, round_=self._round)
+            else:
+                self._write("error", {"message": reason, "traceback": ""}, round_=self._round)
 
     def _on_end(self, fl_ctx: _reson_Any) -> None:
         # When a run is stopped, the server is here before the sites know of it.

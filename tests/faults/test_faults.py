@@ -11,7 +11,7 @@ from reson_jupyter.backend.record import home
 from reson_jupyter.backend.runner.vigil import STALLED_AFTER
 from tests.faults.table import Fault, Outcome
 
-pytestmark = pytest.mark.nvflare
+pytestmark = [pytest.mark.nvflare, pytest.mark.faults]
 
 
 def test_the_run_ends_in_the_right_state_and_says_why(fault: Fault, outcome: Outcome) -> None:

@@ -11,7 +11,7 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 
 import reson_jupyter as reson
-from tests.runs import hanging
+from tests.faults import faulty
 from tests.runs.conftest import processes_of, wait_for
 from tests.runs.models import Line
 
@@ -66,13 +66,13 @@ def test_the_kernel_is_killed_after_round_2_and_a_new_one_sees_the_run_from_its_
 def test_a_run_whose_carrier_died_is_lost_with_all_that_is_known_of_it(home: Path, plain_shards: Path) -> None:
     run = reson.submit(
         Line,
-        train=hanging.fl_train,
+        train=faulty.fl_train,
         name="slow",
         shards_dir=plain_shards,
         check=False,
-        training=reson.TrainingConfig(fault="deaf"),  # type: ignore[call-arg]
+        training=reson.TrainingConfig(fault="hears of no stop", at_round=1),  # type: ignore[call-arg]
     )
-    wait_for(lambda: any(event.data.get("message") == "here it comes" for event in run.events()))
+    wait_for(lambda: any(metric["name"] == "before" for metric in run.metrics))
     assert list(Path(tempfile.gettempdir()).glob(f"reson-{run.id[-12:]}-*"))
     (runner,) = (process for process in processes_of(run) if "reson_jupyter.backend.runner.carry" in process.cmdline())
     runner.kill()

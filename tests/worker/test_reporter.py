@@ -209,6 +209,14 @@ def test_only_the_first_fatal_reason_counts(server: Server) -> None:
     assert [item["data"]["message"] for item in server.of("error")] == ["the cause"]
 
 
+def test_what_the_server_makes_of_a_sites_error_is_no_second_one(server: Server) -> None:
+    server.fire(AppEventType.ROUND_STARTED, **{AppConstants.CURRENT_ROUND: 1})
+    report(server, 0, event("error", message="ValueError: x", traceback="..."))
+    server.fire(EventType.FATAL_SYSTEM_ERROR, **{FLContextKey.EVENT_DATA: "Result from site-1 is bad"})
+    assert [item["data"]["message"] for item in server.of("error")] == ["ValueError: x"]
+    assert "Result from site-1 is bad" in logged(server)
+
+
 def test_the_end_waits_for_a_site_in_a_task_but_not_for_ever(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reson_jupyter.worker.reporter._reson_FAREWELL", 0.3)
     report(server, 0, event("site", phase="training"))

@@ -60,11 +60,6 @@ class Vigil:
         self._stalled = self._given_up = False
         self.silent = 0.0
 
-    @property
-    def still(self) -> float:
-        """Seconds without progress."""
-        return self._still
-
     def take(self, look: Look, seconds: float) -> Change:
         """Takes a look, so many seconds after the last; a hang, or a task that takes too long, is told once."""
         seconds, last, self._last = min(seconds, _LONGEST_PAUSE), self._last, look
