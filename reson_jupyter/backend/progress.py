@@ -112,6 +112,7 @@ class RunProgress:
         self.latest: dict[tuple[str, str | None, int], float] = {}
         self.stages: dict[str, str] = {}
         self.failures: list[Failure] = []
+        self.stalls: dict[tuple[str, int], str] = {}
         self.errors_from = 0
         self.models: dict[int | None, dict[str, Any]] = {}
         self.saved: list[dict[str, Any]] = []
@@ -198,8 +199,10 @@ class RunProgress:
     def _on_stalled(self, event: Event, data: dict[str, Any]) -> None:
         assert event.site is not None
         where = explain("", data["traceback"], self.sources).where if data["traceback"] else None
-        said = f"no progress for {data['seconds']:.0f} s" + (f" in {where.where}" if where else "")
+        said = f"no progress for over {data['seconds']:.0f} s" + (f" in {where.where}" if where else "")
         self._site(event.site).stalled = said if data["seconds"] else ""
+        if data["seconds"] and event.round is not None:
+            self.stalls[event.site, event.round] = said
 
     def _on_metrics(self, event: Event, data: dict[str, Any]) -> None:
         if event.site is None or event.round is None:

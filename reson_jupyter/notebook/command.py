@@ -106,7 +106,7 @@ def _parsers() -> tuple[_Parser, dict[str, Any]]:
     attach.add_argument("run", metavar="ID")
     attach.add_argument("--store", metavar="URL", help="the run's store, if it was submitted on another machine")
 
-    abort = verb("abort", lambda arguments: api.abort(arguments.run), "stop a run")
+    abort = verb("abort", _abort, "stop a run")
     abort.add_argument("run", metavar="ID")
 
     verb("runs", lambda _: api.runs(), "list the runs that this machine knows")
@@ -182,6 +182,11 @@ def _shards(arguments: argparse.Namespace) -> None:
     for number, shard in enumerate(report.shards, start=1):
         labels = "  ".join(f"{label}: {count:,}" for label, count in sorted(shard.label_counts.items()))
         print(f"site-{number}  {shard.name}  {shard.samples:,} samples   by label  {labels}")
+
+
+def _abort(arguments: argparse.Namespace) -> None:
+    api.abort(arguments.run)
+    print(f"asked {arguments.run} to stop; what does not stop by itself is ended after some seconds")
 
 
 def _forget(arguments: argparse.Namespace) -> None:

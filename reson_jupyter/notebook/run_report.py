@@ -40,8 +40,11 @@ def report_html(snapshot: Message) -> str:
     run = snapshot["run"]
     sentence = f"<p style='margin:4px 0'>{_text(_sentence(run))}</p>"
     offer = f"<p style='margin:4px 0'>{_text(run['offer'])}</p>" if run.get("offer") else ""
-    parts = [_heading(run), sentence, offer, _facts(snapshot), _notes(snapshot), _charts(snapshot), _site_table(snapshot)]
-    parts.append(cards_html(_failures(snapshot)))
+    rest_of_it = [_charts(snapshot), _site_table(snapshot)]
+    cards = cards_html(_failures(snapshot))
+    # Of a run that failed, why it did is what people look for.
+    shown = [cards, *rest_of_it] if run.get("state") == "failed" else [*rest_of_it, cards]
+    parts = [_heading(run), sentence, offer, _facts(snapshot), _notes(snapshot), *shown]
     return f"<div style='max-width:1100px;line-height:1.4'>{''.join(parts)}</div>"
 
 

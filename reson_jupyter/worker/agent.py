@@ -58,6 +58,9 @@ class ResonAgent(_reson_Widget):
         self._run_abort: _reson_Any = None
         self._task: _reson_Any = None  # the running one: (name, round, thread)
         self._skipping = False
+        self._beats = 0
+        self._usage = _reson_Usage()
+        self._telling = _reson_threading.Lock()
         self._lock = _reson_threading.Lock()
         self._ended = _reson_threading.Event()
         self._handlers = {
@@ -112,6 +115,8 @@ class ResonAgent(_reson_Widget):
             self._skipping = False
             self._task = (name, round_, _reson_threading.get_ident())
         self._rounds = {"CURRENT_ROUND": round_, "NUM_ROUNDS": data.get_header(_reson_AppConstants.NUM_ROUNDS)}
+        self._tell()
+        self._messenger.flush()  # code that holds Python's lock for long lets nobody send it later
 
     def _on_result(self, fl_ctx: _reson_Any) -> None:
         result = fl_ctx.get_prop(_reson_FLContextKey.TASK_RESULT)  # none if NVFlare itself saw that the task was aborted
@@ -129,16 +134,18 @@ class ResonAgent(_reson_Widget):
     # Telemetry
 
     def _beat(self) -> None:
-        usage, beat = _reson_Usage(), 0
-        while True:
+        self._tell()
+        while not self._ended.wait(_reson_BEAT):
+            self._tell()
+
+    def _tell(self) -> None:
+        with self._telling:
             task = self._task
-            memory, cpu = usage.measure()
-            data = {"beat": beat, "pid": _reson_os.getpid(), "memory": memory, "cpu": cpu, "task": task[0] if task else ""}
+            memory, cpu = self._usage.measure()
+            data = {"beat": self._beats, "pid": _reson_os.getpid(), "memory": memory, "cpu": cpu, "task": task[0] if task else ""}
             place = self._place(task[2]) if task else None
             self._messenger.report("telemetry", task[1] if task else None, {**data, "place": place})
-            if self._ended.wait(_reson_BEAT):
-                return
-            beat += 1
+            self._beats += 1
 
     def _place(self, thread: _reson_Any) -> _reson_Any:
         """File, line and function of the innermost shipped code that the thread runs; ours only if there is nothing else."""
@@ -188,6 +195,8 @@ class ResonAgent(_reson_Widget):
         if level not in _reson_LEVELS:
             raise _reson_Refused(f"{level!r} is no level; there are {', '.join(_reson_LEVELS)}")
         _reson_logging.getLogger().setLevel(level.upper())
+        # At debug NVFlare writes hundreds of lines a second, among which the user's own would not be found.
+        _reson_logging.getLogger("nvflare").setLevel(_reson_logging.INFO if level == "debug" else _reson_logging.NOTSET)
         return level
 
     def _command(self, request: dict[str, _reson_Any]) -> _reson_Any:

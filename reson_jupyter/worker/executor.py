@@ -64,7 +64,7 @@ class GenericClientExecutor(Executor):
     def execute(self, task_name: str, shareable: Shareable, fl_ctx: FLContext, abort_signal: Signal) -> Shareable:
         """Runs one task. Every failure is reported, logged and answered with EXECUTION_EXCEPTION."""
         self._abort_signal = abort_signal
-        messenger = fl_ctx.get_engine().get_component("messenger")
+        messenger = self._messenger = fl_ctx.get_engine().get_component("messenger")
         round_ = shareable.get_header(AppConstants.CURRENT_ROUND, 0)
         logger = messenger.make_logger(round_, abort_signal)
         try:
@@ -115,6 +115,7 @@ class GenericClientExecutor(Executor):
         if function is None:
             raise AttributeError(f"{self._adapter_module}.py does not define the function {name}()")
         logger.enter(stage)
+        self._messenger.flush()  # code that holds Python's lock for long lets nobody send it later
         module_name, _, class_name = self._model_class.rpartition(".")
         model = getattr(importlib.import_module(module_name), class_name)(**self._model_args)
         template = {key: value.to("meta") for key, value in model.state_dict().items()}

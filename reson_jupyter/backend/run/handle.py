@@ -223,11 +223,7 @@ class Run:
         """
         if round is not None:
             return load_model(self._store, self._record.prefix, self._model_class, round=round)
-        if not self.state.done:
-            raise RunError(
-                f"run {self.id} is {self.state.value}; its model is there when it is over",
-                "Call run.wait() first, or take that of a round: run.model(round=0).",
-            )
+        self._check_over()
         model = load_model(self._store, self._record.prefix, self._model_class)
         if self.state not in WITH_MODEL:
             warnings.warn(
@@ -261,6 +257,8 @@ class Run:
         """
         from .evaluate import evaluate
 
+        if round is None:
+            self._check_over()
         return evaluate(self._store, self._record.prefix, data, round=round, model_class=self._model_class)
 
     @property
@@ -322,7 +320,15 @@ class Run:
 
     def __repr__(self) -> str:
         run = self._progress
-        return f"Run({self.id!r}, {run.state.value}, round {run.rounds_done} of {run.num_rounds})"
+        stopping = ", stopping" if run.stopping_until and not run.state.done else ""
+        return f"Run({self.id!r}, {run.state.value}{stopping}, round {run.rounds_done} of {run.num_rounds})"
+
+    def _check_over(self) -> None:
+        if not self.state.done:
+            raise RunError(
+                f"run {self.id} is {self.state.value}; its model is there when it is over",
+                "Call run.wait() first, or name a round that is done: round=0.",
+            )
 
     def _lines(self, logs: Logs, names: list[str]) -> Iterator[str]:
         with detachable(self.id):

@@ -30,7 +30,7 @@ class SiteInfo:
         cpu: Percent of one core.
         place: Where the code runs, such as "In[4], line 9 (fl_train)".
         heard: Seconds since its last sign of life was seen here.
-        stalled: What keeps it, such as "no progress for 15 s in In[4], line 9".
+        stalled: What keeps it, such as "no progress for over 10 s in In[4], line 9".
     """
 
     phase: str
@@ -73,7 +73,7 @@ def _site_info(run: RunProgress, site: SiteProgress, heard: float | None) -> Sit
     now = None if run.state.done else run.telemetry.get(site.name)
     final = site.round is not None and site.round >= run.num_rounds  # what comes after the last round is none itself
     return SiteInfo(
-        phase="final validation" if final and site.phase == "validating" else site.phase,
+        phase="stalled" if site.stalled else "final validation" if final and site.phase == "validating" else site.phase,
         round=run.num_rounds - 1 if final else site.round,
         step=site.step,
         memory=now.memory if now else None,

@@ -189,4 +189,4 @@ def _stall(data: Message, run: RunProgress) -> tuple[str, str]:
     if not data["seconds"]:
         return "info", "makes progress again"
     where = explain("", data["traceback"], run.sources).where
-    return "warning", f"no progress for {data['seconds']:.0f} s" + (f" in {where.where}" if where else "")
+    return "warning", f"no progress for over {data['seconds']:.0f} s" + (f" in {where.where}" if where else "")

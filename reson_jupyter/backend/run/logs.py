@@ -14,6 +14,13 @@ SERVER = "server"
 _TIME = re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[,.]\d+")
 
 
+class LogText(str):
+    """Text that a notebook shows as it is, line by line."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 class Logs:
     """The logs of one run.
 
@@ -30,7 +37,7 @@ class Logs:
         self._target = target
         self._is_over = is_over
 
-    def text(self, names: Sequence[str]) -> str:
+    def text(self, names: Sequence[str]) -> LogText:
         """Returns the logs as they are now; of several the lines are marked, and in order of time.
 
         Raises:
@@ -41,10 +48,10 @@ class Logs:
         if not found and self._is_over():
             raise RunError(f"run {self._record.id} has stored no log of {', '.join(names)}", "run.events() has what it said.")
         if len(names) == 1:
-            return _decoded(found.get(names[0], b""))
+            return LogText(_decoded(found.get(names[0], b"")))
         width = max(map(len, names))
         timed = [(time, _marked(name, width, line)) for name, content in found.items() for time, line in _timed(content)]
-        return "".join(f"{line}\n" for _, line in sorted(timed, key=lambda pair: pair[0]))
+        return LogText("".join(f"{line}\n" for _, line in sorted(timed, key=lambda pair: pair[0])))
 
     def follow(self, names: Sequence[str], pause: Callable[[], object]) -> Iterator[str]:
         """Yields the lines of the logs, marked if they are several, until the run is over and all were given.

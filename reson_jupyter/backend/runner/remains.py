@@ -41,6 +41,10 @@ class WorkFolder:
         """Where a site, or "server", runs."""
         return self.workspace / name / "simulate_job"
 
+    def custom_of(self, site: str) -> Path:
+        """Where a site has the scripts that shipped."""
+        return self.run_of(site) / f"app_{site}" / "custom"
+
     def log_of(self, name: str) -> Path:
         """The log of a site, or of "server"."""
         return self.workspace / name / "log.txt"

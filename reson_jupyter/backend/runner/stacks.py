@@ -10,6 +10,7 @@ import linecache
 import re
 import signal
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,9 @@ import psutil
 _FILE = "stack.txt"
 _WAIT = 1.0
 _QUIET = 0.1
+Place = tuple[str, int, str]
+"""File, line and function."""
+
 _FRAME = re.compile(r'^  File "(?P<path>.+)", line (?P<line>\d+) in (?P<function>.+)$')
 
 
@@ -56,16 +60,20 @@ def as_traceback(stacks: str, message: str) -> str:
     if not blocks:
         return ""
     # A task runs in the main thread; the user's code may wait in it for a thread of its own, which is not asked here.
-    frames = blocks[-1]
+    return traceback_of(blocks[-1][::-1], message)
+
+
+def traceback_of(frames: Iterable[Place], message: str) -> str:
+    """Returns calls, the oldest first, as a traceback with that last line."""
     lines = ["Traceback (most recent call last):"]
-    for path, line, function in reversed(frames):
+    for path, line, function in frames:
         lines.append(f'  File "{path}", line {line}, in {function}')
         text = _source(path, line)
         lines += [f"    {text}"] if text else []
     return "\n".join([*lines, message]) + "\n"
 
 
-def _frames(text: str) -> list[tuple[str, int, str]]:
+def _frames(text: str) -> list[Place]:
     found = [_FRAME.match(line) for line in text.splitlines()]
     return [(match["path"], int(match["line"]), match["function"]) for match in found if match]
 

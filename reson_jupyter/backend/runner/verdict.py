@@ -89,7 +89,9 @@ def _flaws(run: RunProgress, validates: bool) -> list[str]:
         if len(absent) == len(run.rounds):
             flaws.append(f"{name} never contributed")
         elif absent:
-            flaws.append(f"{name} is missing from {_rounds(len(absent))} (first: round {min(absent) + 1})")
+            stall = run.stalls.get((name, min(absent)))
+            first = f"first: round {min(absent) + 1}{f', in which it made {stall}' if stall else ''}"
+            flaws.append(f"{name} is missing from {_rounds(len(absent))} ({first})")
     flaws += [f"{count} reports of {site} were lost" for site, count in run.lost_batches.items()]
     if validates and run.validated is None:
         flaws.append("the final model was not validated")

@@ -64,7 +64,9 @@ class Vigil:
         """Takes a look, so many seconds after the last; a hang, or a task that takes too long, is told once."""
         seconds, last, self._last = min(seconds, _LONGEST_PAUSE), self._last, look
         heard = look.beat != last.beat
-        moved = look.task is None or look.task != last.task or look.mark != last.mark or (heard and look.works)
+        # Between two tasks nobody has to make progress, but whoever has begun to give signs of life has to go on with that.
+        at_rest = look.task is None and (heard or look.beat is None)
+        moved = at_rest or look.task != last.task or look.mark != last.mark or (heard and look.works)
         self.silent = 0.0 if heard else self.silent + seconds
         self._idle = 0.0 if look.busy else self._idle + seconds
         self._still = 0.0 if moved else self._still + seconds

@@ -15,12 +15,12 @@ from .journal import Journal
 from .processes import Load, is_stopped, kill, times_out_of_memory
 from .remains import WorkFolder
 from .simulator import Simulator
-from .stacks import as_traceback, take_stack
+from .stacks import Place, as_traceback, take_stack, traceback_of
 from .vigil import STALLED_AFTER, Change, Look, Vigil
 
 INTERVAL = 1.0  # seconds between two looks
 _WORKS = 5.0  # percent of a core that are more than waiting
-_SERVER_SILENT = 3.0  # seconds after which the sites' silence is the server's
+_HEARD = 3.0  # seconds since the last sign of life, more than are between two
 _FULL = 1_000_000  # bytes
 _SPARE = 4_000_000  # bytes, which are given back when the disk is full, so that what is known can still be said
 _FULL_LOOKS = 5
@@ -83,7 +83,7 @@ class Watchdog:
         self._report_dead_sites()
         reason = self._full_disk() or self._look_at_server(seconds)
         # Without the server nobody hears the sites.
-        if not reason and self._telemetry.beat >= 0 and self._server.silent < _SERVER_SILENT:
+        if not reason and self._telemetry.beat >= 0 and self._server.silent < _HEARD:
             for site in self._simulator.processes.sites - self.dead:
                 self._look_at_site(site, seconds)
         return reason
@@ -113,7 +113,9 @@ class Watchdog:
         change = vigil.take(look, seconds)
         if change is Change.STALLS:
             message = f"no progress for {STALLED_AFTER:.0f} s"
-            self._say_stalled(site, STALLED_AFTER, self._traceback(site, message))
+            # Whoever gives signs of life says where it is; the signal would cut short a sleep in C.
+            place = told.place if told and vigil.silent < _HEARD else None
+            self._say_stalled(site, STALLED_AFTER, self._told_place(site, place, message) or self._traceback(site, message))
         elif change is Change.GOES_ON:
             self._say_stalled(site, 0, "")
         elif change is Change.HANGS:
@@ -147,6 +149,12 @@ class Watchdog:
         if is_stopped(process):
             return ""
         return as_traceback(take_stack(process, self._work.run_of(site)), message)
+
+    def _told_place(self, site: str, place: Place | None, message: str) -> str:
+        if place is None:
+            return ""
+        file, line, function = place
+        return traceback_of([(str(self._work.custom_of(site) / file), line, function)], message)
 
     def _report_dead_sites(self) -> None:
         for site in self._simulator.dead_sites():

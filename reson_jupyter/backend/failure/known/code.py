@@ -8,7 +8,8 @@ SHAPES = (
     Known(
         r"mat1 and mat2 shapes cannot be multiplied \((?P<rows>\d+)x(?P<got>\d+) and (?P<made>\d+)x\d+\)",
         "A Linear layer is made for {made} inputs and got {got}.",
-        "What convolutions give it depends on the images' size: make it fit img_size, or pool before it (nn.AdaptiveAvgPool2d).",
+        "Make the two agree; behind convolutions the number depends on the images' size (img_size), unless a pooling that always "
+        "gives the same size stands between them (nn.AdaptiveAvgPool2d).",
         r"^(?!.*(?:@|matmul|\.mm\()).*$",
     ),
     Known(
