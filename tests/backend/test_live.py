@@ -72,8 +72,8 @@ def test_a_site_that_makes_no_progress_says_where_and_that_it_goes_on() -> None:
     feed.snapshot()
     run.apply([event("stalled", "site-1", 0, seconds=15.0, traceback=TRACEBACK)])
     told = feed.delta()
-    assert (told["sites"][0]["phase"], told["sites"][0]["stalled"]) == ("stalled", "no progress for 15 s in In[4], line 9")
-    assert [line["text"] for line in told["events"]] == ["no progress for 15 s in In[4], line 9"]
+    assert (told["sites"][0]["phase"], told["sites"][0]["stalled"]) == ("stalled", "no progress for over 15 s in In[4], line 9")
+    assert [line["text"] for line in told["events"]] == ["no progress for over 15 s in In[4], line 9"]
     run.apply([event("stalled", "site-1", 0, seconds=0.0, traceback="")])
     told = feed.delta()
     assert (told["sites"][0]["phase"], told["sites"][0]["stalled"]) == ("training", "")

@@ -184,9 +184,9 @@ def test_a_site_that_stalls_says_where_until_it_goes_on() -> None:
     log = good_run()[:3]
     log[0].data["lines"] = {"model_def.py": [[1, 10, "In[4]", 7]]}
     run = folded([*log, event("stalled", "site-1", 0, seconds=15.0, traceback=TRACEBACK)])
-    assert run.sites["site-1"].stalled == "no progress for 15 s in In[4], line 9"
+    assert run.sites["site-1"].stalled == "no progress for over 15 s in In[4], line 9"
     run.apply([event("stalled", "site-2", 0, seconds=15.0, traceback="")])
-    assert run.sites["site-2"].stalled == "no progress for 15 s"
+    assert run.sites["site-2"].stalled == "no progress for over 15 s"
     run.apply([event("stalled", "site-1", 0, seconds=0, traceback="")])
     assert run.sites["site-1"].stalled == "" and run.failures == []
 

@@ -109,7 +109,7 @@ def failures(more: int = 0, **card: Any) -> dict[str, Any]:
     return {"cards": [{**texts, "steps": [step], **told, **card}], "more": more}
 
 
-def test_the_cards_of_the_errors_stand_below_and_the_rest_is_counted() -> None:
+def test_the_cards_of_the_errors_stand_above_of_a_run_that_failed_and_the_rest_is_counted() -> None:
     broken = {**snapshot(state="failed"), "failures": failures(more=4)}
     page, text = Tags(report_html(broken)).text, report_text(broken)
     for shown in (page, text):
@@ -117,7 +117,9 @@ def test_the_cards_of_the_errors_stand_below_and_the_rest_is_counted() -> None:
         assert "> 9 | return self.fc(x)" in shown
         assert "make it fit" in shown
         assert "and 4 more errors: run.errors() has all of them" in shown
-    assert page.index("Last round") < page.index("RuntimeError at")
+    assert page.index("RuntimeError at") < page.index("Last round")
+    going_on = Tags(report_html({**broken, "run": {**broken["run"], "state": "degraded"}})).text
+    assert going_on.index("Last round") < going_on.index("RuntimeError at")
 
 
 def test_a_run_without_errors_has_no_card() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 STALLED_AFTER = 10.0
+_SOON = 5.0  # seconds; what will be told as a hang by then is not told as a stall before
 _LONGEST_PAUSE = 2.0  # between two looks; nobody was watched in the rest of a longer one
 
 
@@ -80,7 +81,8 @@ class Vigil:
         if self._limit and self._in_task > self._limit:
             self._given_up = True
             return Change.TOO_LONG
-        if self._stalled != (self._still >= STALLED_AFTER):
+        hangs_soon = self._patience - min(self.silent, self._idle) <= _SOON
+        if self._stalled != (self._still >= STALLED_AFTER and not hangs_soon):
             self._stalled = not self._stalled
             return Change.STALLS if self._stalled else Change.GOES_ON
         return Change.NOTHING
