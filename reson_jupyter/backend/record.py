@@ -24,6 +24,9 @@ from ..errors import RunNotFound
 
 # An id becomes part of keys and paths.
 _ID = r"^[a-z0-9][a-z0-9-]{0,80}$"
+# Whoever asks whether a run is carried holds its lock for a moment too.
+_PROBED = 0.2  # seconds
+LOCK_FILE = "lock"
 
 
 def home() -> Path:
@@ -102,11 +105,19 @@ def slug(name: str) -> str:
 
 
 class RunLock:
-    """The lock of a run; a child process that inherits `file` keeps holding it."""
+    """The lock of a run; a child process that inherits `file` keeps holding it. Raises `OSError` while another holds it."""
 
     def __init__(self, folder: Path) -> None:
-        self.file: IO[bytes] = (folder / "lock").open("ab")
-        fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.file: IO[bytes] = (folder / LOCK_FILE).open("ab")
+        until = time.monotonic() + _PROBED
+        while True:
+            try:
+                return fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    self.file.close()
+                    raise
+            time.sleep(0.01)
 
     def release(self) -> None:
         """Lets go in this process only."""
@@ -116,7 +127,7 @@ class RunLock:
 def is_carried(folder: Path) -> bool | None:
     """Whether a process of this machine carries the run of this folder; None if the run was not started here."""
     try:
-        with (folder / "lock").open("rb") as file:
+        with (folder / LOCK_FILE).open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return None

@@ -17,13 +17,14 @@ from ..events import Event, EventType, RunState
 from .event_log import EventLogWriter
 from .history import history
 from .history.origin import digests, versions
+from .interruptible import done_unless
 from .job import Job
 from .record import RunLock, RunRecord
 from .run.handle import Run
 from .store import ObjectInfo, Store
 from .store.transfer import Upload, UploadProgress, upload
 from .targets.base import Target
-from .targets.local import ABORT_FILE
+from .targets.local import is_unwanted
 
 if TYPE_CHECKING:
     import torch
@@ -81,6 +82,7 @@ class Submission:
         self._target = target
         self._connection = connection
         self._cancel = threading.Event()
+        self._folder = record.folder
 
     def start(self, notes: Sequence[str] = (), model_class: type[torch.nn.Module] | None = None) -> Run:
         """Begins the run's log and returns the run; files are uploaded by a thread that outlasts the main program.
@@ -102,9 +104,13 @@ class Submission:
         return run
 
     def _carry(self, log: EventLogWriter, lock: RunLock, run: Run) -> None:
-        try:
+        def send() -> None:
             log.append([_state(RunState.UPLOADING)])
             upload(self._store, self._uploads(), progress=self._progress_of(run), cancel=self._cancel)
+
+        try:
+            if not done_unless(self._end_asked, send):
+                raise StoreError("The upload was stopped while the store did not answer.")
             log.append([_state(RunState.QUEUED)])
             self._target.start(self._record, lock, self._connection)
         except ResonError as error:
@@ -115,8 +121,14 @@ class Submission:
         finally:
             lock.release()
 
+    def _end_asked(self) -> bool:
+        """Whether somebody asked for the run's end; the upload is stopped then."""
+        if is_unwanted(self._folder):
+            self._cancel.set()
+        return self._cancel.is_set()
+
     def _progress_of(self, run: Run) -> UploadProgress:
-        """Shows the upload beside the run's state, and stops it when somebody asked for the run's end."""
+        """Shows the upload beside the run's state."""
         shown_at = 0.0
 
         def on_progress(done: int, total: int, _key: str) -> None:
@@ -125,8 +137,6 @@ class Submission:
             if now - shown_at < _BETWEEN_NOTES:
                 return
             shown_at = now
-            if (self._record.folder / ABORT_FILE).exists():
-                self._cancel.set()
             run.set_note(f"Uploading: {done / 1e6:.1f} of {total / 1e6:.1f} MB.")
 
         return on_progress

@@ -130,11 +130,24 @@ def _notes(snapshot: Message) -> str:
 def _charts(snapshot: Message) -> str:
     images = []
     for name in _metric_names(snapshot)[:_MAX_CHARTS]:
-        out = BytesIO()
-        chart_figure(snapshot, name).savefig(out, format="png", transparent=True)
-        png = base64.b64encode(out.getvalue()).decode()
-        images.append(f"<img src='data:image/png;base64,{png}' width='430' alt='{_text(f'{name} over the rounds')}'>")
+        if png := _png(snapshot, name):
+            images.append(f"<img src='data:image/png;base64,{png}' width='430' alt='{_text(f'{name} over the rounds')}'>")
+        else:
+            images.append(f"<p style='margin:4px 0;opacity:0.75'>No chart of {_text(name)}: its values cannot be drawn.</p>")
     return f"<div>{' '.join(images)}</div>" if images else ""
+
+
+def _png(snapshot: Message, name: str) -> str:
+    """The chart of a metric as base64; "" for values near the largest number there is, which matplotlib cannot scale."""
+    import numpy as np
+
+    out = BytesIO()
+    try:
+        with np.errstate(over="raise", invalid="ignore"):
+            chart_figure(snapshot, name).savefig(out, format="png", transparent=True)
+    except Exception:  # whatever the values do to matplotlib: the rest of the report is worth having
+        return ""
+    return base64.b64encode(out.getvalue()).decode()
 
 
 def chart_figure(snapshot: Message, name: str) -> Figure:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -210,3 +211,23 @@ def test_an_update_is_cheap() -> None:
     for _ in range(20):
         history.update(record, folded)
     assert (time.monotonic() - began) / 20 < 0.1
+
+
+@pytest.mark.parametrize("odd", ["state = 'asleep'", "created = 9e999", "ended = -1e300", "rounds_done = 'many'", "id = '../x'"])
+def test_a_row_that_cannot_be_read_hides_no_other(odd: str, caplog: pytest.LogCaptureFixture) -> None:
+    good, bad = new_record(), new_record("bad")
+    for record in (good, bad):
+        history.add(record, progress())
+    with closing(sqlite3.connect(file.path())) as connection, connection:
+        connection.execute(f"UPDATE runs SET {odd} WHERE id = ?", (bad.id,))
+    assert [summary.id for summary in history.load()] == [good.id]
+    assert "cannot be read, which is left out" in caplog.text
+
+
+@pytest.mark.parametrize("change", ["ADD COLUMN colour TEXT", "DROP COLUMN sites", "RENAME TO walks"])
+def test_a_table_that_is_another_is_refused_in_words(change: str) -> None:
+    history.add(new_record(), progress())
+    with closing(sqlite3.connect(file.path())) as connection, connection:
+        connection.execute(f"ALTER TABLE runs {change}")
+    with pytest.raises(ResonError, match=r"the history .* cannot be used: .*(other columns|no such table)"):
+        history.load()

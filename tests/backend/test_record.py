@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,14 @@ def test_a_run_is_carried_while_a_process_holds_its_lock_and_not_a_moment_longer
     assert child.stdin is not None
     child.stdin.close()
     assert is_carried(tmp_path) is False
+
+
+def test_a_lock_is_got_although_somebody_asks_for_a_moment_whether_it_is_held(tmp_path: Path) -> None:
+    RunLock(tmp_path).release()
+    with (tmp_path / "lock").open("rb") as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        threading.Timer(0.05, fcntl.flock, (asking, fcntl.LOCK_UN)).start()
+        held = RunLock(tmp_path)
+    with pytest.raises(BlockingIOError):
+        RunLock(tmp_path)
+    held.release()

@@ -124,6 +124,9 @@ def test_arguments_of_the_model_are_replaced_and_keep_the_number_of_classes(stor
         ({"model_args": {"num_classes": 4}}, JobError, "the training config says 3"),
         ({"name": 3}, ConfigError, "name: give text"),
         ({"name": ""}, ConfigError, "name: give text"),
+        ({"name": "\udc80"}, ConfigError, "not valid Unicode"),
+        ({"foo": ["\udc80"]}, ConfigError, "'foo': .* not valid Unicode"),
+        ({"\udc80": 1}, ConfigError, "not valid Unicode"),
         ({"token": "ghp_" + "0123456789abcdefghijABCDEFGHIJ012345"}, JobError, "must not ship"),
     ],
 )

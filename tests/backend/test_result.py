@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,3 +77,9 @@ def test_code_that_needs_what_is_not_installed_here_says_so(store: Store) -> Non
     for _ in range(2):
         with pytest.raises(RunError, match="the run's code cannot be used here: No module named 'nowhere_at_all'"):
             evaluate(store, run, [coloured(0)])
+
+
+@pytest.mark.parametrize("number", [1.0, "0", True])
+def test_a_round_is_a_whole_number(store: Store, number: Any) -> None:
+    with pytest.raises(RunError, match=f"round is {number!r}, not a whole number"):
+        load_model(store, stored(store, ByColour(), training=THREE), None, round=number)

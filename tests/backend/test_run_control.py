@@ -188,6 +188,7 @@ def three_sites(min_clients: int, *more: Event) -> list[Event]:
     return [*log, *(event("site", f"site-{number}", 0, phase="training") for number in (1, 2, 3)), *more]
 
 
+SKIPPING = event("site", "site-2", 0, phase="skipping")
 SKIPPED = event("site", "site-2", 0, phase="skipped")
 RETURNED = event("site", "site-2", 0, phase="returned")
 CONTRIBUTED = event("contribution", "site-2", 0, accepted=True, samples=1)
@@ -207,6 +208,8 @@ FINAL = [event("site", f"site-{number}", 2, phase="validating") for number in (1
         (three_sites(2), None),
         (three_sites(3), r"round 1 needs 3 sites \(min_clients\), and without site-1 it would have 2"),
         (three_sites(2, SKIPPED), "without site-1 it would have 1"),
+        (three_sites(2, SKIPPING), "without site-1 it would have 1"),
+        (three_sites(2, event("site", "site-1", 0, phase="skipping")), r"it is at no task just now \(skipping\)"),
         (three_sites(1, SKIPPED), None),
         (three_sites(2, RETURNED), None),
         (three_sites(2, RETURNED, CONTRIBUTED), None),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
 
-from reson_jupyter.backend.runner.remains import WorkFolder
+from reson_jupyter.backend.runner.processes import RunProcesses, kill, runs
+from reson_jupyter.backend.runner.remains import WorkFolder, storable_models
 from reson_jupyter.backend.runner.simulator import Simulator
 
 
@@ -38,3 +41,39 @@ def test_a_model_that_was_being_written_when_its_server_died_is_no_result(tmp_pa
     assert work.models() == []
     (work.out / "GLOBAL_MODEL.pt").write_bytes(b"whole")
     assert [path.name for path in work.models()] == ["GLOBAL_MODEL.pt"]
+
+
+_LEAVES_ONE_BEHIND = """
+import subprocess, sys, time
+site = "import subprocess, time; print(subprocess.Popen(['sleep', '77'], env={}).pid, flush=True); time.sleep(77)"
+subprocess.Popen([sys.executable, "-c", site])
+time.sleep(77)
+"""
+
+
+def test_what_a_site_started_is_kept_in_sight_when_its_parent_has_gone_and_it_has_an_environment_of_its_own() -> None:
+    with subprocess.Popen([sys.executable, "-c", _LEAVES_ONE_BEHIND], stdout=subprocess.PIPE, text=True) as main:
+        assert main.stdout is not None
+        stray = psutil.Process(int(main.stdout.readline()))
+        processes = RunProcesses(main.pid)
+        processes.look()
+        site = stray.parent()
+        assert site is not None and site.pid != main.pid
+        site.kill()
+        main.kill()
+        main.wait()
+        processes.look()
+        assert processes.all == [] and stray in processes.seen
+        kill(processes.seen, 5)
+        assert processes.seen == [] and not runs(stray)
+
+
+def test_a_model_file_that_no_store_can_hold_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    work = WorkFolder(tmp_path)
+    work.out.mkdir()
+    for name in ("GLOBAL_MODEL.pt", "a\\b.pt", "e\u0301.pt", "\udc80.pt"):
+        (work.out / name).touch()
+    models, warnings = storable_models(work, "jobs/r")
+    assert models == {"jobs/r/model_out/GLOBAL_MODEL.pt": work.out / "GLOBAL_MODEL.pt"}
+    assert [event.data["level"] for event in warnings] == ["warning"] * 3
+    assert "backslash" in warnings[0].data["message"] and "normal form C" in warnings[1].data["message"]

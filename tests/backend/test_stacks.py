@@ -94,3 +94,13 @@ def test_a_process_without_a_handler_is_left_alone(tmp_path: Path) -> None:
         process.kill()
     assert take_stack(found, tmp_path) == "" and not is_stopped(found)
     assert as_traceback("", "hangs") == ""
+
+
+def test_a_process_whose_code_took_the_handler_away_is_not_ended_by_the_question(tmp_path: Path) -> None:
+    (tmp_path / "stack.txt").touch()
+    with subprocess.Popen(["sleep", "60"]) as process:
+        time.sleep(0.1)
+        assert take_stack(psutil.Process(process.pid), tmp_path) == ""
+        time.sleep(0.1)
+        assert process.poll() is None
+        process.kill()

@@ -189,3 +189,15 @@ def test_how_the_job_was_made_stays_readable() -> None:
     noted["run"]["notes"] = ["training: the default image classification", "<b>not markup</b>"]
     tags = Tags(report_html(noted))
     assert "training: the default image classification · <b>not markup</b>" in tags.text
+
+
+@pytest.mark.parametrize("values", [(1.7e308, -1.7e308), (1.7e308, 1.0), (1e-320, 1.7e308), (float("nan"), float("inf"))])
+def test_values_that_cannot_be_drawn_cost_no_more_than_their_chart(values: tuple[float, float]) -> None:
+    huge = snapshot()
+    for point, value in zip(huge["points"], values, strict=False):
+        point["value"] = value
+    huge["points"].append({"name": "accuracy", "site": "site-1", "round": 0, "value": 0.5})
+    page = Tags(report_html(huge))
+    charts = [attributes["alt"] for tag, attributes in page.tags if tag == "img"]
+    assert "accuracy over the rounds" in charts
+    assert ("loss over the rounds" in charts) != ("No chart of loss: its values cannot be drawn." in page.text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -53,3 +54,15 @@ def test_it_is_aborted_when_that_was_asked_for(plain_shards: Path, monkeypatch: 
     with pytest.raises(reson.RunFailed, match="Stopped on request during the upload"):
         run.wait(20)
     assert run.state == reson.RunState.ABORTED
+
+
+def test_it_is_aborted_within_seconds_although_the_store_hangs(plain_shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr(submission, "upload", lambda *_, **__: answers.wait(60))
+    run = reson.submit(Line, train=fl_train, name="hanging", shards_dir=plain_shards, check=False)
+    asked = time.monotonic()
+    run.abort()
+    with pytest.raises(reson.RunFailed, match="Stopped on request during the upload"):
+        run.wait(20)
+    answers.set()
+    assert time.monotonic() - asked < 4

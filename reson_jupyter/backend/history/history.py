@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
 
 from ...errors import ResonError
 from ...events import RunState
@@ -31,6 +33,7 @@ UPDATE runs SET state = :state, reason = :reason, ended = :ended, rounds_done = 
     sites = :sites
 WHERE id = :id AND (state NOT IN ({_DONE}) OR (state = 'lost' AND :state IN ({_DONE})))
 """
+_NO_DATE = 250_000_000_000  # seconds since the epoch, shortly before the year 10000
 _log = logging.getLogger(__name__)
 
 
@@ -69,6 +72,9 @@ class RunSummary:
         return RunRecord(id=self.id, name=self.name, target=self.target, store=self.store, created=self.created)
 
 
+_SUMMARY = TypeAdapter(RunSummary)
+
+
 def add(record: RunRecord, progress: RunProgress) -> None:
     """Remembers a run from now on. Never fails: a run goes on without its history."""
     _write([RunSummary.of(record, progress)], _ADD, _UPDATE)
@@ -104,9 +110,25 @@ def load() -> list[RunSummary]:
 
     def read(connection: sqlite3.Connection) -> list[RunSummary]:
         rows = connection.execute("SELECT * FROM runs ORDER BY created DESC, id")
-        return [RunSummary(**{**row, "state": RunState(row["state"])}) for row in map(dict, rows)]
+        if {column[0] for column in rows.description} != {field.name for field in fields(RunSummary)}:
+            raise sqlite3.DatabaseError("its table has other columns than this version's")
+        return [summary for row in rows if (summary := _summary(dict(row)))]
 
     return _told(read)
+
+
+def _summary(row: dict[str, Any]) -> RunSummary | None:
+    """A row as a summary; one that somebody else wrote must not hide the others."""
+    try:
+        summary = _SUMMARY.validate_python(row)
+        if not all(0 <= time < _NO_DATE for time in (summary.created, summary.ended or 0)):
+            raise ValueError("its time is no date")
+        RunRecord.model_validate(summary.record.model_dump())
+        return summary
+    except ValueError as error:
+        reason = str(error).replace("\n", " ")
+        _log.warning("the history has a run %a that cannot be read, which is left out: %s", row["id"], reason)
+        return None
 
 
 def find(run_id: str) -> RunRecord | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -66,6 +67,7 @@ def changed(origin: Origin, changes: Mapping[str, Any]) -> tuple[str, RunConfig]
     """
     parts: dict[str, dict[str, Any]] = {part: {} for part in _PARTS}
     for field, value in changes.items():
+        _refuse_no_text(field, value)
         if field != "name":
             parts[_part_of(field)][field] = value
     name = changes.get("name", origin.record.name)
@@ -78,6 +80,16 @@ def changed(origin: Origin, changes: Mapping[str, Any]) -> tuple[str, RunConfig]
     if before.training.num_classes and before.model.model_args.get("num_classes") == before.training.num_classes:
         model = _for_classes(model, training.num_classes, given="model_args" in changes)
     return name, RunConfig(training, federation, model)
+
+
+def _refuse_no_text(field: str, value: Any) -> None:
+    """Raises `ConfigError` for text that no file can hold; what is wrong with any other value, its config says."""
+    try:
+        json.dumps([field, value], ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{field!a}: {value!a} has a character that is not valid Unicode.") from None
+    except (TypeError, ValueError, RecursionError):
+        return
 
 
 def _other_versions(origin: Origin) -> list[str]:

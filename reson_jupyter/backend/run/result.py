@@ -6,7 +6,7 @@ import io
 import json
 import re
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsIndex
 
 from ...errors import NotFound, RunError
 from ..nvflare_config import executor_args
@@ -32,10 +32,12 @@ def load_model(
         round: The round whose result is wanted, counted from 0; None for the final model.
 
     Raises:
-        RunError: no such model was stored, or its keys are not those of the class.
+        RunError: `round` is no whole number, no such model was stored, or its keys are not those of the class.
     """
     import torch
 
+    if round is not None and (isinstance(round, bool) or not isinstance(round, SupportsIndex)):
+        raise RunError(f"round is {round!r}, not a whole number", "Rounds count from 0, as in run.model(round=0).")
     data = _final_model(store, prefix) if round is None else _model_of_round(store, prefix, round)
     # weights_only: a checkpoint is data; nothing in it may run.
     checkpoint = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)

@@ -22,12 +22,13 @@ from ...config import ResonTechConfig
 from ...data.shards import unpack_shard
 from ...errors import ResonError, StoreError
 from ...events import Event, EventType, RunState
+from ..interruptible import done_unless
 from ..job import write_nvflare_folder
 from ..record import RunRecord
 from ..store import Store, open_store
-from ..targets.local import ABORT_FILE, WORK_FILE, LocalTarget
+from ..targets.local import WORK_FILE, LocalTarget, is_unwanted
 from .journal import Journal
-from .remains import WorkFolder, sha256, store_logs, store_models
+from .remains import WorkFolder, sha256, storable_models, store_logs, store_models
 from .requests import Requests
 from .rounds import RoundKeeper
 from .simulator import Simulator, make_work_folder
@@ -42,7 +43,8 @@ _END_GRACE = 3.0
 _HOPELESS_GRACE = 4.0
 # How long a store may be away before something is given up.
 _STORE_PATIENCE = 300.0
-_IN_TASK = ("training", "validating")
+_ABORTED_PATIENCE = 5.0  # for a run that nobody wants any more
+_IN_TASK = ("training", "validating", "skipping")
 
 
 class Runner:
@@ -50,13 +52,14 @@ class Runner:
 
     def __init__(self, record: RunRecord, store: Store, work: WorkFolder) -> None:
         self._record = record
+        self._folder = record.folder  # asked for once: whoever asks again makes a home that was removed
         self._store = store
         self._work = work
         self._journal = Journal(store, record.prefix)
         self._progress = self._journal.progress
         self._simulator = Simulator(work, len(self._progress.sites))
         self._file = EventFile(work.server / "events.ndjson")
-        self._requests = Requests(record.folder, work, self._journal)
+        self._requests = Requests(self._folder, work, self._journal)
         self._keeper = RoundKeeper(work.rounds, store, record.prefix)
         self._validates = False
         self._terminated = False
@@ -70,7 +73,7 @@ class Runner:
             judged = self._run()
         except ResonError as error:
             self._journal.say(EventType.ERROR, message=str(error), traceback="")
-            judged = Verdict(RunState.FAILED, str(error))
+            judged = Verdict(RunState.ABORTED if self._abort_asked() else RunState.FAILED, str(error))
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             self._journal.say(EventType.ERROR, message=reason, traceback=traceback.format_exc())
@@ -79,10 +82,11 @@ class Runner:
             self._simulator.stop()
         self._requests.close()
         self._journal.say_state(judged.state, judged.reason)
-        self._journal.close(_STORE_PATIENCE)
+        # Where the run's folder was removed the store often was as well, and nobody waits for the last word.
+        self._journal.close(_STORE_PATIENCE if self._folder.exists() else _ABORTED_PATIENCE)
 
     def _run(self) -> Verdict:
-        if not self._prepare():
+        if not done_unless(self._abort_asked, self._prepare) or self._abort_asked():
             return verdict(self._progress, files=0, aborted=True)
         self._simulator.start()
         stopped = self._follow()
@@ -90,8 +94,8 @@ class Runner:
         self._relay()
         return self._conclude(stopped)
 
-    def _prepare(self) -> bool:
-        """Fetches the job's files and unpacks each site's shard; False if it was stopped meanwhile."""
+    def _prepare(self) -> None:
+        """Fetches the job's files and unpacks each site's shard, unless it is stopped meanwhile."""
         prefix = f"{self._record.prefix}/"
         files = {}
         for folder in ("scripts", "configs", "model"):
@@ -102,7 +106,7 @@ class Runner:
         write_nvflare_folder(files, self._work.job)
         for site, shard in self._submitted()["sites"].items():
             if self._abort_asked():
-                return False
+                return
             archive = self._work.path / f"{site}.zip"
             self._store.get_file(f"{prefix}shards/{shard['shard']}", archive)
             if sha256(archive) != shard["sha256"]:
@@ -111,7 +115,6 @@ class Runner:
                 )
             unpack_shard(archive, self._work.data / site)
             archive.unlink()
-        return not self._abort_asked()
 
     def _submitted(self) -> Mapping[str, Any]:
         return next(event.data for event in self._progress.events if event.type == EventType.SUBMITTED)
@@ -198,15 +201,17 @@ class Runner:
 
     def _conclude(self, stopped: str) -> Verdict:
         """Judges the run, and stores its logs and its model."""
-        models = self._work.models()
+        models, warnings = storable_models(self._work, self._record.prefix)
+        for event in warnings:
+            self._journal.add(event)
         judged = self._judge(stopped, len(models))
         if judged.state == RunState.FAILED and not any(failure.traceback for failure in self._progress.failures):
             self._report_error_logs()
             judged = self._judge(stopped, len(models))
         if self._progress.rounds_done:
-            files = store_models(self._work, models, self._record.prefix, self._put_patiently)
+            files = store_models(models, self._record.prefix, self._put_patiently)
             self._journal.say(EventType.RESULT, files=files)
-        if not self._keeper.finish(_STORE_PATIENCE):
+        if not self._keeper.finish(self._patience, self._hurry):
             self._journal.say(EventType.LOG, level="warning", message="the models of some rounds could not be kept")
         store_logs(self._work, self._record.prefix, self._store)
         return judged
@@ -227,18 +232,35 @@ class Runner:
 
     def _put_patiently(self, key: str, path: Path) -> None:
         """Stores a file that must not be lost: a store that is away for a while is waited for; at last it is kept here."""
-        until = time.monotonic() + _STORE_PATIENCE
+        until = time.monotonic() + self._patience
         while True:
             try:
-                return self._store.put_file(key, path)
+                if done_unless(self._hurry, lambda: self._store.put_file(key, path)):
+                    return
+                problem = StoreError("The store did not answer until the end was asked for.")
             except StoreError as error:
-                if time.monotonic() > until:
-                    kept = shutil.copy(path, self._record.folder)
-                    raise StoreError(f"{error.message} The model was kept in {kept}", error.hint) from None
+                problem = error
+            if time.monotonic() > until or self._hurry():
+                raise self._kept_here(path, problem)
             time.sleep(1)
 
+    def _kept_here(self, path: Path, problem: StoreError) -> StoreError:
+        """Keeps a model that the store does not take in the run's folder, and returns the error that says so."""
+        try:
+            return StoreError(f"{problem.message} The model was kept in {shutil.copy(path, self._folder)}", problem.hint)
+        except OSError:  # the folder is gone, or the disk full
+            return problem
+
+    @property
+    def _patience(self) -> float:
+        return _STORE_PATIENCE if self._stop_asked is None else _ABORTED_PATIENCE
+
+    def _hurry(self) -> bool:
+        """Whether somebody asked for the end after the sites had trained: of the waiting for the store, that is."""
+        return self._stop_asked is None and self._abort_asked()
+
     def _abort_asked(self) -> bool:
-        return self._terminated or (self._record.folder / ABORT_FILE).exists()
+        return self._terminated or is_unwanted(self._folder)
 
     def _on_sigterm(self, *_: object) -> None:
         self._terminated = True
@@ -247,14 +269,16 @@ class Runner:
 def main(folder: str) -> None:
     """Carries out the run of a run folder."""
     record = RunRecord.model_validate_json((Path(folder) / "run.json").read_bytes())
-    work = make_work_folder(record.folder)
+    work_file = Path(folder) / WORK_FILE
+    work = make_work_folder(Path(folder))
     try:
-        (record.folder / WORK_FILE).write_text(str(work.path))
+        work_file.write_text(str(work.path))
         Runner(record, open_store(record.store, ResonTechConfig()), work).carry()
     finally:
         shutil.rmtree(work.path, ignore_errors=True)
-        (record.folder / WORK_FILE).unlink(missing_ok=True)
-        settle_others(record)
+        work_file.unlink(missing_ok=True)
+        if Path(folder).exists():
+            settle_others(record)
 
 
 def settle_others(record: RunRecord) -> None:

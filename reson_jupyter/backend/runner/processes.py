@@ -28,6 +28,7 @@ class RunProcesses:
         self._main = main
         self._trees: dict[str, list[psutil.Process]] = {}
         self._rest: list[psutil.Process] = []
+        self._seen: set[psutil.Process] = set()
 
     def look(self) -> None:
         """Finds out which processes there are now."""
@@ -36,7 +37,9 @@ class RunProcesses:
             below = main.children(recursive=True)
         except psutil.NoSuchProcess:
             self._trees, self._rest = {}, []
+            self._keep_in_sight([])
             return
+        self._keep_in_sight(below)
         sites = {process.pid: site for process in below if (site := _site_of(process))}
         parents = {process.pid: _parent(process) for process in below}
         self._trees, self._rest = {site: [] for site in sites.values()}, [main]
@@ -58,9 +61,23 @@ class RunProcesses:
         """Every process but the main one."""
         return [*self._rest[1:], *(process for tree in self._trees.values() for process in tree)]
 
+    @property
+    def seen(self) -> list[psutil.Process]:
+        """Every process that was below the main one at some look, or below such a one, and still runs; whoever its parent is."""
+        return [process for process in self._seen if runs(process)]
+
     def of(self, site: str | None) -> list[psutil.Process]:
         """A site's own process and those that it started; None: those that are no site's, which are the server's."""
         return self._rest if site is None else self._trees.get(site, [])
+
+    def _keep_in_sight(self, below: Iterable[psutil.Process]) -> None:
+        """Remembers the processes below the main one, and what those have started that have lost their parent meanwhile."""
+        below = set(below)
+        strays = [process for process in self._seen - below if runs(process)]
+        self._seen = below | set(strays)
+        for process in strays:
+            with contextlib.suppress(psutil.Error):
+                self._seen.update(process.children(recursive=True))
 
 
 class Load:
@@ -114,7 +131,7 @@ def kill(processes: Iterable[psutil.Process], wait: float) -> None:
     """Ends processes at once, and waits up to `wait` seconds until they are gone."""
     asked = list(processes)
     for process in asked:
-        with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.Error):  # it is gone, or another user's
             process.send_signal(signal.SIGKILL)
     psutil.wait_procs(asked, timeout=wait)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ...errors import StoreError
-from ..store import Store
+from ...events import Event, EventType
+from ..store import Store, check_key
 
 Put = Callable[[str, Path], None]
 
@@ -66,14 +68,30 @@ class WorkFolder:
         return written or sorted((self.server / "app_server").glob("*.pt"))
 
 
-def store_models(work: WorkFolder, models: Iterable[Path], prefix: str, put: Put) -> dict[str, dict[str, Any]]:
+def storable_models(work: WorkFolder, prefix: str) -> tuple[dict[str, Path], list[Event]]:
+    """Returns the model files by their keys, and a warning for each whose name no store can hold."""
+    models, warnings = {}, []
+    for path in work.models():
+        name = path.relative_to(work.out).as_posix() if path.is_relative_to(work.out) else path.name
+        try:
+            models[check_key(f"{_folder(prefix)}{name}")] = path
+        except StoreError as error:
+            said = {"level": "warning", "message": f"the model file {name!a} was not stored: {error.message}"}
+            warnings.append(Event(time=time.time(), type=EventType.LOG, data=said))
+    return models, warnings
+
+
+def store_models(models: Mapping[str, Path], prefix: str, put: Put) -> dict[str, dict[str, Any]]:
     """Stores model files below the run's model_out/ and returns what the event `result` says of them."""
     result = {}
-    for path in models:
-        name = path.relative_to(work.out).as_posix() if path.is_relative_to(work.out) else path.name
-        put(f"{prefix}/model_out/{name}", path)
-        result[name] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
+    for key, path in models.items():
+        put(key, path)
+        result[key.removeprefix(_folder(prefix))] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
     return result
+
+
+def _folder(prefix: str) -> str:
+    return f"{prefix}/model_out/"
 
 
 def store_logs(work: WorkFolder, prefix: str, store: Store) -> None:

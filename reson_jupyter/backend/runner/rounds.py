@@ -5,9 +5,11 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import StoreError
+from ..interruptible import done_unless
 from ..store import Store
 
 BUDGET = 2 * 1024**3  # bytes that the kept rounds of a run may take in all
@@ -49,11 +51,12 @@ class RoundKeeper:
         """Takes note that a round's file is there; returns at once."""
         self._saved.put(number)
 
-    def finish(self, patience: float) -> bool:
-        """Stores what is left, for so many seconds at most; returns whether all of it is stored."""
+    def finish(self, patience: float, hurry: Callable[[], bool] = lambda: False) -> bool:
+        """Stores what is left, for so many seconds at most, or until somebody is in a hurry; returns whether all is stored."""
         self._until = time.monotonic() + patience
         self._saved.put(None)
-        self._thread.join()
+        if not done_unless(hurry, self._thread.join):
+            self._until = 0.0
         return not any((self._folder).glob("round_*.pt"))
 
     def _carry(self) -> None:

@@ -11,7 +11,7 @@ from ..event_log import EventLogReader, EventLogWriter
 from ..record import RunRecord
 from ..store import Store
 from .processes import kill, left_behind
-from .remains import WorkFolder, store_logs, store_models
+from .remains import WorkFolder, storable_models, store_logs, store_models
 from .tail import EventFile
 
 _REASON = "The process that carried the run ended without saying how."
@@ -50,7 +50,9 @@ def _tell(record: RunRecord, store: Store, work: WorkFolder | None) -> None:
         known = {_content(event) for event in said}
         events = [event for event in EventFile(work.server / "events.ndjson").read() if _content(event) not in known]
         if any(event.type is EventType.AGGREGATED for event in [*said, *events]):
-            files = store_models(work, work.models(), record.prefix, store.put_file)
+            models, warnings = storable_models(work, record.prefix)
+            files = store_models(models, record.prefix, store.put_file)
+            events += warnings
             events.append(Event(time=time.time(), type=EventType.RESULT, data={"files": files}))
         store_logs(work, record.prefix, store)
     lost = {"state": RunState.LOST.value, "reason": _REASON}

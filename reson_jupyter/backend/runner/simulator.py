@@ -125,9 +125,10 @@ class Simulator:
                 self._process.kill()
                 self._process.wait()
         psutil.wait_procs(tree, timeout=0.5)
-        # What the user's code started is found by its environment, whoever its parent is now.
+        # What the user's code started is found by its environment, or was seen below its site, whoever its parent is now.
         for _ in range(3):  # it may start more while it is ended
-            kill(left_behind(self._work.data), grace)
+            kill({*left_behind(self._work.data), *self.processes.seen}, grace)
+            self.processes.look()
 
     def _environment(self) -> dict[str, str]:
         env = {key: value for key, value in os.environ.items() if not _SECRET.match(key)}

@@ -33,7 +33,10 @@ def take_stack(process: psutil.Process, folder: Path) -> str:
     """
     path = folder / _FILE
     try:
-        size = path.stat().st_size  # without the file there is no handler, and the signal would end the process
+        size = path.stat().st_size
+        # Without the handler, which the user's code may have taken away, the signal would end a healthy process.
+        if not _catches(process.pid, signal.SIGUSR1):
+            return ""
         process.send_signal(signal.SIGUSR1)
     except (OSError, psutil.Error):
         return ""
@@ -71,6 +74,15 @@ def traceback_of(frames: Iterable[Place], message: str) -> str:
         text = _source(path, line)
         lines += [f"    {text}"] if text else []
     return "\n".join([*lines, message]) + "\n"
+
+
+def _catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal; taken to be so where the system does not tell. Raises `OSError`."""
+    if not Path("/proc/self/status").exists():
+        return True
+    status = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    caught = next((line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")), None)
+    return caught is None or bool(int(caught, 16) >> (number - 1) & 1)
 
 
 def _frames(text: str) -> list[Place]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...config import ResonTechConfig
 from ...errors import TargetError
-from ..record import RunLock, RunRecord, home, is_carried
+from ..record import LOCK_FILE, RunLock, RunRecord, home, is_carried
 from ..runner.mailbox import Mailbox
 from ..runner.remains import WorkFolder
 from ..runner.settling import settle
@@ -87,6 +87,14 @@ class LocalTarget:
     def is_carried(self, record: RunRecord) -> bool | None:
         """Whether the runner of this run is alive; None if the run was not started on this machine."""
         return is_carried(record.folder)
+
+
+def is_unwanted(folder: Path) -> bool:
+    """Whether somebody asked for the end of the run of this folder, or took the folder away: nobody could ask for it then."""
+    try:
+        return (folder / ABORT_FILE).exists() or not (folder / LOCK_FILE).exists()
+    except OSError:  # a disk that does not answer just now
+        return False
 
 
 def _check_carried(record: RunRecord) -> None:
