@@ -14,7 +14,7 @@ not by the worker. The worker files write the same objects as plain dicts (they 
 | stopping       | runner            |       |       | grace: seconds that the sites get to end by themselves |
 | run_started    | reporter          |       |       | num_rounds, min_clients, nvflare (version) |
 | round_started  | reporter          |       | yes   | |
-| site           | executor, agent   | yes   | maybe | phase: "training" \| "validating" \| "returned" \| "aborted" \| "skipped" |
+| site           | executor, agent   | yes   | maybe | phase; see below |
 | stalled        | runner            | yes   | maybe | seconds without progress (0: it goes on), traceback (of where it stands) |
 | metrics        | executor          | yes   | yes   | step (int \| null), values {name: float or null}, stage |
 | attributes     | executor          | yes   | yes   | values {name: a JSON scalar} |
@@ -30,6 +30,9 @@ not by the worker. The worker files write the same objects as plain dicts (they 
 | errors_reset   | runner            |       |       | |
 | run_ended      | reporter          |       |       | |
 | result         | runner            |       |       | files {name: {"bytes", "sha256"}} in model_out/ |
+
+A site's phase is "training", "validating", "returned", "aborted", "skipping" (it is asked to and its function has not ended
+yet) or "skipped".
 
 Besides the log, which keeps everything, the newest sign of life of each site stands in latest.json (`SiteTelemetry`).
 

@@ -16,7 +16,6 @@ import signal as _reson_signal
 import sys as _reson_sys
 import threading as _reson_threading
 import time as _reson_time
-import traceback as _reson_traceback
 from typing import Any as _reson_Any
 
 import psutil as _reson_psutil
@@ -33,6 +32,7 @@ _reson_BEAT = 2.0  # seconds between two signs of life
 _reson_STACK_FILE = "stack.txt"  # in the run folder: what SIGUSR1 makes the process write
 _reson_MAX_VALUE = 1_000_000  # characters of a command's result
 _reson_LEVELS = ("debug", "info", "warning", "error")
+_reson_PHASES = {_reson_AppConstants.TASK_TRAIN: "training", _reson_AppConstants.TASK_VALIDATION: "validating"}
 _reson_OWN_FILE = (lambda: None).__code__.co_filename  # as frames name it
 _reson_OF_THE_EXECUTOR = ("data_root", "adapter_module", "model_class", "model_args", "train_fn", "validate_fn")
 
@@ -58,7 +58,9 @@ class ResonAgent(_reson_Widget):
         self._run_abort: _reson_Any = None
         self._task: _reson_Any = None  # the running one: (name, round, thread)
         self._skipping = False
+        self._speaks: _reson_Any = True  # of the phases, for an executor that does not itself
         self._beats = 0
+        self._seen: dict[str, _reson_Any] = {"memory": 0, "cpu": 0.0, "place": None}
         self._usage = _reson_Usage()
         self._telling = _reson_threading.Lock()
         self._lock = _reson_threading.Lock()
@@ -103,7 +105,12 @@ class ResonAgent(_reson_Widget):
         _reson_os.makedirs(state, exist_ok=True)
         self._base_env = {"SITE_NAME": fl_ctx.get_identity_name(), "JOB_ID": fl_ctx.get_job_id(), "STATE_DIR": state}
         self._config = _reson_os.path.join(fl_ctx.get_prop(_reson_FLContextKey.APP_ROOT), "config", "config_fed_client.json")
-        _reson_register_stack_file(_reson_os.path.join(run_dir, _reson_STACK_FILE))
+        module, _, name = self._executor()["path"].rpartition(".")
+        self._speaks = not getattr(getattr(_reson_importlib.import_module(module), name), "says_phases", False)
+        # A descriptor, which stays open until the process ends: without a handler the signal would end the process.
+        path, flags = _reson_os.path.join(run_dir, _reson_STACK_FILE), _reson_os.O_WRONLY | _reson_os.O_CREAT | _reson_os.O_APPEND
+        self._stack_file = _reson_os.open(path, flags, 0o600)
+        _reson_register_stack_file(self._stack_file)
         self._engine.register_aux_message_handler(topic=_reson_CONTROL, message_handle_func=self._on_request)
         _reson_threading.Thread(target=self._beat, name="reson-agent", daemon=True).start()
 
@@ -115,17 +122,27 @@ class ResonAgent(_reson_Widget):
             self._skipping = False
             self._task = (name, round_, _reson_threading.get_ident())
         self._rounds = {"CURRENT_ROUND": round_, "NUM_ROUNDS": data.get_header(_reson_AppConstants.NUM_ROUNDS)}
+        _reson_register_stack_file(self._stack_file)  # the user's code of the task before may have taken the signal
+        if self._speaks and name in _reson_PHASES:
+            self._messenger.report("site", round_, {"phase": _reson_PHASES[name]})
         self._tell()
         self._messenger.flush()  # code that holds Python's lock for long lets nobody send it later
 
     def _on_result(self, fl_ctx: _reson_Any) -> None:
         result = fl_ctx.get_prop(_reson_FLContextKey.TASK_RESULT)  # none if NVFlare itself saw that the task was aborted
-        aborted = result is None or result.get_return_code() == _reson_ReturnCode.TASK_ABORTED
+        code = _reson_ReturnCode.TASK_ABORTED if result is None else result.get_return_code()
         with self._lock:
             task, self._task = self._task, None
-            skipped = self._skipping and aborted
-        if skipped and not self._run_abort.triggered:
-            self._messenger.report("site", task[1], {"phase": "skipped"})
+            skipping = self._skipping
+        aborted, phase = code == _reson_ReturnCode.TASK_ABORTED, ""
+        if aborted and skipping and not self._run_abort.triggered:
+            phase = "skipped"
+        elif aborted and self._speaks:
+            phase = "aborted"
+        elif code == _reson_ReturnCode.OK and (self._speaks or skipping):  # "skipping" was said too late
+            phase = "returned"
+        if phase and task:
+            self._messenger.report("site", task[1], {"phase": phase})
             self._messenger.flush()
 
     def _on_end(self, fl_ctx: _reson_Any) -> None:
@@ -141,10 +158,13 @@ class ResonAgent(_reson_Widget):
     def _tell(self) -> None:
         with self._telling:
             task = self._task
-            memory, cpu = self._usage.measure()
-            data = {"beat": self._beats, "pid": _reson_os.getpid(), "memory": memory, "cpu": cpu, "task": task[0] if task else ""}
-            place = self._place(task[2]) if task else None
-            self._messenger.report("telemetry", task[1] if task else None, {**data, "place": place})
+            try:
+                memory, cpu = self._usage.measure()
+                self._seen = {"memory": memory, "cpu": cpu, "place": self._place(task[2]) if task else None}
+            except Exception:  # such as too many open files; a site that stops telling would be taken for dead
+                pass
+            data = {"beat": self._beats, "pid": _reson_os.getpid(), "task": task[0] if task else "", **self._seen}
+            self._messenger.report("telemetry", task[1] if task else None, data)
             self._beats += 1
 
     def _place(self, thread: _reson_Any) -> _reson_Any:
@@ -163,9 +183,10 @@ class ResonAgent(_reson_Widget):
 
     # What the notebook asks for
 
-    def _on_request(self, topic: str, request: _reson_Any, fl_ctx: _reson_Any) -> _reson_Any:
+    def _on_request(self, topic: str, message: _reson_Any, fl_ctx: _reson_Any) -> _reson_Any:
         """Says at once that the request has come; the answer is reported when there is one."""
-        _reson_threading.Thread(target=self._carry_out, args=(dict(request),), name=f"reson-{request['op']}", daemon=True).start()
+        request = _reson_json.loads(message["request"])
+        _reson_threading.Thread(target=self._carry_out, args=(request,), name=f"reson-{request['op']}", daemon=True).start()
         return _reson_make_reply(_reson_ReturnCode.OK)
 
     def _carry_out(self, request: dict[str, _reson_Any]) -> None:
@@ -174,11 +195,11 @@ class ResonAgent(_reson_Widget):
         except _reson_Refused as exc:
             self._answer(request["id"], error=str(exc))
         except BaseException as exc:  # the user's function may raise anything
-            lines = f"{type(exc).__name__}: {exc}".splitlines()
-            self._answer(request["id"], error=lines[0], traceback=_reson_traceback.format_exc())
+            failure = self._messenger.failure(exc)
+            self._answer(request["id"], error=failure["message"], traceback=failure["traceback"])
 
     def _answer(self, request: str, value: _reson_Any = None, error: str = "", traceback: str = "") -> None:
-        data = {"request": request, "ok": not error, "value": value, "error": error[:1000], "traceback": traceback[-20_000:]}
+        data = {"request": request, "ok": not error, "value": value, "error": error[:1000], "traceback": traceback}
         self._messenger.report("answer", None, data)
 
     def _skip(self, request: dict[str, _reson_Any]) -> _reson_Any:
@@ -186,6 +207,9 @@ class ResonAgent(_reson_Widget):
             if self._task is None:
                 raise _reson_Refused("the site is in no task now, so there is nothing to skip")
             self._skipping = True
+            # Said before it is done: until then the notebook would count on this site's contribution when it skips another.
+            self._messenger.report("site", self._task[1], {"phase": "skipping"})
+        self._messenger.flush()
         with self._engine.new_context() as fl_ctx:
             self._engine.fire_event(_reson_EventType.ABORT_TASK, fl_ctx)
         return None
@@ -223,9 +247,13 @@ class ResonAgent(_reson_Widget):
 
     def _training(self) -> dict[str, _reson_Any]:
         """The hyperparameters: the executor's arguments, ours or a user's, that are no wiring."""
+        return {key: value for key, value in self._executor()["args"].items() if key not in _reson_OF_THE_EXECUTOR}
+
+    def _executor(self) -> dict[str, _reson_Any]:
+        """The executor's entry in the site's configuration."""
         with open(self._config, encoding="utf-8") as file:
-            args = _reson_json.load(file)["executors"][0]["executor"]["args"]
-        return {key: value for key, value in args.items() if key not in _reson_OF_THE_EXECUTOR}
+            entry: dict[str, _reson_Any] = _reson_json.load(file)["executors"][0]["executor"]
+        return entry
 
 
 class _reson_Refused(Exception):
@@ -257,11 +285,13 @@ class _reson_Usage:
         return memory, _reson_py.round(percent, 1)
 
 
-def _reson_register_stack_file(path: str) -> None:
+def _reson_register_stack_file(descriptor: "int") -> None:
     """Has SIGUSR1 write the stacks of all threads; no turn of the interpreter is needed, so it works in a hanging C call, too."""
     if hasattr(_reson_faulthandler, "register"):
-        # A descriptor, which stays open until the process ends: without a handler the signal would end the process.
-        descriptor = _reson_os.open(path, _reson_os.O_WRONLY | _reson_os.O_CREAT | _reson_os.O_APPEND, 0o600)
+        _reson_faulthandler.unregister(_reson_signal.SIGUSR1)  # what is registered already would not be installed again
+        if _reson_threading.current_thread() is _reson_threading.main_thread():
+            # In between, and at the next renewal, the signal must not end the process. Python takes this on its main thread only.
+            _reson_signal.signal(_reson_signal.SIGUSR1, _reson_signal.SIG_IGN)
         _reson_faulthandler.register(_reson_signal.SIGUSR1, file=descriptor, all_threads=True, chain=False)
 
 

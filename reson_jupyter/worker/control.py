@@ -83,14 +83,15 @@ class ResonControl(_reson_Widget):
         for site in sites:
             code = replies[site].get_return_code() if site in replies else _reson_ReturnCode.COMMUNICATION_ERROR
             if code != _reson_ReturnCode.OK:
-                reason = _reson_UNREACHED.get(code, f"it answered {code}") if site in known else "there is no such site"
-                self._reporter.refuse(request["id"], site, f"was not reached: {reason}")
+                why = _reson_UNREACHED.get(code) if site in known else "there is no such site"
+                self._reporter.refuse(request["id"], site, f"was not reached: {why}" if why else f"answered {code}")
 
     def _send(self, request: dict[str, _reson_Any], sites: list[str]) -> dict[str, _reson_Any]:
-        """Asks the sites and returns what each acknowledged."""
+        """Asks the sites and returns what each acknowledged; as text, since NVFlare's encoding fails on some params."""
+        message = _reson_Shareable({"request": _reson_json.dumps(request)})
         with self._engine.new_context() as fl_ctx:
             replies: dict[str, _reson_Any] = self._engine.send_aux_request(
-                sites, _reson_CONTROL, _reson_Shareable(request), _reson_ACKNOWLEDGE, fl_ctx, optional=True
+                sites, _reson_CONTROL, message, _reson_ACKNOWLEDGE, fl_ctx, optional=True
             )
         return replies
 
@@ -104,7 +105,7 @@ def _reson_take(folder: str) -> list[dict[str, _reson_Any]]:
             try:
                 with open(path, encoding="utf-8") as file:
                     requests.append(_reson_json.load(file))
-            except ValueError:
+            except (ValueError, RecursionError):
                 pass  # no request; whoever wrote it gets no answer
             _reson_os.remove(path)
     return requests

@@ -6,7 +6,6 @@ import importlib
 import inspect
 import math
 import os
-import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,8 +20,6 @@ from nvflare.apis.shareable import Shareable, make_reply
 from nvflare.apis.signal import Signal
 from nvflare.app_common.app_constant import AppConstants
 
-MAX_TEXT = 20_000  # characters of a traceback
-
 Weights = dict[str, torch.Tensor]
 
 
@@ -35,6 +32,8 @@ class GenericClientExecutor(Executor):
     `model_class` is a name in `adapter_module` or a dotted path; an empty `validate_fn` means that there is none; `training` are
     the hyperparameters for `env`. The site's messenger and its agent, which ship with it, are looked up among its components.
     """
+
+    says_phases = True  # in its reports; for an executor that does not, the agent does
 
     def __init__(
         self,
@@ -77,11 +76,10 @@ class GenericClientExecutor(Executor):
             if fl_ctx.get_run_abort_signal().triggered:  # else this task is skipped, and the agent says so
                 messenger.report("site", round_, {"phase": "aborted"})
             reply = make_reply(ReturnCode.TASK_ABORTED)
-        except (Exception, SystemExit) as exc:
-            text = traceback.format_exc()
-            message = f"{type(exc).__name__}: {exc}".splitlines()[0]
-            messenger.report("error", round_, {"message": message[:1000], "traceback": text[-MAX_TEXT:]})
-            self.log_error(fl_ctx, text, fire_event=False)  # as an event it would reach the server a second time
+        except BaseException as exc:  # an interrupt or a cancelled task of the user's code is his error, too
+            failure = messenger.failure(exc)
+            messenger.report("error", round_, failure)
+            self.log_error(fl_ctx, failure["traceback"], fire_event=False)  # as an event it would reach the server a second time
             reply = make_reply(ReturnCode.EXECUTION_EXCEPTION)
         messenger.settle(reply)
         return reply

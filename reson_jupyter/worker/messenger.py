@@ -12,6 +12,7 @@ import os as _reson_os
 import sys as _reson_sys
 import threading as _reson_threading
 import time as _reson_time
+import traceback as _reson_traceback
 from collections import deque as _reson_deque
 from collections.abc import Mapping as _reson_Mapping
 from functools import partialmethod as _reson_partialmethod
@@ -31,6 +32,8 @@ _reson_MAX_TEXT = 20_000  # characters of one message or traceback
 class ResonMessenger(_reson_Widget):
     """Collects events and sends them in batches {"sender", "batch", "events"}, in order, each until it is acknowledged.
 
+    The events go as one text of JSON: NVFlare's own encoding fails on some texts and large numbers, and a batch that cannot be
+    sent would hold up all that come after it.
     NVFlare's federated events get lost when a run aborts, arrive out of order (2.9), and add 3 s to the end of every run.
     Batches count from 0 per sender. Every process is one: with few threads the simulator starts a new process for each task.
 
@@ -69,6 +72,16 @@ class ResonMessenger(_reson_Widget):
         """A logger for the user's code in this round."""
         return _reson_Logger(self, round_, abort_signal, self._warned)
 
+    def failure(self, exc: BaseException) -> dict[str, _reson_Any]:
+        """An exception as {"message": one line, "traceback"}; user code may have raised anything."""
+        try:
+            text = str(exc)
+        except BaseException:
+            text = ""
+        line = f"{type(exc).__name__}: {text}".removesuffix(": ").splitlines()[0]
+        traceback = "".join(_reson_traceback.format_exception(exc))
+        return {"message": line[:1000], "traceback": traceback[-_reson_MAX_TEXT:]}
+
     def settle(self, reply: _reson_Any) -> None:
         """Sends all that a task said, and notes in its reply how many batches that were."""
         _ = self.flush() or self.flush() or self.flush()  # a server may be slow, but not gone for long
@@ -77,9 +90,9 @@ class ResonMessenger(_reson_Widget):
     def flush(self) -> _reson_Any:
         """Sends what is there; returns whether everything has arrived."""
         with self._sending:
-            events = [self._events.popleft() for _ in _reson_py.range(len(self._events))]
+            events = [_reson_encode(self._events.popleft()) for _ in _reson_py.range(len(self._events))]
             if events:
-                self._unsent.append({"sender": self.sender, "batch": self.batches, "events": events})
+                self._unsent.append({"sender": self.sender, "batch": self.batches, "events": f"[{','.join(events)}]"})
                 self.batches += 1
             while self._unsent and self._send(self._unsent[0]):
                 self._unsent.popleft()
@@ -115,7 +128,7 @@ class _reson_Logger:
         self._messenger = messenger
         self._round = round_
         self._abort_signal = abort_signal
-        self._warned = warned  # metrics with a warning, in this and all earlier tasks
+        self._warned = warned  # metrics, steps and attributes with a warning, in this and all earlier tasks
         self._stage = "train"
 
     def __call__(self, message: _reson_Any) -> None:
@@ -147,16 +160,28 @@ class _reson_Logger:
             # torch warns of a tensor with a gradient that becomes a float by itself.
             number = _reson_py.float(item.item() if hasattr(item, "item") else item)
             values[str(name)] = number if _reson_math.isfinite(number) else None
-            if not _reson_math.isfinite(number) and name not in self._warned:
-                self._warned.add(name)
-                self.warning(f"the metric {name!r} is {number}")
+            if not _reson_math.isfinite(number):
+                self._warn_once(f"the metric {name!r} is {number}")
         step = None if step is None else _reson_py.int(step)
+        if step is not None and not _reson_fits(step):
+            self._warn_once("a step is beyond 2**63, so it is left out")
+            step = None
         self._messenger.report("metrics", self._round, {"step": step, "values": values, "stage": self._stage})
 
     def log_attributes(self, attributes: _reson_Any) -> None:
         """Logs facts that are not curves, such as {"optimizer": "adam"}."""
-        values = _reson_json.loads(_reson_json.dumps(dict(attributes), default=str))
+        values = dict(attributes)
+        for name, value in values.items():
+            if isinstance(value, _reson_py.int) and not _reson_fits(value):
+                self._warn_once(f"the attribute {name!r} is beyond 2**63, so it is logged as text")
+                values[name] = str(value) if value.bit_length() <= 1000 else hex(value)  # str refuses the largest
+        values = _reson_json.loads(_reson_json.dumps(values, default=str))
         self._messenger.report("attributes", self._round, {"values": values})
+
+    def _warn_once(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            self.warning(text)
 
     def check_task_abort(self) -> None:
         """Stops the function, by an exception, if its task was aborted; call it in every step of a long loop."""
@@ -167,6 +192,20 @@ class _reson_Logger:
         """Says that the site now does "train" or "validate"."""
         self._stage = stage
         self._messenger.report("site", self._round, {"phase": "training" if stage == "train" else "validating"})
+
+
+def _reson_fits(number: "int") -> _reson_Any:
+    """Whether an integer is one of 64 bits, as stores of numbers and other languages have them."""
+    return -(2**63) <= number < 2**63
+
+
+def _reson_encode(event: dict[str, _reson_Any]) -> str:
+    """An event as JSON in ASCII; what is none is told instead, for it would cost the others of its batch."""
+    try:
+        return _reson_json.dumps(event)
+    except Exception as exc:
+        text = f"what was reported as {event['type']} is no JSON: {type(exc).__name__}"
+        return _reson_json.dumps({**event, "type": "log", "data": {"level": "warning", "message": text}})
 
 
 class _reson_Printed:

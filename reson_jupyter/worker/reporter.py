@@ -29,6 +29,7 @@ from nvflare.app_common.app_event_type import AppEventType as _reson_AppEventTyp
 from nvflare.widgets.widget import Widget as _reson_Widget
 
 _reson_REPORT = "reson.report"  # topic of the executors' messages, and name of the persistor's local event
+_reson_BUSY = ("training", "validating", "skipping")  # phases of a site in a task
 _reson_FAREWELL = 3.0  # seconds that the end of the run waits for sites in a task
 _reson_MAX_TEXT = 20_000  # characters
 
@@ -104,7 +105,7 @@ class ResonReporter(_reson_Widget):
     ) -> None:
         if self._log is not None:
             event = {"time": time or _reson_time.time(), "type": kind, "site": site, "round": round_, "data": data}
-            self._log.write(_reson_json.dumps(event, allow_nan=False))
+            self._log.write(_reson_clean(_reson_json.dumps(event, allow_nan=False)))
 
     # The run itself
 
@@ -112,7 +113,9 @@ class ResonReporter(_reson_Widget):
         engine = fl_ctx.get_engine()
         run_dir = engine.get_workspace().get_run_dir(fl_ctx.get_job_id())
         self._log = _reson_Lines(_reson_os.path.join(run_dir, "events.ndjson"))
-        plan = _reson_workflow_args(fl_ctx.get_prop(_reson_FLContextKey.APP_ROOT))
+        path = _reson_os.path.join(fl_ctx.get_prop(_reson_FLContextKey.APP_ROOT), "config", "config_fed_server.json")
+        with open(path, encoding="utf-8") as file:
+            plan = _reson_json.load(file)["workflows"][0].get("args", {})
         data = {"num_rounds": plan.get("num_rounds"), "min_clients": plan.get("min_clients"), "nvflare": _reson_nvflare_version}
         self._write("run_started", data)
         engine.register_aux_message_handler(topic=_reson_REPORT, message_handle_func=self._on_report)
@@ -169,10 +172,14 @@ class ResonReporter(_reson_Widget):
     def _on_report(self, topic: str, request: _reson_Any, fl_ctx: _reson_Any) -> _reson_Any:
         """Takes one batch of a site; senders repeat a batch whose acknowledgement they missed."""
         key = (_reson_peer(request), request["sender"])
+        try:
+            events = list(_reson_json.loads(_reson_clean(request["events"])))
+        except Exception:
+            events = [None]  # which makes no sense, and is told
         with self._lock:
             self.heard[key[0]] = _reson_time.monotonic()
             if request["batch"] >= self._received.get(key, 0):
-                for event in request["events"]:
+                for event in events:
                     self._write_site_event(key[0], event)
                 self._received[key] = request["batch"] + 1
                 self._lock.notify_all()
@@ -180,31 +187,31 @@ class ResonReporter(_reson_Widget):
 
     def _write_site_event(self, site: str, event: dict[str, _reson_Any]) -> None:
         try:
-            kind, time = event["type"], _reson_number(event["time"])
-            round_ = None if event["round"] is None else _reson_py.int(event["round"])
-            data = _reson_SITE_EVENTS[kind](event["data"])
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as exc:
-            # Also what only the server may say ends here.
+            self._take(site, event)
+        except Exception as exc:  # a site may send anything; what only the server may say ends here, too
             text = f"{site} sent an event that makes no sense: {type(exc).__name__}"
             self._write("log", {"level": "warning", "message": text}, round_=self._round)
-            return
+
+    def _take(self, site: str, event: dict[str, _reson_Any]) -> None:
+        kind, time = event["type"], _reson_number(event["time"])
+        round_ = None if event["round"] is None else _reson_py.int(event["round"])
+        data = _reson_SITE_EVENTS[kind](event["data"])
         if kind == "telemetry":
             self.telemetry[site] = {"time": time, "round": round_, **data}
-            return
-        if kind == "answer":
+        elif kind == "answer":
             self._answer(site, data, time)
-            return
-        if kind == "error":
-            self._told.add((site, round_))
-            self._busy.discard(site)
-        elif kind == "site":
-            (self._busy.add if data["phase"] in ("training", "validating") else self._busy.discard)(site)
-        self._write(kind, data, site, round_, time)
+        else:
+            if kind == "error":
+                self._told.add((site, round_))
+            if kind in ("error", "site"):
+                (self._busy.add if data.get("phase") in _reson_BUSY else self._busy.discard)(site)
+            self._write(kind, data, site, round_, time)
 
     def _on_reply(self, fl_ctx: _reson_Any) -> None:
         """Sees every reply to a task before the workflow does."""
         result = fl_ctx.get_prop(_reson_FLContextKey.TASK_RESULT)
         site = fl_ctx.get_peer_context().get_identity_name()
+        self._busy.discard(site)
         report = result.get_header(_reson_REPORT)
         if report:
             self._sent[(site, report["sender"])] = report["batches"]
@@ -218,10 +225,8 @@ class ResonReporter(_reson_Widget):
         shareable = fl_ctx.get_prop(_reson_FLContextKey.EVENT_DATA)
         text = _reson_log_text(shareable)
         lines = text.strip().splitlines() or [""]
-        if "Traceback (most recent call last)" in text:
-            self._write_error(_reson_peer(shareable), lines[-1], text, self._round)
-        else:
-            self._write_error(_reson_peer(shareable), lines[0], "", self._round)
+        raised = "Traceback (most recent call last)" in text
+        self._write_error(_reson_peer(shareable), lines[-1 if raised else 0], text if raised else "", self._round)
 
     def _write_error(self, site: str, message: str, traceback: str, round_: _reson_Any) -> None:
         self._told.add((site, round_))
@@ -266,12 +271,6 @@ class _reson_Lines:
         self._file.close()
 
 
-def _reson_workflow_args(app_root: str) -> _reson_Any:
-    """Arguments of the run's workflow, from the server's configuration."""
-    with open(_reson_os.path.join(app_root, "config", "config_fed_server.json"), encoding="utf-8") as file:
-        return _reson_json.load(file)["workflows"][0].get("args", {})
-
-
 def _reson_fingerprint(weights: dict[str, _reson_Any]) -> dict[str, _reson_Any]:
     """Digest of the weights' values, and whether all are finite.
 
@@ -285,8 +284,7 @@ def _reson_fingerprint(weights: dict[str, _reson_Any]) -> dict[str, _reson_Any]:
             value = value.astype("float64")
         elif value.dtype.itemsize < 4:
             value = value.astype("float32")
-        if not _reson_numpy.isfinite(value).all():
-            finite = False
+        finite = finite and _reson_py.bool(_reson_numpy.isfinite(value).all())
         digest.update(f"{key} {value.shape} {value.dtype}".encode())
         digest.update(value.data)
     return {"digest": digest.hexdigest(), "finite": finite}
@@ -300,6 +298,14 @@ def _reson_log_text(shareable: _reson_Any) -> str:
     """The text of NVFlare's log event, without the [identity=...] that it puts before it."""
     text = str(_reson_AnalyticsData.from_dxo(_reson_from_shareable(shareable)).value)
     return _reson_re.sub(r"^\[identity=[^\]]*\]: ", "", text)[-_reson_MAX_TEXT:]
+
+
+def _reson_clean(text: str) -> str:
+    """JSON in ASCII, with a "?" for each half of a character, which those who read the log would refuse."""
+    if "\\ud" not in text.lower():
+        return text
+    whole = _reson_json.dumps(_reson_json.loads(text), ensure_ascii=False).encode("utf-8", "replace")
+    return _reson_json.dumps(_reson_json.loads(whole))
 
 
 def _reson_name(name: _reson_Any) -> str:

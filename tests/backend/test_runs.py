@@ -64,7 +64,8 @@ def test_how_far_a_run_is_that_goes_on_takes_one_request(store: Store, monkeypat
     (found,) = list_now()
     lock.release()
     assert (found.state, found.rounds_done, found.num_rounds) == (RunState.RUNNING, 1, 5)
-    assert asked == [f"{record.prefix}/files_out/latest.json"]
+    # A run of another test may still be followed.
+    assert [key for key in asked if key.startswith(record.prefix)] == [f"{record.prefix}/files_out/latest.json"]
 
 
 def test_a_run_whose_carrier_is_gone_is_listed_as_lost(store: Store) -> None:

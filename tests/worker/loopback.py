@@ -10,6 +10,7 @@ import numpy as np
 from nvflare.apis.client import Client
 from nvflare.apis.dxo import DXO, DataKind
 from nvflare.apis.event_type import EventType
+from nvflare.apis.executor import Executor
 from nvflare.apis.fl_component import FLComponent
 from nvflare.apis.fl_constant import FLContextKey, ReservedKey
 from nvflare.apis.fl_context import FLContext, FLContextManager
@@ -17,10 +18,10 @@ from nvflare.apis.shareable import ReturnCode, Shareable, make_reply
 from nvflare.apis.signal import Signal
 from nvflare.apis.utils.event import fire_event_to_components
 from nvflare.app_common.app_constant import AppConstants
+from nvflare.fuel.utils import fobs
 
 from reson_jupyter.worker.agent import ResonAgent
 from reson_jupyter.worker.control import ResonControl
-from reson_jupyter.worker.executor import GenericClientExecutor
 from reson_jupyter.worker.messenger import ResonMessenger
 from reson_jupyter.worker.reporter import ResonReporter
 
@@ -68,6 +69,7 @@ class Engine:
     def send_aux_request(
         self, targets: Any, topic: str, request: Shareable, timeout: float, fl_ctx: FLContext, optional: bool = False
     ) -> dict[str, Shareable]:
+        fobs.dumps(request)  # as it is before it leaves
         request.set_peer_props({ReservedKey.IDENTITY_NAME: fl_ctx.get_identity_name()})
         if self.answer is not None:
             reply = make_reply(self.answer)
@@ -81,14 +83,14 @@ class Engine:
 class Server(Engine):
     """A server and its site, site-1, with our components, at the start of a run."""
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, executor: str = "reson_jupyter.worker.executor.GenericClientExecutor") -> None:
         super().__init__(run_dir)
         config = run_dir / "app" / "config"
         config.mkdir(parents=True)
         workflow = {"id": "w", "path": "p", "args": {"num_rounds": 2, "min_clients": 1}}
         (config / "config_fed_server.json").write_text(json.dumps({"workflows": [workflow]}))
-        executor = {"args": {"data_root": "/nowhere", "train_fn": "fl_train", "learning_rate": 0.5}}
-        (config / "config_fed_client.json").write_text(json.dumps({"executors": [{"executor": executor}]}))
+        entry = {"path": executor, "args": {"data_root": "/nowhere", "train_fn": "fl_train", "learning_rate": 0.5}}
+        (config / "config_fed_client.json").write_text(json.dumps({"executors": [{"executor": entry}]}))
         self.reporter = ResonReporter()
         self.messenger = ResonMessenger()
         self.agent = ResonAgent(str(run_dir), "some_model_def", {"short": "a_long_name"})
@@ -124,9 +126,7 @@ class Server(Engine):
         """The events of this type."""
         return [event for event in self.events() if event["type"] == type_]
 
-    def execute(
-        self, executor: GenericClientExecutor, weights: dict[str, np.ndarray], round_: int = 0, task: str = "train"
-    ) -> Shareable:
+    def execute(self, executor: Executor, weights: dict[str, np.ndarray], round_: int = 0, task: str = "train") -> Shareable:
         """Has the executor do a task, as NVFlare does."""
         self.components["executor"] = executor
         shareable = DXO(DataKind.WEIGHTS, weights).to_shareable()

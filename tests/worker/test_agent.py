@@ -84,6 +84,19 @@ def test_a_command_gets_env_and_logger_if_it_takes_them(server: Server, module: 
     assert [event["data"]["message"] for event in server.of("log")] == ["hello"]
 
 
+@pytest.mark.parametrize("params", [2**70, "half a character: \ud800", {"\udfff": [10**300]}])
+def test_odd_params_arrive_as_they_are(server: Server, module: ModuleType, params: Any) -> None:
+    seen = []
+    module.see = seen.append  # type: ignore[attr-defined]
+    assert command(server, "see", params)["ok"]
+    assert seen == [params]
+
+
+def test_a_value_of_large_numbers_and_odd_text_is_answered(server: Server, module: ModuleType) -> None:
+    module.f = lambda params: [2**70, "\ud800"]  # type: ignore[attr-defined]
+    assert command(server, "f")["value"] == [2**70, "?"]
+
+
 def test_numbers_and_arrays_of_torch_and_numpy_arrive_as_plain_ones(server: Server, module: ModuleType) -> None:
     module.f = lambda params: {"a": torch.ones(2), "b": np.float32(0.5), "c": (1, None, True)}  # type: ignore[attr-defined]
     assert command(server, "f")["value"] == {"a": [1.0, 1.0], "b": 0.5, "c": [1, None, True]}
@@ -113,6 +126,19 @@ def test_an_exception_is_the_answer_with_its_traceback(server: Server, module: M
     answer = command(server, "broken")
     assert (answer["ok"], answer["error"]) == (False, f"{exception.__name__}: no such layer")
     assert 'raise exception("no such layer' in answer["traceback"]
+
+
+def test_an_exception_that_cannot_be_told_is_answered_by_its_name(server: Server, module: ModuleType) -> None:
+    class Unspeakable(Exception):
+        def __str__(self) -> str:
+            raise ValueError("not even that")
+
+    def broken(params: Any) -> None:
+        raise Unspeakable
+
+    module.broken = broken  # type: ignore[attr-defined]
+    answer = command(server, "broken")
+    assert (answer["error"], "raise Unspeakable" in answer["traceback"]) == ("Unspeakable", True)
 
 
 def test_an_unknown_command_is_told_which_there_are(server: Server, module: ModuleType) -> None:
@@ -184,10 +210,10 @@ def test_a_skipped_task_ends_within_a_second_and_the_next_one_runs(server: Serve
     training.join()
     assert time.monotonic() - began < 1
     assert replies[0].get_return_code() == ReturnCode.TASK_ABORTED
-    assert [event["data"]["phase"] for event in server.of("site")] == ["training", "skipped"]
+    assert server.phases() == ["training", "skipping", "skipped"]
     assert not server.abort_signal.triggered
     assert server.execute(executor, WEIGHTS, round_=1).get_return_code() == ReturnCode.OK
-    assert [event["data"]["phase"] for event in server.of("site")][2:] == ["training", "returned"]
+    assert server.phases()[3:] == ["training", "returned"]
 
 
 def test_a_site_in_no_task_has_nothing_to_skip(server: Server) -> None:
@@ -243,6 +269,30 @@ def test_telemetry_goes_on_while_a_function_computes_and_names_the_task(
     assert (seen[0]["task"], seen[0]["round"]) == ("train", 1)
     assert seen[0]["cpu"] > 20
     wait_for(lambda: telemetry(server)["task"] == "")
+
+
+def test_a_site_that_cannot_be_measured_goes_on_telling(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent_module, "_reson_BEAT", 0.1)
+    wait_for(lambda: telemetry(server)["beat"] >= 0)
+    before = telemetry(server)
+
+    def fail() -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(server.agent._usage, "measure", fail)
+    wait_for(lambda: telemetry(server)["beat"] > before["beat"] + 12)
+    assert telemetry(server)["memory"] > 10_000_000
+
+
+# The stack file
+
+
+def test_code_that_takes_the_signal_loses_it_with_the_next_task(server: Server, module: ModuleType) -> None:
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    module.fl_train = lambda model, env, out_dir, logger: os.kill(os.getpid(), signal.SIGUSR1)  # type: ignore[attr-defined]
+    server.execute(GenericClientExecutor(adapter_module="some_model_def"), WEIGHTS)
+    wait_for(lambda: (server.run_dir / "stack.txt").stat().st_size > 0)
 
 
 def test_sigusr1_writes_where_every_thread_stands(server: Server) -> None:

@@ -21,7 +21,6 @@ from .requests import answers, put
         (ReturnCode.COMMUNICATION_ERROR, "it has no process now"),
         (ReturnCode.TIMEOUT, "no sign of it within 5 s"),
         (ReturnCode.TOPIC_UNKNOWN, "it has not started yet"),
-        (ReturnCode.HANDLER_EXCEPTION, "it answered HANDLER_EXCEPTION"),
     ],
 )
 def test_a_site_that_cannot_be_asked_is_answered_for(server: Server, code: str, why: str) -> None:
@@ -29,6 +28,11 @@ def test_a_site_that_cannot_be_asked_is_answered_for(server: Server, code: str, 
     request = put(server.run_dir, "skip")
     answer = answers(server.events, request)["site-1"]
     assert answer == {"request": request, "ok": False, "value": None, "error": f"site-1 was not reached: {why}", "traceback": ""}
+
+
+def test_a_site_that_answers_something_else_was_reached(server: Server) -> None:
+    server.answer = ReturnCode.HANDLER_EXCEPTION
+    assert answers(server.events, put(server.run_dir, "skip"))["site-1"]["error"] == "site-1 answered HANDLER_EXCEPTION"
 
 
 def test_a_site_that_does_not_exist_is_answered_for_and_the_others_are_asked(server: Server) -> None:
@@ -49,6 +53,7 @@ def test_an_answer_that_comes_after_the_site_was_given_up_does_not_count(server:
 def test_requests_are_taken_once_and_in_their_order(server: Server) -> None:
     (server.run_dir / "requests").mkdir()
     (server.run_dir / "requests" / "000.json").write_text("{no request")
+    (server.run_dir / "requests" / "001.json").write_text("[" * 100_000)
     requests = [put(server.run_dir, "skip", ["nobody"]) for _ in range(5)]
     for request in requests:
         answers(server.events, request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Callable
@@ -148,9 +149,30 @@ def test_an_exception_is_told_with_its_traceback_and_answered(task: Any, server:
     assert [event["data"]["phase"] for event in server.of("site")] == ["training"]
 
 
-def test_a_function_that_exits_does_not_end_the_process(task: Any, server: Server) -> None:
-    assert task(fl_train=lambda model, env, out_dir, logger: sys.exit(3)).get_return_code() == ReturnCode.EXECUTION_EXCEPTION
-    assert server.of("error")[0]["data"]["message"] == "SystemExit: 3"
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise ValueError("not even that")
+
+
+@pytest.mark.parametrize(
+    ("exception", "message"),
+    [
+        (SystemExit(3), "SystemExit: 3"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (asyncio.CancelledError(), "CancelledError"),
+        (Unspeakable(), "Unspeakable"),
+    ],
+)
+def test_whatever_a_function_raises_is_told_with_its_line_and_does_not_end_the_process(
+    task: Any, server: Server, exception: BaseException, message: str
+) -> None:
+    def fl_train(model: Any, env: Any, out_dir: str, logger: Any = None) -> dict[str, Any]:
+        raise exception
+
+    assert task(fl_train=fl_train).get_return_code() == ReturnCode.EXECUTION_EXCEPTION
+    (error,) = server.of("error")
+    assert error["data"]["message"] == message
+    assert "in fl_train\n    raise exception" in error["data"]["traceback"]
 
 
 def test_a_missing_function_is_named(task: Any, server: Server) -> None:

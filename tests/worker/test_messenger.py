@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -47,7 +48,7 @@ class Site(Engine):
     def events(self) -> list[dict[str, Any]]:
         """All that arrives, in the end."""
         self.messenger.flush()
-        return [event for batch in self.batches for event in batch["events"]]
+        return [event for batch in self.batches for event in json.loads(batch["events"])]
 
 
 @pytest.fixture
@@ -130,6 +131,31 @@ def test_many_threads_may_log_at_once(site: Site) -> None:
     for number in range(8):
         name = f"m{number}"
         assert [event["data"]["step"] for event in events if name in event["data"]["values"]] == list(range(1000))
+
+
+def test_odd_texts_and_large_numbers_do_not_silence_the_site(site: Site) -> None:
+    site.logger.info("half a character: \ud800")
+    site.logger.log_metric("loss", 0.5, step=2**63)
+    site.logger.log_metric("loss", 0.5, step=10**5000)
+    site.logger.log_attributes({"seed": 2**64, "key": 2**20000, "small": -(2**63)})
+    site.logger.info("after")
+    data = [event["data"] for event in site.events()]
+    assert [item["message"] for item in data if "message" in item] == [
+        "half a character: \ud800",
+        "a step is beyond 2**63, so it is left out",
+        "the attribute 'seed' is beyond 2**63, so it is logged as text",
+        "the attribute 'key' is beyond 2**63, so it is logged as text",
+        "after",
+    ]
+    assert [item["step"] for item in data if "step" in item] == [None, None]
+    (attributes,) = [item["values"] for item in data if "key" in item.get("values", ())]
+    assert (attributes["seed"], attributes["key"][:4], attributes["small"]) == ("18446744073709551616", "0x10", -(2**63))
+
+
+def test_an_event_that_cannot_be_sent_is_told_and_does_not_stop_the_others(site: Site) -> None:
+    site.messenger.report("log", 0, {"level": "info", "message": object()})
+    site.logger.info("after")
+    assert [event["data"]["message"] for event in site.events()] == ["what was reported as log is no JSON: TypeError", "after"]
 
 
 def test_what_could_not_be_sent_is_sent_later_in_order(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -24,7 +25,7 @@ def event(type_: str, **data: Any) -> dict[str, Any]:
 
 
 def report(server: Server, number: int, *events: dict[str, Any], sender: str = "a", site: str = "site-1") -> Shareable:
-    request = Shareable({"site": "somebody else", "sender": sender, "batch": number, "events": list(events)})
+    request = Shareable({"site": "somebody else", "sender": sender, "batch": number, "events": json.dumps(events)})
     request.set_peer_props({ReservedKey.IDENTITY_NAME: site})
     with server.new_context() as fl_ctx:
         return server.topics["reson.report"]("reson.report", request, fl_ctx)
@@ -110,12 +111,31 @@ def test_a_site_cannot_speak_for_the_server(server: Server, type_: str) -> None:
         event("metrics", step=0, values=[1], stage="train"),
         event("metrics", step=0, values={"a": "b"}, stage="train"),
         {"type": ["log"], "round": 0, "time": 0, "data": {}},
+        event("log", level="info", message="x") | {"round": float("inf")},
+        event("metrics", step=float("inf"), values={}, stage="train"),
+        event("metrics", step=0, values={"a": 10**400}, stage="train"),
     ],
 )
 def test_an_event_that_makes_no_sense_is_told_and_does_not_stop_the_others(server: Server, broken: dict[str, Any]) -> None:
     assert report(server, 0, broken, log("after")).get_return_code() == ReturnCode.OK
     assert len(logged(server)) == 2
     assert logged(server)[1] == "after"
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[" * 100_000, f"[{'1' * 5000}]", "5"])
+def test_a_batch_that_makes_no_sense_is_told_and_does_not_stop_the_next_ones(server: Server, text: str) -> None:
+    request = Shareable({"sender": "a", "batch": 0, "events": text})
+    request.set_peer_props({ReservedKey.IDENTITY_NAME: "site-1"})
+    with server.new_context() as fl_ctx:
+        assert server.topics["reson.report"]("reson.report", request, fl_ctx).get_return_code() == ReturnCode.OK
+    report(server, 1, log("after"))
+    assert logged(server) == ["site-1 sent an event that makes no sense: TypeError", "after"]
+
+
+def test_half_a_character_becomes_a_question_mark_and_whole_ones_stay(server: Server) -> None:
+    report(server, 0, log("a\ud800b \U0001f600 \u2028"), event("metrics", step=0, values={"\udfff": 1}, stage="train"))
+    assert logged(server) == ["a?b \U0001f600 \u2028"]
+    assert server.of("metrics")[0]["data"]["values"] == {"?": 1.0}
 
 
 def test_metric_names_and_values_are_made_sound(server: Server) -> None:

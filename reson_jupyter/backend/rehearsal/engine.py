@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 import traceback
 from collections.abc import Callable, Mapping
@@ -111,7 +112,7 @@ class Engine:
         self, targets: Any, topic: str, request: Shareable, timeout: float, fl_ctx: FLContext, **_: Any
     ) -> dict[str, Shareable]:
         """Takes a message to the server; the executor's reports are handed on."""
-        for event in request.get("events", ()) if topic == REPORT else ():
+        for event in json.loads(request.get("events", "[]")) if topic == REPORT else ():
             self._on_event(event)
         return {"server": make_reply(ReturnCode.OK)}
 
