@@ -183,10 +183,10 @@ class ResonAgent(_reson_Widget):
 
     # What the notebook asks for
 
-    def _on_request(self, topic: str, message: _reson_Any, fl_ctx: _reson_Any) -> _reson_Any:
+    def _on_request(self, topic: str, request: _reson_Any, fl_ctx: _reson_Any) -> _reson_Any:
         """Says at once that the request has come; the answer is reported when there is one."""
-        request = _reson_json.loads(message["request"])
-        _reson_threading.Thread(target=self._carry_out, args=(request,), name=f"reson-{request['op']}", daemon=True).start()
+        asked = _reson_json.loads(request["request"])
+        _reson_threading.Thread(target=self._carry_out, args=(asked,), name=f"reson-{asked['op']}", daemon=True).start()
         return _reson_make_reply(_reson_ReturnCode.OK)
 
     def _carry_out(self, request: dict[str, _reson_Any]) -> None:

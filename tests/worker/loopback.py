@@ -76,7 +76,7 @@ class Engine:
         elif topic not in self.topics:
             reply = make_reply(ReturnCode.TOPIC_UNKNOWN)
         else:
-            reply = self.topics[topic](topic, request, fl_ctx)
+            reply = self.topics[topic](topic=topic, request=request, fl_ctx=fl_ctx)  # as NVFlare calls it
         return {target: reply for target in targets or ["server"]}
 
 
@@ -125,6 +125,10 @@ class Server(Engine):
     def of(self, type_: str) -> list[dict[str, Any]]:
         """The events of this type."""
         return [event for event in self.events() if event["type"] == type_]
+
+    def phases(self) -> list[str]:
+        """What the site said that it is at."""
+        return [event["data"]["phase"] for event in self.of("site")]
 
     def execute(self, executor: Executor, weights: dict[str, np.ndarray], round_: int = 0, task: str = "train") -> Shareable:
         """Has the executor do a task, as NVFlare does."""

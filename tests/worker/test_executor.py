@@ -329,4 +329,4 @@ def test_a_server_that_never_answers_loses_the_report_and_not_the_training(task:
     server.answer = ReturnCode.TIMEOUT
     reply = task(fl_train=good)
     assert reply.get_return_code() == ReturnCode.OK
-    assert reply.get_header("reson.report")["batches"] == 1
+    assert reply.get_header("reson.report")["batches"] > 0

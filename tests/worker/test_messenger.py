@@ -40,9 +40,9 @@ class Site(Engine):
         with self.new_context() as fl_ctx:
             self.fire_event(event_type, fl_ctx)
 
-    def _take(self, topic: str, batch: Shareable, fl_ctx: Any) -> Shareable:
+    def _take(self, topic: str, request: Shareable, fl_ctx: Any) -> Shareable:
         if self.up:
-            self.batches.append(batch)
+            self.batches.append(request)
         return make_reply(ReturnCode.OK if self.up else ReturnCode.TIMEOUT)
 
     def events(self) -> list[dict[str, Any]]:
