@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pytest
 
@@ -18,17 +17,6 @@ from reson_jupyter.errors import RunError, RunNotFound, StoreError
 from reson_jupyter.events import Event
 from tests.backend.stored_runs import Nowhere
 from tests.backend.test_verdict import event, good_run
-
-
-@pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RESON_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("RESON_STORE", raising=False)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return DirectoryStore(tmp_path / "store")
 
 
 def stored(store: Store, state: str = "finished", *, here: bool = True, **more: str) -> RunRecord:

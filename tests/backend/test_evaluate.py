@@ -16,7 +16,6 @@ from PIL import Image
 import reson_jupyter as reson
 from reson_jupyter.backend.run.evaluate import Evaluation, evaluate
 from reson_jupyter.backend.store import Store
-from reson_jupyter.backend.store.directory import DirectoryStore
 from reson_jupyter.data.shards import unpack_shard
 from reson_jupyter.errors import RunError, ShardError
 from reson_jupyter.worker import adapter
@@ -36,11 +35,6 @@ def fl_validate_model(payload, logger):  # type: ignore[no-untyped-def]
         logger.log_metric("number", int(file.read()))
     logger("read %s", "number.txt")
     return {"scale": payload["initial_weights"]["scale"], "round": payload["env"]["CURRENT_ROUND"], "samples": 5, "note": "text"}
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return DirectoryStore(tmp_path / "store")
 
 
 def folder_of(path: Path, images: dict[str, Image.Image]) -> Path:

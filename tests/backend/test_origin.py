@@ -23,16 +23,6 @@ from tests.backend.stored_runs import MODEL, Nowhere, job_parts, submitted
 from tests.runs.conftest import write_image_shard
 
 
-@pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RESON_HOME", str(tmp_path / "home"))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return DirectoryStore(tmp_path / "store")
-
-
 @pytest.fixture
 def shards(tmp_path: Path) -> Path:
     (tmp_path / "shards").mkdir()

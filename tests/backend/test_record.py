@@ -16,11 +16,6 @@ from reson_jupyter.backend.record import RunLock, RunRecord, is_carried, slug
 from reson_jupyter.errors import RunNotFound
 
 
-@pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RESON_HOME", str(tmp_path / "home"))
-
-
 def test_a_record_is_found_again_by_its_id() -> None:
     record = RunRecord.new("Digits, v1.0", "local", "file:///x")
     record.save()

@@ -36,11 +36,6 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return DirectoryStore(tmp_path / "store")
-
-
-@pytest.fixture
 def shards(tmp_path: Path) -> Path:
     (tmp_path / "shards").mkdir()
     for number in range(2):

@@ -11,15 +11,9 @@ import pytest
 from reson_jupyter.backend.run.evaluate import evaluate
 from reson_jupyter.backend.run.result import load_model
 from reson_jupyter.backend.store import Store
-from reson_jupyter.backend.store.directory import DirectoryStore
 from reson_jupyter.errors import RunError
 
 from .finished_runs import THREE, ByColour, coloured, stored
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return DirectoryStore(tmp_path / "store")
 
 
 def test_the_model_of_a_round_is_the_one_that_counts(store: Store) -> None:

@@ -18,17 +18,6 @@ from reson_jupyter.events import Event
 from tests.backend.staged import Staged, in_round, state
 from tests.backend.test_verdict import event, good_run
 
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RESON_HOME", str(tmp_path / "home"))
-
-
-@pytest.fixture
-def staged(tmp_path: Path) -> Staged:
-    return Staged(tmp_path)
-
-
 TRACEBACK = """Traceback (most recent call last):
   File "/tmp/run/site-1/simulate_job/app_site-1/custom/model_def.py", line 3, in count
     raise ValueError("bad")

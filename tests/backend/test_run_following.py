@@ -5,7 +5,6 @@ from __future__ import annotations
 import _thread
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -19,16 +18,6 @@ from reson_jupyter.errors import Detached, RunError, RunFailed, RunNotFound, Run
 from reson_jupyter.events import RunState
 from tests.backend.staged import Staged, state
 from tests.backend.test_verdict import event, good_run
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RESON_HOME", str(tmp_path / "home"))
-
-
-@pytest.fixture
-def staged(tmp_path: Path) -> Staged:
-    return Staged(tmp_path)
 
 
 def interrupt_soon() -> threading.Timer:

@@ -16,11 +16,6 @@ from tests.backend.test_verdict import event, good_run
 CUSTOM = "/tmp/lib/python/run/site-1/simulate_job/app_site-1/custom"
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RESON_HOME", str(tmp_path / "home"))
-
-
 @pytest.fixture
 def staged(tmp_path: Path) -> Staged:
     log = [*good_run()[:2], state("running"), *in_round(0)]

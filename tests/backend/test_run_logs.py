@@ -15,11 +15,6 @@ SERVER = b"2026-11-22 06:00:00,100 - server up\n2026-11-22 06:00:02,000 - round 
 SITE_1 = b"2026-11-22 06:00:01,000 - training\n  caf\xc3\xa9\n2026-11-22 06:00:03,000 - half a li"
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RESON_HOME", str(tmp_path / "home"))
-
-
 @pytest.fixture
 def staged(tmp_path: Path) -> Staged:
     staged = Staged(tmp_path)

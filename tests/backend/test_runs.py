@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,17 +19,6 @@ from reson_jupyter.errors import StoreError
 from reson_jupyter.events import Event, RunState
 from tests.backend.test_history import known, new_record, progress, state
 from tests.backend.test_verdict import good_run
-
-
-@pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RESON_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("RESON_STORE", raising=False)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return DirectoryStore(tmp_path / "store")
 
 
 def write_log(store: Store, record: RunRecord, events: list[Event]) -> EventLogWriter:
