@@ -19,9 +19,11 @@ def test_the_run_ends_in_the_right_state_and_says_why(fault: Fault, outcome: Out
     told = "\n".join([run.reason, *(f"{failure.message} {failure.traceback}" for failure in run.errors())])
     assert run.state.value in fault.ends, told
     assert fault.says in told
-    if fault.where:
-        told += "\n".join(str(event.data) for event in run.events() if event.type == "stalled")
-        assert fault.where in told, "the place in the user's code is named"
+    if run.errors() and fault.code not in ("nothing", "fills the disk"):
+        first = run.errors()[0]
+        assert (first.site, first.round) == ("site-2", fault.at_round)
+        if fault.where:
+            assert first.where.startswith(f"{fault.where}, line "), "the place in the user's code is named"
 
 
 def test_it_is_found_in_time(fault: Fault, outcome: Outcome) -> None:
@@ -32,6 +34,13 @@ def test_it_is_found_in_time(fault: Fault, outcome: Outcome) -> None:
         assert outcome.found is None, "nothing went wrong, or it was over before"
         return
     assert outcome.took is not None and outcome.took <= fault.within
+
+
+def test_the_run_is_over_soon_after(fault: Fault, outcome: Outcome) -> None:
+    ended = outcome.run.progress.ended
+    assert ended is not None
+    if outcome.found is not None and outcome.run.state in ("failed", "aborted", "lost"):
+        assert ended - outcome.found < 15
 
 
 def test_nothing_that_the_run_said_before_is_lost(fault: Fault, outcome: Outcome) -> None:

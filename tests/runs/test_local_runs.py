@@ -66,6 +66,19 @@ def test_a_model_alone_is_trained_by_the_default_training_and_gets_better(image_
     assert run.model().layers[-1].out_features == 3  # type: ignore[union-attr, operator]
 
 
+def test_a_site_that_raises_fails_the_run_within_15_seconds_with_its_traceback(plain_shards: Path) -> None:
+    run = reson.submit(Line, train=unlucky.fl_train, name="unlucky", shards_dir=plain_shards, check=False, federation=rounds(3))
+    with pytest.raises(reson.RunFailed, match=r"site-2 in round 2: unlucky\.py, line 7: ValueError: bad luck"):
+        run.wait(120)
+    assert run.state == reson.RunState.FAILED
+    failure = run.errors()[0]
+    assert (failure.site, failure.round) == ("site-2", 1)
+    assert "ValueError: bad luck" in failure.traceback and "in fl_train" in failure.traceback
+    ended = run.progress.ended
+    assert ended is not None and ended - failure.time < 15
+    wait_for(lambda: processes_of(run) == [], 5)
+
+
 def test_a_site_that_raises_is_survived_when_the_round_does_not_need_it(plain_shards: Path) -> None:
     federation = rounds(3, min_clients=1, wait_time_after_min_received=1)
     run = reson.submit(
@@ -104,6 +117,16 @@ def test_abort_ends_a_run_under_way_and_leaves_nothing_running(plain_shards: Pat
     assert run.state == reson.RunState.ABORTED
     wait_for(lambda: processes_of(run) == [], 5)
     run.abort()  # a second time is no error
+
+
+def test_abort_before_the_server_is_up_ends_the_run_too(plain_shards: Path) -> None:
+    run = reson.submit(Line, train=slow.fl_train_model, name="slow", shards_dir=plain_shards, check=False)
+    wait_for(lambda: any(event.data.get("state") == "starting" for event in run.events()))
+    run.abort()
+    with pytest.raises(reson.RunFailed):
+        run.wait(30)
+    assert run.state == reson.RunState.ABORTED
+    wait_for(lambda: processes_of(run) == [], 5)
 
 
 def test_the_same_bundle_trains_with_the_stock_simulator_and_nothing_of_ours(plain_shards: Path, tmp_path: Path) -> None:

@@ -26,6 +26,23 @@ TRAINING = {
 }
 
 
+# The text of a model, to which a test adds its functions.
+MODEL = """
+import os
+import time
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+
+    def forward(self, x):
+        return self.layer(x)
+"""
+
+
 @dataclass
 class JobParts:
     """What goes into a job; an empty source means the worker's own."""

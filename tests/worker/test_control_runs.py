@@ -13,25 +13,10 @@ import pytest
 
 from reson_jupyter.events import SiteTelemetry
 
-from .job_folder import Finished, JobParts, Simulation
+from .job_folder import MODEL, Finished, JobParts, Simulation
 from .requests import answers, put
 
 pytestmark = pytest.mark.nvflare
-
-MODEL = """
-import os
-import time
-import torch
-from torch import nn
-
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(2, 2)
-
-    def forward(self, x):
-        return self.layer(x)
-"""
 
 LONG = """
 def fl_validate(model, env, out_dir, logger=None):

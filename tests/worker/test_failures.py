@@ -7,23 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from .job_folder import JobParts, Simulation
+from .job_folder import MODEL, JobParts, Simulation
 
 pytestmark = pytest.mark.nvflare
-
-MODEL = """
-import time
-import torch
-from torch import nn
-
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(2, 2)
-
-    def forward(self, x):
-        return self.layer(x)
-"""
 
 RAISING = """
 def load_images():

@@ -25,6 +25,7 @@ _FULL = 1_000_000  # bytes
 _SPARE = 4_000_000  # bytes, which are given back when the disk is full, so that what is known can still be said
 _FULL_LOOKS = 5
 _KILL_WAIT = 2.0
+_AT_A_TASK = ("training", "validating", "skipping")
 _EXCEPTION = re.compile(r"^[\w.]*(?:Error|Exception|Exit): .+", re.MULTILINE)
 
 
@@ -175,10 +176,12 @@ class Watchdog:
         self._journal.say(EventType.ERROR, site, self._round_of(site), message=message, traceback=traceback)
 
     def _round_of(self, site: str) -> int | None:
-        """The round that a site works on, by its last sign of life or by what it reported since."""
-        told = self._telemetry.sites.get(site)
-        known = (told.round if told else None, self._journal.progress.sites[site].round, *self._journal.progress.rounds)
-        return max((number for number in known if number is not None), default=None)
+        """The round whose task a site is at, which others may have left behind; the run's, if it is at none."""
+        told, known = self._telemetry.sites.get(site), self._journal.progress.sites[site]
+        own = [told.round] if told and told.task else []
+        own += [known.round] if known.phase in _AT_A_TASK else []
+        numbers = [number for number in own if number is not None]
+        return max(numbers or self._journal.progress.rounds, default=None)
 
     def _full_disk(self) -> str:
         """Says that the disk is full; the run gets a moment to end by itself, with a little room to write what is known."""
