@@ -10,6 +10,8 @@ from ..events import Event, RunState, SiteTelemetry
 from ..source_map import SourceMap
 from .failure.explain import Explained, explain
 
+AT_A_TASK = ("training", "validating", "skipping")  # the phases of a site that has not returned yet
+
 
 class MetricRecord(TypedDict):
     """A value of a metric. `site` is None for the mean over sites, weighted by samples; `step` is None for a round's value."""

@@ -24,6 +24,7 @@ from ...errors import ResonError, StoreError
 from ...events import Event, EventType, RunState
 from ..interruptible import done_unless
 from ..job import write_nvflare_folder
+from ..progress import AT_A_TASK
 from ..record import RunRecord
 from ..store import Store, open_store
 from ..targets.local import WORK_FILE, LocalTarget, is_unwanted
@@ -44,7 +45,6 @@ _HOPELESS_GRACE = 4.0
 # How long a store may be away before something is given up.
 _STORE_PATIENCE = 300.0
 _ABORTED_PATIENCE = 5.0  # for a run that nobody wants any more
-_IN_TASK = ("training", "validating", "skipping")
 
 
 class Runner:
@@ -168,7 +168,7 @@ class Runner:
 
     def _end_of_grace(self, ended_at: float) -> float:
         """Until when the sites may end by themselves; the server of a stopped run waits for those in a task for 3 s only."""
-        in_task = any(site.phase in _IN_TASK for site in self._progress.sites.values())
+        in_task = any(site.phase in AT_A_TASK for site in self._progress.sites.values())
         return self._stop_asked + _STOP_GRACE if self._stop_asked and in_task else ended_at + _END_GRACE
 
     def _relay(self) -> list[Event]:

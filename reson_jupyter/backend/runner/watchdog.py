@@ -11,6 +11,7 @@ import time
 from pydantic import BaseModel, ValidationError
 
 from ...events import Event, EventType, SiteTelemetry
+from ..progress import AT_A_TASK
 from .journal import Journal
 from .processes import Load, is_stopped, kill, times_out_of_memory
 from .remains import WorkFolder
@@ -25,7 +26,6 @@ _FULL = 1_000_000  # bytes
 _SPARE = 4_000_000  # bytes, which are given back when the disk is full, so that what is known can still be said
 _FULL_LOOKS = 5
 _KILL_WAIT = 2.0
-_AT_A_TASK = ("training", "validating", "skipping")
 _EXCEPTION = re.compile(r"^[\w.]*(?:Error|Exception|Exit): .+", re.MULTILINE)
 
 
@@ -179,7 +179,7 @@ class Watchdog:
         """The round whose task a site is at, which others may have left behind; the run's, if it is at none."""
         told, known = self._telemetry.sites.get(site), self._journal.progress.sites[site]
         own = [told.round] if told and told.task else []
-        own += [known.round] if known.phase in _AT_A_TASK else []
+        own += [known.round] if known.phase in AT_A_TASK else []
         numbers = [number for number in own if number is not None]
         return max(numbers or self._journal.progress.rounds, default=None)
 
