@@ -169,6 +169,8 @@ class ResonAgent(_reson_Widget):
 
     def _place(self, thread: _reson_Any) -> _reson_Any:
         """File, line and function of the innermost shipped code that the thread runs; ours only if there is nothing else."""
+        if thread == _reson_threading.get_ident():
+            return None  # the task is about to begin, and what runs is this very question
         folder = _reson_os.path.dirname(_reson_OWN_FILE) + _reson_os.sep
         frame, ours = _reson_sys._current_frames().get(thread), None
         while frame is not None:
