@@ -16,7 +16,7 @@ from .backend.history.origin import read_submitted
 from .backend.history.runs import Runs, known_runs
 from .backend.job import Job
 from .backend.observers import announce, on_rehearsal, on_run, rehearse_told
-from .backend.record import RunRecord, home
+from .backend.record import RunRecord
 from .backend.rehearsal import Rehearsal
 from .backend.run.handle import Run
 from .backend.store import default_store_url, open_store
@@ -24,6 +24,7 @@ from .backend.submission import Submission, local_shards
 from .backend.targets import open_target
 from .config import FederationConfig, ModelConfig, TrainingConfig
 from .errors import ResonError, RunNotFound, StoreError
+from .home import home
 from .prepare import Prepared, prepare
 from .request import Request
 from .session import current_session

@@ -10,6 +10,7 @@ import difflib
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_address
 from typing import Any, Self
@@ -23,6 +24,9 @@ _SHORT_NAMES = {"lr": "learning_rate", "epochs": "local_epochs", "rounds": "num_
 
 # How alike a name must be to a field's to be taken for a slip: "batchsize" (0.95) is one, "patch_size" (0.90) is not.
 ALMOST = 0.92
+
+# Only names: an address has no certificate to tell whom it belongs to.
+_HOST = re.compile(r"(?=.{1,253}$)(?!.*\d$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+")
 
 # Names that the executor's arguments or the user code's `env` already carry: an extra key of that name would silently replace
 # them on the sites.
@@ -96,6 +100,10 @@ def _check_json(key: str, value: Any) -> None:
             ) from None
 
 
+# Fields of the training config that the platform does not have.
+_OURS = ("augment", "exact_pixels", "image_hosts")
+
+
 class TrainingConfig(Config):
     """How each site trains in a round. Extra keys are the user's own hyperparameters; they reach the user's code as they are."""
 
@@ -106,13 +114,26 @@ class TrainingConfig(Config):
     batch_size: int = Field(32, ge=1, le=65_536, description="Samples in a mini-batch.")
     learning_rate: float = Field(0.001, gt=0, le=100, allow_inf_nan=False, description="The optimizer's learning rate.")
     img_size: int = Field(224, ge=1, le=8_192, description="Images are resized to this many pixels, square.")
+    augment: bool = Field(False, description="Whether training images are mirrored and shifted a little, at random.")
+    exact_pixels: bool = Field(False, description="Whether images are decoded to the bit as by a plain Pillow loop, more slowly.")
     manifest_file: str = Field("manifest.ndjson", description="The manifest's name at the root of each shard.")
+    image_hosts: tuple[str, ...] = Field((), description="Hosts that sites may fetch https images of manifests from.")
 
     @field_validator("manifest_file")
     @classmethod
     def _plain_name(cls, value: str) -> str:
         if not value or "/" in value or "\\" in value or value.startswith("."):
             raise ValueError("must be a plain file name at the root of the shard, such as manifest.ndjson")
+        return value
+
+    @field_validator("image_hosts")
+    @classmethod
+    def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            if not _HOST.fullmatch(host):
+                raise ValueError(
+                    f"{host!r} is no host name in small letters, such as images.example.org; ports and * are not taken"
+                )
         return value
 
     @model_validator(mode="after")
@@ -134,6 +155,14 @@ class TrainingConfig(Config):
     def extra(self) -> dict[str, Any]:
         """The user's own hyperparameters."""
         return dict(self.model_extra or {})
+
+    def as_arguments(self) -> dict[str, Any]:
+        """Returns what an executor gets; of the fields that the platform does not know, only those that are not as they are there.
+
+        An executor that takes the platform's fields by name and no others can so be used here, too.
+        """
+        usual = {name for name in _OURS if getattr(self, name) == type(self).model_fields[name].default}
+        return self.model_dump(mode="json", exclude=usual)
 
 
 class FederationConfig(Config):

@@ -19,7 +19,10 @@ def test_the_defaults_are_those_that_the_platform_documents() -> None:
         "batch_size": 32,
         "learning_rate": 0.001,
         "img_size": 224,
+        "augment": False,
+        "exact_pixels": False,
         "manifest_file": "manifest.ndjson",
+        "image_hosts": (),
     }
     assert FederationConfig().model_dump() == {
         "num_rounds": 5,
@@ -30,6 +33,35 @@ def test_the_defaults_are_those_that_the_platform_documents() -> None:
         "heart_beat_timeout": 600,
         "job_name": "rt_job",
     }
+
+
+def test_an_executor_gets_the_fields_that_the_platform_knows_and_of_the_others_those_that_were_set() -> None:
+    platform = {"num_classes", "local_epochs", "batch_size", "learning_rate", "img_size", "manifest_file"}
+    assert TrainingConfig().as_arguments().keys() == platform
+    given = TrainingConfig(augment=True, image_hosts=["images.example.org"], dropout=0.5).as_arguments()
+    assert given.keys() == platform | {"augment", "image_hosts", "dropout"}
+    assert given["image_hosts"] == ["images.example.org"] and TrainingConfig(**given).as_arguments() == given
+
+
+NO_HOSTS = (
+    "",
+    "*",
+    "*.example.org",
+    "https://a.org",
+    "a.org:443",
+    "127.0.0.1",
+    "localhost",
+    "[::1]",
+    "A.org",
+    "a..org",
+    "a.org\n",
+)
+
+
+@pytest.mark.parametrize("host", NO_HOSTS)
+def test_images_come_from_hosts_by_name_only(host: str) -> None:
+    with pytest.raises(ConfigError, match="is no host name"):
+        TrainingConfig(image_hosts=[host])
 
 
 def test_extra_keys_are_kept_beside_the_fixed_ones() -> None:

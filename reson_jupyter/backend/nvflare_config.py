@@ -40,7 +40,7 @@ def client_config(
         "model_args": model_args,
         "train_fn": train_fn,
         "validate_fn": validate_fn,
-        **training.model_dump(),
+        **training.as_arguments(),
     }
     return {
         "format_version": 2,
@@ -152,7 +152,7 @@ def changed_client(client: Json, training: TrainingConfig, model: ModelConfig) -
     args = executor_args(changed)
     for name in args.keys() - set(_STRUCTURE):
         del args[name]
-    args |= {**training.model_dump(), "model_class": model.model_class, "model_args": model.model_args}
+    args |= {**training.as_arguments(), "model_class": model.model_class, "model_args": model.model_args}
     return changed
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import fcntl
-import os
 import re
 import secrets
 import time
@@ -17,24 +16,16 @@ import unicodedata
 from pathlib import Path
 from typing import IO, Self
 
-import platformdirs
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import RunNotFound
+from ..home import home
 
 # An id becomes part of keys and paths.
 _ID = r"^[a-z0-9][a-z0-9-]{0,80}$"
 # Whoever asks whether a run is carried holds its lock for a moment too.
 _PROBED = 0.2  # seconds
 LOCK_FILE = "lock"
-
-
-def home() -> Path:
-    """Returns the folder where runs and caches lie: RESON_HOME, or the platform's user data folder."""
-    configured = os.environ.get("RESON_HOME")
-    folder = Path(configured).expanduser() if configured else platformdirs.user_data_path("reson_jupyter")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder.resolve()
 
 
 class RunRecord(BaseModel):

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ShardError
-from .manifest import Problems, member_of, scan_manifest
+from .manifest import member_of, scan_manifest
+from .problems import Problems
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import ConfigError, ShardError
-from .manifest import Problems, Sample, Summary, member_of, scan_manifest, summarise
+from .manifest import Sample, Summary, member_of, scan_manifest, summarise
+from .problems import Problems
 from .unpack import ZIP_ERRORS, find_problems, open_zip, unpack_shard
 
 __all__ = ["ShardSummary", "ShardsReport", "check_shards", "find_shards", "infer_num_classes", "read_shard", "unpack_shard"]

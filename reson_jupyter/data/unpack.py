@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ShardError
-from .manifest import Problems
+from .problems import Problems
 
 MAX_MEMBERS = 2_000_000
 MAX_BYTES = 1 << 40

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reson_jupyter.data.manifest import Problems, Sample, member_of, scan_manifest, summarise
+from reson_jupyter.data.manifest import Sample, member_of, scan_manifest, summarise
+from reson_jupyter.data.problems import Problems
 from reson_jupyter.errors import ShardError
 
 

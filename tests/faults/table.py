@@ -13,9 +13,9 @@ from typing import Any
 import psutil
 
 import reson_jupyter as reson
-from reson_jupyter.backend.record import home
 from reson_jupyter.backend.store import default_store_url
 from reson_jupyter.events import Event
+from reson_jupyter.home import home
 from tests.faults.faulty import Line, fl_train
 from tests.runs.conftest import processes_of, wait_for
 

@@ -7,8 +7,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from reson_jupyter.backend.record import home
 from reson_jupyter.backend.runner.vigil import STALLED_AFTER
+from reson_jupyter.home import home
 from tests.faults.table import Fault, Outcome
 
 pytestmark = [pytest.mark.nvflare, pytest.mark.faults]

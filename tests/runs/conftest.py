@@ -18,11 +18,11 @@ from PIL import Image
 import reson_jupyter as reson
 from reson_jupyter.backend.job import JobParts, build_job
 from reson_jupyter.backend.record import RunRecord
-from reson_jupyter.backend.record import home as home_folder
 from reson_jupyter.backend.store import default_store_url, open_store
 from reson_jupyter.backend.submission import Submission, local_shards
 from reson_jupyter.backend.targets import open_target
 from reson_jupyter.data.shards import check_shards
+from reson_jupyter.home import home as home_folder
 
 COLOURS = [(220, 40, 40), (40, 220, 40), (40, 40, 220)]
 

@@ -18,7 +18,8 @@ from typing import TypeVar
 import psutil
 
 from ...errors import ResonError
-from ..record import home, known_records
+from ...home import home
+from ..record import known_records
 
 T = TypeVar("T")
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from PIL import Image
 
-from ...data.manifest import Problems, member_of, scan_manifest
+from ...data.manifest import member_of, scan_manifest
+from ...data.problems import Problems
 from ...data.unpack import ZIP_ERRORS, open_zip
 from ...errors import ShardError
 

@@ -134,7 +134,7 @@ def _env(training: TrainingConfig, data_root: str, prefix: str, rounds: int, num
     """What the executor gives to a validate function; a round's model is what the next round validates."""
     import torch
 
-    return training.model_dump() | {
+    return training.as_arguments() | {
         "SITE_NAME": "notebook",
         "JOB_ID": prefix.rpartition("/")[2],
         "CURRENT_ROUND": number,

@@ -12,7 +12,8 @@ from typing import Any
 
 from ...config import ResonTechConfig
 from ...errors import TargetError
-from ..record import LOCK_FILE, RunLock, RunRecord, home, is_carried
+from ...home import home
+from ..record import LOCK_FILE, RunLock, RunRecord, is_carried
 from ..runner.mailbox import Mailbox
 from ..runner.remains import WorkFolder
 from ..runner.settling import settle
