@@ -157,7 +157,7 @@ class TrainingConfig(Config):
         return dict(self.model_extra or {})
 
     def as_arguments(self) -> dict[str, Any]:
-        """Returns what an executor gets; of the fields that the platform does not know, only those that are not as they are there.
+        """Returns what an executor gets; of the fields that the platform does not know, only those that were changed.
 
         An executor that takes the platform's fields by name and no others can so be used here, too.
         """
