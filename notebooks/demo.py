@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -96,6 +97,7 @@ def main() -> int:
     """Runs the demo; returns the exit code."""
     started = time.monotonic()
     OUT.mkdir(exist_ok=True)
+    shutil.rmtree(OUT / "shards", ignore_errors=True)
     home = OUT / time.strftime("home-%Y%m%d-%H%M%S")
     notebook = nbformat.read(HERE / "quickstart.ipynb", as_version=4)
     with s3_server() as url:

@@ -18,6 +18,8 @@ from .backend.job import Job
 from .backend.rehearsal import Rehearsal
 from .backend.run.handle import Run
 from .config import FederationConfig, ModelConfig, ResonTechConfig, TrainingConfig
+from .data.cache import image_cache
+from .data.making import make_shards
 from .data.shards import check_shards
 from .errors import Detached, RehearsalFailed, ResonError, RunFailed, RunTimeout
 from .events import Event, RunState
@@ -49,6 +51,8 @@ __all__ = [
     "check",
     "check_shards",
     "delete",
+    "image_cache",
+    "make_shards",
     "rerun",
     "runs",
     "session",

@@ -186,7 +186,7 @@ def rerun(run_id: str, /, **changes: Any) -> Run:
 
 
 def delete(run_id: str, *, store: str | None = None) -> Deleted:
-    """Deletes a run: everything below its prefix in the store, its folder here, and its place in the history.
+    """Deletes a run: all below its prefix in the store, shards that no other run needs, its folder and its place in the history.
 
     Args:
         run_id: The run's id.

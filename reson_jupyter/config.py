@@ -126,6 +126,11 @@ class TrainingConfig(Config):
             raise ValueError("must be a plain file name at the root of the shard, such as manifest.ndjson")
         return value
 
+    @field_validator("image_hosts", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return value.split(",") if isinstance(value, str) else value
+
     @field_validator("image_hosts")
     @classmethod
     def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ from .capture.roles.model_check import check_model
 from .capture.secrets.leaks import HINT, find_leaks
 from .capture.text.module import combine
 from .config import FederationConfig, TrainingConfig
-from .data.shards import ShardsReport, ShardSummary, check_shards, infer_num_classes
+from .data.report import ShardsReport, ShardSummary
+from .data.shards import check_shards, infer_num_classes
 from .errors import CaptureError, JobError
 from .parts import Parts, parts_of
 from .request import Request
@@ -46,8 +47,9 @@ def prepare(request: Request, session: Session) -> Prepared:
     training, federation = request.training or session.training, request.federation or session.federation
     parts = parts_of(request, session)
     notes, captures = list(parts.notes), parts.captures
-    report = _check_shards(request.shards_dir, training.manifest_file, parts.default_training)
+    report = _check_shards(request.shards_dir, training, parts.default_training)
     if report is not None:
+        notes += (f"shards: {warning}" for warning in report.warnings)
         training, federation = _fit(training, federation, report, notes)
     requirements = _requirements(request, parts)
     notes += requirements.notes
@@ -124,11 +126,17 @@ def _check_default_training(job: Job, model: type, training: TrainingConfig, cap
         raise CaptureError(f"{captured.cell}: {error.message}" if captured else error.message, error.hint) from None
 
 
-def _check_shards(folder: str | Path | None, manifest: str, default_training: bool) -> ShardsReport | None:
-    """Only the default training needs a manifest; a user's own train function may read anything."""
+def _check_shards(folder: str | Path | None, training: TrainingConfig, default_training: bool) -> ShardsReport | None:
+    """Only the default training needs a manifest and images; a user's own train function may read anything."""
     if folder is None:
         return None
-    report = check_shards(Path(folder).expanduser(), manifest, manifest_required=default_training)
+    report = check_shards(
+        folder,
+        training.manifest_file,
+        manifest_required=default_training,
+        images="sample" if default_training else "none",
+        image_hosts=training.image_hosts,
+    )
     report.raise_for_problems()
     return report
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -150,15 +150,8 @@ def failing_server(status: int, code: str) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Handler) as url:
+        yield url
 
 
 class Line:
@@ -167,12 +160,17 @@ class Line:
     Args:
         url: The server.
         bytes_per_second: How fast it sends what clients say; None: as fast as it comes.
+
+    Attributes:
+        sent: The bytes that clients have sent so far, headers included.
     """
 
     def __init__(self, url: str, bytes_per_second: int | None = None) -> None:
         self._target = urlsplit(url)
         self._rate = bytes_per_second
         self._sockets: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self.sent = 0
         self.port = 0
         self.mend()
 
@@ -204,15 +202,20 @@ class Line:
                 # A small buffer, or the kernel would take megabytes at once and the line would not be slow.
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
                 self._sockets.extend((client, server))
-                threading.Thread(target=_pump, args=(client, server, self._rate), daemon=True).start()
-                threading.Thread(target=_pump, args=(server, client, None), daemon=True).start()
+                threading.Thread(target=_pump, args=(client, server, self._slowly), daemon=True).start()
+                threading.Thread(target=_pump, args=(server, client, lambda _: None), daemon=True).start()
+
+    def _slowly(self, size: int) -> None:
+        with self._lock:
+            self.sent += size
+        if self._rate:
+            time.sleep(size / self._rate)
 
 
-def _pump(source: socket.socket, sink: socket.socket, rate: int | None) -> None:
+def _pump(source: socket.socket, sink: socket.socket, before: Callable[[int], None]) -> None:
     with suppress(OSError):
         while data := source.recv(65_536):
-            if rate:
-                time.sleep(len(data) / rate)
+            before(len(data))
             sink.sendall(data)
         sink.shutdown(socket.SHUT_WR)
 
@@ -225,3 +228,17 @@ def slow_line(url: str, bytes_per_second: int) -> Iterator[str]:
         yield line.url
     finally:
         line.cut()
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Runs a server of its own port on loopback; yields its URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -53,6 +53,7 @@ def test_the_shards_give_the_number_of_classes_and_of_sites(shards: Path) -> Non
     assert tuple(note for note in result.notes if "is a build for this machine" not in note) == (
         "model: SmallNet of models.py",
         "training: the default image classification",
+        "shards: only site-1 has label 2",
         "num_classes is 3, the greatest label in the shards plus one",
         "min_clients was not set, so every round needs all 2 sites",
     )

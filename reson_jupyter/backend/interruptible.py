@@ -10,7 +10,7 @@ _GRACE = 1.0  # seconds for work that notices by itself that it is to end
 _BETWEEN_LOOKS = 0.1
 
 
-def done_unless(asked: Callable[[], bool], work: Callable[[], None]) -> bool:
+def done_unless(asked: Callable[[], bool], work: Callable[[], object]) -> bool:
     """Does work on a daemon thread, which is left behind where it hangs.
 
     Args:

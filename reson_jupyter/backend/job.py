@@ -12,6 +12,7 @@ from typing import Any
 from ..config import FederationConfig, TrainingConfig
 from ..errors import JobError
 from ..source_map import SourceMap
+from ..worker import ADAPTER
 from ..worker import source as worker_source
 from . import nvflare_config
 
@@ -123,7 +124,7 @@ def build_job(parts: JobParts) -> Job:
     return Job(
         name=parts.name,
         files={
-            "scripts/model_def.py": _join(parts.model_source, worker_source("adapter") if default_training else ""),
+            "scripts/model_def.py": _join(parts.model_source, *(map(worker_source, ADAPTER) if default_training else ())),
             "scripts/custom_client_executor.py": _join(
                 parts.executor.source if parts.executor else worker_source("executor"),
                 worker_source("messenger"),

@@ -6,12 +6,11 @@ import contextlib
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import FederationConfig, ResonTechConfig
-from ..data.shards import ShardSummary
+from ..data.report import ShardSummary
 from ..errors import ResonError, StoreError
 from ..events import Event, EventType, RunState
 from .event_log import EventLogWriter
@@ -21,26 +20,13 @@ from .interruptible import done_unless
 from .job import Job
 from .record import RunLock, RunRecord
 from .run.handle import Run
+from .sending import Sending, Shard
 from .store import ObjectInfo, Store
-from .store.transfer import Upload, UploadProgress, upload
 from .targets.base import Target
 from .targets.local import is_unwanted
 
 if TYPE_CHECKING:
     import torch
-
-_CONTENT_TYPES = {".py": "text/x-python", ".json": "application/json", ".txt": "text/plain", ".zip": "application/zip"}
-_BETWEEN_NOTES = 0.25
-_ORDER = ("scripts", "configs", "requirements", "shards", "model")
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One site's data: the file's name, its SHA-256, and where it lies: here, or in the store already."""
-
-    name: str
-    sha256: str
-    source: Path | ObjectInfo
 
 
 def local_shards(shards: Sequence[ShardSummary]) -> list[Shard]:
@@ -76,13 +62,16 @@ class Submission:
         self._job = job
         self._shards = shards
         self._federation = federation
-        self._checkpoint = checkpoint or job.checkpoint
         self._record = record
         self._store = store
         self._target = target
         self._connection = connection
         self._cancel = threading.Event()
         self._folder = record.folder
+        files: dict[str, bytes | Path | ObjectInfo] = dict(job.files)
+        if weights := checkpoint or job.checkpoint:
+            files[f"model/{weights.name}"] = weights
+        self._sending = Sending(store, record, files, shards, target.shards_in_job, self._cancel)
 
     def start(self, notes: Sequence[str] = (), model_class: type[torch.nn.Module] | None = None) -> Run:
         """Begins the run's log and returns the run; files are uploaded by a thread that outlasts the main program.
@@ -104,13 +93,8 @@ class Submission:
         return run
 
     def _carry(self, log: EventLogWriter, lock: RunLock, run: Run) -> None:
-        def send() -> None:
-            log.append([_state(RunState.UPLOADING)])
-            upload(self._store, self._uploads(), progress=self._progress_of(run), cancel=self._cancel)
-
         try:
-            if not done_unless(self._end_asked, send):
-                raise StoreError("The upload was stopped while the store did not answer.")
+            self._send(log, run)
             log.append([_state(RunState.QUEUED)])
             self._target.start(self._record, lock, self._connection)
         except ResonError as error:
@@ -121,36 +105,27 @@ class Submission:
         finally:
             lock.release()
 
+    def _send(self, log: EventLogWriter, run: Run) -> None:
+        """Brings the files into the store; where that ends before its time, the run's claims on the shards are given up."""
+
+        def send() -> None:
+            log.append([_state(RunState.UPLOADING)])
+            self._sending.send(lambda plan: log.append([_info(plan)]), run.set_note)
+
+        try:
+            if not done_unless(self._end_asked, send):
+                raise StoreError("The upload was stopped while the store did not answer.")
+        except ResonError:
+            # What a store that does not answer keeps of them goes when the run is deleted.
+            with contextlib.suppress(StoreError):
+                done_unless(lambda: True, self._sending.give_up)
+            raise
+
     def _end_asked(self) -> bool:
         """Whether somebody asked for the run's end; the upload is stopped then."""
         if is_unwanted(self._folder):
             self._cancel.set()
         return self._cancel.is_set()
-
-    def _progress_of(self, run: Run) -> UploadProgress:
-        """Shows the upload beside the run's state."""
-        shown_at = 0.0
-
-        def on_progress(done: int, total: int, _key: str) -> None:
-            nonlocal shown_at
-            now = time.monotonic()
-            if now - shown_at < _BETWEEN_NOTES:
-                return
-            shown_at = now
-            run.set_note(f"Uploading: {done / 1e6:.1f} of {total / 1e6:.1f} MB.")
-
-        return on_progress
-
-    def _uploads(self) -> list[Upload]:
-        """Everything that goes to the store, in the platform's order: what is small and read first goes first."""
-        sources: dict[str, bytes | Path | ObjectInfo] = dict(self._job.files)
-        sources |= {f"shards/{shard.name}": shard.source for shard in self._shards}
-        if self._checkpoint:
-            sources[f"model/{self._checkpoint.name}"] = self._checkpoint
-        return [
-            Upload(f"{self._record.prefix}/{key}", source, _CONTENT_TYPES.get(Path(key).suffix, "application/octet-stream"))
-            for key, source in sorted(sources.items(), key=lambda item: (_ORDER.index(item[0].split("/")[0]), item[0]))
-        ]
 
     def _submitted(self, notes: Sequence[str]) -> Event:
         server = self._job.config("config_fed_server.json")
@@ -177,3 +152,7 @@ class Submission:
 
 def _state(state: RunState, reason: str = "") -> Event:
     return Event(time=time.time(), type=EventType.STATE, data={"state": state.value, "reason": reason})
+
+
+def _info(message: str) -> Event:
+    return Event(time=time.time(), type=EventType.LOG, data={"level": "info", "message": message})

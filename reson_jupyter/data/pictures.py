@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ShardError
+from .classes import SUFFIXES, all_numbers, labels_of, visible_files
 from .manifest import member_of, scan_manifest
 from .problems import Problems
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     Data = str | Path | Image | Iterable[str | Path | Image]
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
 _TAKEN = "Pass a shard, a folder of images, a folder with one folder for each class, or a list of images or of their paths."
 
 
@@ -97,14 +97,13 @@ def _of_folder(folder: Path) -> Pictures:
     images = list(filter(_is_picture, _visible(folder)))
     if images:
         return Pictures(tuple(Picture(path.name, path) for path in images))
-    by_class = {inner.name: found for inner in _visible(folder) if inner.is_dir() and (found := _below(inner))}
-    if not by_class:
+    names = [name for name in visible_files(str(folder)) if name.lower().endswith(SUFFIXES)]
+    if not names:
         zips = [path for path in _visible(folder) if path.suffix.lower() == ".zip"]
         raise ShardError(f"there is no JPEG or PNG in {folder}", f"Pass one shard of it, such as {zips[0]}" if zips else _TAKEN)
-    numbered = all(name.isdecimal() and name.isascii() for name in by_class)
-    labels = {name: int(name) if numbered else place for place, name in enumerate(by_class)}
-    items = (Picture(str(path.relative_to(folder)), path, (labels[name],)) for name, paths in by_class.items() for path in paths)
-    return Pictures(tuple(items), () if numbered else tuple(by_class))
+    labels = labels_of(name.partition("/")[0] for name in names)
+    items = (Picture(name, folder / name, (labels[name.partition("/")[0]],)) for name in names)
+    return Pictures(tuple(items), () if all_numbers(labels) else tuple(labels))
 
 
 def _picture(one: object, number: int) -> Picture:
@@ -118,10 +117,6 @@ def _picture(one: object, number: int) -> Picture:
             raise ShardError(f"there is no image {one}", _TAKEN)
         return Picture(path.name, path)
     raise ShardError(f"a {type(one).__name__} is no image", f"{_TAKEN} Of an array: PIL.Image.fromarray(array).")
-
-
-def _below(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if _is_picture(path) and not path.name.startswith("."))
 
 
 def _visible(folder: Path) -> Iterator[Path]:

@@ -7,7 +7,7 @@ from html import escape
 from ..capture.capture import Capture
 from ..capture.text.module import Piece
 from ..review import Review
-from .units import scaled, size
+from ..units import scaled, size
 
 _SHOWN = 8
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
@@ -17,26 +16,10 @@ from ..backend.rehearsal import Rehearsal
 from ..backend.run.handle import Run
 from ..capture.roles.contract import ROLES
 from ..config import Config
-from ..data.shards import check_shards
 from ..errors import ConfigError
 from ..session import current_session
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose mistakes are usage errors of the cell, not the end of the kernel."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}\n{self.format_usage().strip()}\nMore: %{self.prog} --help")
-
-
-class _HelpShown(Exception):
-    """`--help` was asked for and printed."""
-
-
-class _Help(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        print(parser.format_help())
-        raise _HelpShown
+from .parser import HelpShown, Parser
+from .shards_command import add_shards_verbs, run_shards
 
 
 @magics_class
@@ -63,7 +46,7 @@ def run_line(line: str) -> Any:
         raise UsageError(f"%reson: {error}") from None
     try:
         arguments = parser.parse_args(words or ["help"])
-    except _HelpShown:
+    except HelpShown:
         return None
     if arguments.verb == "help":
         print(parser.format_help())
@@ -71,17 +54,14 @@ def run_line(line: str) -> Any:
     return verbs[arguments.verb](arguments)
 
 
-def _parsers() -> tuple[_Parser, dict[str, Any]]:
-    parser = _Parser(prog="reson", description="Train the captured model across sites.", add_help=False)
-    parser.add_argument("-h", "--help", action=_Help, nargs=0, help="show this help")
-    commands = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+def _parsers() -> tuple[Parser, dict[str, Any]]:
+    parser = Parser(prog="reson", description="Train the captured model across sites.")
+    commands = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     verbs = {}
 
-    def verb(name: str, function: Any, text: str) -> _Parser:
+    def verb(name: str, function: Any, text: str) -> Parser:
         verbs[name] = function
-        command: _Parser = commands.add_parser(name, prog=f"reson {name}", help=text, description=text, add_help=False)
-        command.add_argument("-h", "--help", action=_Help, nargs=0, help="show this help")
-        return command
+        return commands.add_parser(name, prog=f"reson {name}", help=text, description=text)
 
     config = verb("config", _config, "set fields of the configs, or show them")
     config.add_argument("fields", nargs="*", metavar="KEY=VALUE", help="any field, or a hyperparameter of your own")
@@ -129,15 +109,13 @@ def _parsers() -> tuple[_Parser, dict[str, Any]]:
     forget.add_argument("role", choices=ROLES)
     forget.add_argument("name", metavar="NAME", nargs="?", help="which command (default: all of them)")
 
-    shards = verb("shards", _shards, "check a folder of shards")
-    shards.add_argument("action", choices=["check"])
-    shards.add_argument("folder", metavar="DIR")
+    add_shards_verbs(verb("shards", run_shards, "make shards of data, check them, or show the cache of their images"))
 
     verb("help", None, "show this help")
     return parser, verbs
 
 
-def _add_job_arguments(command: _Parser, *, shards_required: bool) -> None:
+def _add_job_arguments(command: Parser, *, shards_required: bool) -> None:
     command.add_argument("--name", metavar="NAME", required=shards_required, default="job", help="the run's name, for people")
     command.add_argument("--shards", metavar="DIR", required=shards_required, help="folder with one zip for each site")
     command.add_argument(
@@ -171,17 +149,6 @@ def _build(arguments: argparse.Namespace) -> Job:
     job = api.build(**_job_arguments(arguments))
     print(f"wrote {job.save(arguments.out)}")
     return job
-
-
-def _shards(arguments: argparse.Namespace) -> None:
-    session = current_session()
-    report = check_shards(
-        Path(arguments.folder).expanduser(), session.training.manifest_file, manifest_required=not session.has_own_training
-    )
-    report.raise_for_problems()
-    for number, shard in enumerate(report.shards, start=1):
-        labels = "  ".join(f"{label}: {count:,}" for label, count in sorted(shard.label_counts.items()))
-        print(f"site-{number}  {shard.name}  {shard.samples:,} samples   by label  {labels}")
 
 
 def _abort(arguments: argparse.Namespace) -> None:

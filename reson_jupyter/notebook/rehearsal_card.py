@@ -12,9 +12,9 @@ from ..api import on_rehearsal
 from ..backend.job import Job
 from ..backend.progress import Failure
 from ..backend.rehearsal import Facts, Rehearsal
+from ..units import scaled, size
 from .cell_text import cell_text
 from .failure_card import FailureCard
-from .units import scaled, size
 
 _SHOWN_OUTPUT = 2_000  # characters
 _CELL = "text-align:left;vertical-align:top;padding:2px 10px 2px 0"

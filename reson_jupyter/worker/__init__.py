@@ -1,19 +1,28 @@
 """The files that travel to the sites and run there under NVFlare.
 
-They are read as text, need torch and nvflare, and import nothing of reson_jupyter. Only `adapter` is imported by this package as
-well, where a model is evaluated, so that images are read as on the sites.
-`messenger` and `agent` are appended to the executor's module, `reporter`, `control` and `final_validation` to the persistor's,
-and `adapter` to the model's, whoever wrote those.
+They are read as text, need torch and nvflare, and import nothing of reson_jupyter but each other. `messenger` and `agent` are
+appended to the executor's module, `reporter`, `control` and `final_validation` to the persistor's, and those of `ADAPTER` to the
+model's, whoever wrote those.
+
+Those of `ADAPTER` are imported by this package as well, so that images are read, checked and fetched here as on the sites. There
+each is a module and imports from the others, always by `from .name import ...`; at the sites all are one module, in which these
+lines have nothing to say and are left out. So a file may use only what stands in the files before it.
 """
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from typing import Literal
 
-Name = Literal["executor", "messenger", "agent", "persistor", "reporter", "control", "final_validation", "adapter"]
+Name = Literal[
+    "executor", "messenger", "agent", "persistor", "reporter", "control", "final_validation",
+    "decode", "download", "image_cache", "shard", "adapter",
+]  # fmt: skip
+ADAPTER: tuple[Name, ...] = ("decode", "download", "image_cache", "shard", "adapter")
+_IMPORT = re.compile(r"^from \.\w+ import (\([^)]*\)|.*)\n", re.MULTILINE)
 
 
 def source(name: Name) -> str:
-    """The source text of one worker file."""
-    return files(__name__).joinpath(f"{name}.py").read_text(encoding="utf-8")
+    """The source text of one worker file, without what it imports from others."""
+    return _IMPORT.sub("", files(__name__).joinpath(f"{name}.py").read_text(encoding="utf-8"))

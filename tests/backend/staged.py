@@ -19,6 +19,8 @@ from tests.backend.test_verdict import event, good_run
 class StagedTarget:
     """Carries nothing; does what the test says."""
 
+    shards_in_job = False
+
     def __init__(self) -> None:
         self.carried: bool | None = True
         self.requests: list[dict[str, Any]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,11 +13,13 @@ from reson_jupyter.backend.history import history
 from reson_jupyter.backend.history.deletion import delete
 from reson_jupyter.backend.progress import RunProgress
 from reson_jupyter.backend.record import RunLock, RunRecord
+from reson_jupyter.backend.shard_pool import content_key
 from reson_jupyter.backend.store import DirectoryStore, Store
 from reson_jupyter.errors import RunError, RunNotFound, StoreError
 from reson_jupyter.events import Event
-from tests.backend.stored_runs import Nowhere
+from tests.backend.stored_runs import Nowhere, submitted
 from tests.backend.test_verdict import event, good_run
+from tests.runs.conftest import write_plain_shards
 
 
 def stored(store: Store, state: str = "finished", *, here: bool = True, **more: str) -> RunRecord:
@@ -115,6 +118,82 @@ def test_a_store_that_refuses_leaves_the_run_known_so_that_it_can_be_deleted_aga
     assert record.folder.exists() and history.find(record.id)
     reson.delete(record.id)
     assert list(store.list("")) == [] and not record.folder.exists()
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    (tmp_path / "shards").mkdir()
+    return write_plain_shards(tmp_path / "shards", 2)
+
+
+def test_a_runs_shards_go_with_it_and_are_counted(store: Store, shards: Path) -> None:
+    run, _ = submitted(store, Nowhere(store), shards)
+    before = list(store.list(""))
+    assert len([info for info in before if info.key.startswith("shards/")]) == 4, "two shards, two claims"
+    deleted = reson.delete(run.id)
+    assert deleted.objects == len(before) and deleted.bytes > sum(info.bytes for info in before)
+    assert repr(deleted) == f"deleted run {run.id}: {len(before)} objects, {deleted.bytes:,} bytes"
+    assert list(store.list("")) == []
+
+
+def test_shards_that_other_runs_need_stay_and_are_told(store: Store, shards: Path) -> None:
+    first, _ = submitted(store, Nowhere(store), shards)
+    (shards / "shard_1.zip").unlink()
+    second, _ = submitted(store, Nowhere(store), shards)
+    (digest,) = (site["sha256"] for site in second.events()[0].data["sites"].values())
+    deleted = reson.delete(first.id)
+    assert repr(deleted).endswith(" bytes; shards that other runs need stay: 1")
+    assert [info.key for info in store.list("shards/")] == [content_key(digest), f"shards/used/{digest}/{second.id}"]
+
+
+def test_a_run_of_another_machine_that_goes_on_keeps_its_shards(
+    store: Store, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = submitted(store, Nowhere(store), shards)
+    monkeypatch.setenv("RESON_HOME", str(tmp_path / "another machine"))
+    other, _ = submitted(store, Nowhere(store), shards)
+    monkeypatch.setenv("RESON_HOME", str(tmp_path / "home"))
+    assert reson.delete(first.id).shards_kept == 2
+    assert {info.name for info in store.list("shards/used/")} == {other.id}
+
+
+def test_a_run_whose_log_somebody_removed_by_hand_still_gives_up_its_shards(store: Store, shards: Path) -> None:
+    run, _ = submitted(store, Nowhere(store), shards)
+    for info in list(store.list(f"jobs/{run.id}/")):
+        store.delete(info.key)
+    deleted = reson.delete(run.id)
+    assert deleted.objects == 4 and list(store.list("")) == []
+
+
+def test_a_run_whose_log_is_damaged_still_gives_up_its_shards(store: Store, shards: Path) -> None:
+    run, _ = submitted(store, Nowhere(store), shards)
+    store.put(f"jobs/{run.id}/files_out/events/00000000.ndjson", b"[1]")
+    reson.delete(run.id)
+    assert list(store.list("")) == []
+
+
+def test_a_store_that_refuses_half_way_leaves_no_shard_behind_in_the_end(
+    store: Store, shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = submitted(store, Nowhere(store), shards)
+    whole = DirectoryStore.delete
+    for allowed in range(len(list(store.list("")))):
+        left = [None] * allowed
+
+        def refuse(self: DirectoryStore, key: str, left: list[None] = left) -> None:
+            if not left:
+                raise StoreError("read-only")
+            left.pop()
+            whole(self, key)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(DirectoryStore, "delete", refuse)
+            try:
+                reson.delete(run.id)
+                break  # what earlier attempts removed needs no request any more
+            except StoreError:
+                assert history.find(run.id)
+    assert allowed > 2 and list(store.list("")) == []
 
 
 def test_a_run_that_nobody_knows_cannot_be_deleted() -> None:

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 import torch
 
+from reson_jupyter.backend.history.deletion import delete
 from reson_jupyter.backend.history.origin import read_origin
 from reson_jupyter.backend.history.rerun import rerun
 from reson_jupyter.backend.observers import on_run
 from reson_jupyter.backend.record import RunRecord
 from reson_jupyter.backend.run.handle import Run
+from reson_jupyter.backend.shard_pool import content_key
 from reson_jupyter.backend.store import DirectoryStore, Store, open_store
 from reson_jupyter.config import FederationConfig, ResonTechConfig, TrainingConfig
 from reson_jupyter.errors import ConfigError, JobError, RehearsalFailed, ResonError, RunError
@@ -68,9 +70,16 @@ def objects(store: Store, run: Run, *folders: str) -> dict[str, bytes]:
 def test_without_changes_the_same_job_runs_on_the_same_data(store: Store, first: Run) -> None:
     new = again(first, store)
     assert new.id != first.id and new.progress.name == "digits"
-    assert objects(store, new, "scripts", "configs", "requirements", "shards") == objects(
-        store, first, "scripts", "configs", "requirements", "shards"
+    assert objects(store, new, "scripts", "configs", "requirements") == objects(
+        store, first, "scripts", "configs", "requirements"
     )
+    assert objects(store, new, "shards") == {}, "its data lies in the store already, once for all runs"
+    digests = [site["sha256"] for site in first.events()[0].data["sites"].values()]
+    assert [site["sha256"] for site in new.events()[0].data["sites"].values()] == digests
+    for digest in digests:
+        assert {info.name for info in store.list(f"shards/used/{digest}/")} == {first.id, new.id}
+    (plan,) = (event.data["message"] for event in new.events() if event.type == "log")
+    assert plan.startswith("all 2 shards are in the store already; ")
     assert new.progress.digest == first.progress.digest
     assert {name: site.shard for name, site in new.progress.sites.items()} == {"site-1": "s0.zip", "site-2": "s1.zip"}
     assert new.progress.sources == first.progress.sources, "a failure still knows the line of the cell"
@@ -157,10 +166,19 @@ def test_a_train_function_of_the_users_own_is_rehearsed_with_the_changes(store: 
 
 
 def test_shards_that_are_gone_are_an_error_that_names_them(store: Store, first: Run) -> None:
-    store.delete(f"jobs/{first.id}/shards/s1.zip")
+    store.delete(content_key(first.events()[0].data["sites"]["site-2"]["sha256"]))
     with pytest.raises(RunError, match=r"s1\.zip of site-2 is no longer in the store") as caught:
         again(first, store)
     assert "with its folder of shards" in str(caught.value)
+
+
+def test_a_rerun_needs_the_shards_also_when_the_first_run_is_deleted(store: Store, first: Run) -> None:
+    new = again(first, store)
+    assert delete(RunRecord.load(first.id), store, Nowhere(store)).shards_kept == 2
+    third = again(new, store)
+    for run in (new, third):
+        delete(RunRecord.load(run.id), store, Nowhere(store))
+    assert list(store.list("")) == []
 
 
 def test_a_checkpoint_goes_along(store: Store, shards: Path, tmp_path: Path) -> None:
@@ -194,7 +212,7 @@ def test_a_rerun_is_told_to_whoever_shows_runs(store: Store, first: Run) -> None
     assert again(first, store) is shown[0]
 
 
-def test_over_a_bucket_the_server_copies_the_data(shards: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_over_a_bucket_no_byte_of_the_data_is_sent_or_read(shards: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("reson_jupyter.backend.history.rerun.rehearse_told", lambda *_, **__: SimpleNamespace(notes=()))
     monkeypatch.setattr("reson_jupyter.backend.history.rerun._REHEARSED_SHARD", 10)
     with s3_server() as endpoint:
@@ -209,9 +227,10 @@ def test_over_a_bucket_the_server_copies_the_data(shards: Path, monkeypatch: pyt
 
         vars(store)["_client"].meta.events.register("before-send.s3.*", note)
         new = again(run, store)
-        assert objects(store, new, "shards") == objects(store, run, "shards")
-    assert {verb for verb, name in asked if name == "s0.zip"} >= {"CopyObject"}
-    assert ("PutObject", "s0.zip") not in asked
+        digests = [site["sha256"] for site in new.events()[0].data["sites"].values()]
+    assert len(digests) == 2
+    assert {verb for verb, name in asked if name.removesuffix(".zip") in digests} == {"HeadObject"}
+    assert [verb for verb, name in asked if name == new.id] == ["PutObject", "PutObject"], "its claims"
 
 
 def test_a_rerun_can_be_run_again(store: Store, first: Run) -> None:

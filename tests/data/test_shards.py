@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +16,9 @@ from reson_jupyter.errors import ConfigError, ShardError
 from .zips import manifest, write_shard, write_zip
 
 
-def problems(folder: Path, **options: bool) -> list[str]:
-    return check_shards(folder, **options).problems.shown
+def problems(folder: Path, **options: Any) -> list[str]:
+    """What is wrong with shards, whose images are none: what is read of them has a file of its own."""
+    return check_shards(folder, **{"images": "none", **options}).problems.shown
 
 
 def test_shards_are_the_zips_of_the_folder_in_the_platforms_order(tmp_path: Path) -> None:
@@ -38,7 +42,7 @@ def test_a_folder_without_shards_says_what_is_expected(tmp_path: Path) -> None:
 def test_good_shards_are_counted_and_have_no_problems(tmp_path: Path) -> None:
     write_shard(tmp_path / "shard_0.zip", 0, 1, 1)
     write_shard(tmp_path / "shard_1.zip", 3, [1])
-    report = check_shards(tmp_path)
+    report = check_shards(str(tmp_path), images="none")
     report.raise_for_problems()
     first, second = report.shards
     data = (tmp_path / "shard_0.zip").read_bytes()
@@ -88,7 +92,7 @@ def test_another_name_of_the_manifest_can_be_set(tmp_path: Path) -> None:
 
 
 def test_samples_whose_files_are_missing_are_named_with_their_line(tmp_path: Path) -> None:
-    write_zip(tmp_path / "s.zip", {"manifest.ndjson": manifest(0, 1), "images/0.png": b""})
+    write_zip(tmp_path / "s.zip", {"manifest.ndjson": manifest(0, 1), "images/0.png": b"", "images/1.png/": b""})
     assert problems(tmp_path) == ["s.zip: manifest.ndjson: line 2: 'images/1.png' is not in the zip"]
 
 
@@ -99,10 +103,10 @@ def test_a_manifest_without_samples_is_a_problem(tmp_path: Path) -> None:
 
 def test_no_label_is_an_answer_only_in_multi_label_data(tmp_path: Path) -> None:
     write_shard(tmp_path / "shard_0.zip", 0, [])
-    assert problems(tmp_path) == ["shard_0.zip: manifest.ndjson, line 2: y is empty, and no sample has several labels"]
+    assert problems(tmp_path) == ["shard_0.zip: manifest.ndjson: line 2: y is empty, and no sample has several labels"]
     write_shard(tmp_path / "shard_1.zip", [0, 3])
     assert problems(tmp_path) == []
-    assert check_shards(tmp_path).multi_label
+    assert check_shards(tmp_path, images="none").multi_label
 
 
 def test_the_problems_of_all_shards_are_in_one_error(tmp_path: Path) -> None:
@@ -117,6 +121,121 @@ def test_the_problems_of_all_shards_are_in_one_error(tmp_path: Path) -> None:
     assert "shard_0.zip is not a zip file: it is empty" in message
     assert "shard_1.zip is not a zip file" in message
     assert message.count("\n") == 21
+
+
+def test_what_macos_adds_is_no_data(tmp_path: Path) -> None:
+    junk = ("._manifest.ndjson", "images/._0.png", ".DS_Store", "__MACOSX/images/0.png", "a/__MACOSX/b")
+    members = {"manifest.ndjson": manifest(0), "images/0.png": b"image", **dict.fromkeys(junk, b"junk")}
+    write_zip(tmp_path / "s.zip", members)
+    assert problems(tmp_path) == []
+    write_zip(tmp_path / "s.zip", {**members, "manifest.ndjson": manifest(0) + b'{"id": "x", "uri": "images/._0.png", "y": 0}\n'})
+    said = "line 2: 'images/._0.png' is a file that macOS adds, no sample; leave the line out"
+    assert problems(tmp_path) == [f"s.zip: manifest.ndjson: {said}"]
+    write_zip(tmp_path / "s.zip", dict.fromkeys(junk, b"junk"))
+    assert problems(tmp_path) == ["s.zip: it has no manifest.ndjson at its root"]
+    assert problems(tmp_path, manifest_required=False) == ["s.zip: there is no file in it"]
+
+
+def test_images_that_the_sites_fetch_are_looked_for_nowhere(tmp_path: Path) -> None:
+    write_zip(tmp_path / "s.zip", {"manifest.ndjson": b'{"id": "x", "uri": "https://example.org/1.png", "y": 0}\n'})
+    (problem,) = problems(tmp_path)
+    assert "line 1" in problem and "example.org" in problem
+    assert problems(tmp_path, image_hosts=("example.org",), images="all") == []
+
+
+@pytest.mark.parametrize(
+    ("shards", "sites", "said"),
+    [(1, 3, ["there is 1 shard for 3 sites"]), (2, 1, ["there are 2 shards for 1 site"]), (2, 2, []), (2, None, [])],
+)
+def test_every_site_needs_a_shard(tmp_path: Path, shards: int, sites: int | None, said: list[str]) -> None:
+    for number in range(shards):
+        write_shard(tmp_path / f"shard_{number}.zip", 0)
+    assert problems(tmp_path, sites=sites) == [f"{text}; every site needs one of its own" for text in said]
+
+
+def test_labels_of_all_shards_are_held_against_the_number_of_classes(tmp_path: Path) -> None:
+    write_shard(tmp_path / "shard_0.zip", 0, 2)
+    write_shard(tmp_path / "shard_1.zip", 1, 7, 3)
+    write_shard(tmp_path / "shard_2.zip", 3)
+    assert problems(tmp_path, num_classes=8) == []
+    assert problems(tmp_path, num_classes=3) == [
+        "shard_1.zip: label 7 (sample 's1') needs num_classes to be 8 or more; it is 3",
+        "shard_2.zip: label 3 (sample 's0') needs num_classes to be 4 or more; it is 3",
+    ]
+
+
+def warnings(folder: Path, **options: Any) -> tuple[str, ...]:
+    return check_shards(folder, images="none", **options).warnings
+
+
+def shards_of(folder: Path, *sites: Iterable[Any]) -> None:
+    """Writes a shard for each site, whose samples have these labels and bytes of their own."""
+    for site, labels in enumerate(sites):
+        samples = {f"images/{n}.png": b"image %d of %d" % (n, site) for n, _ in enumerate(labels)}
+        write_zip(folder / f"shard_{site:02}.zip", {"manifest.ndjson": manifest(*labels), **samples})
+
+
+@pytest.mark.parametrize(
+    ("sites", "said"),
+    [
+        ([[0, 1], [1, 0]], []),
+        ([[0, 1, 2], [0, 1]], ["only site-1 has label 2"]),
+        ([[0, 1, 2, 3], [0, 1, 4]], ["only site-1 has labels 2 and 3", "only site-2 has label 4"]),
+        ([[0, 0], [0, 1]], ["site-1 has only label 0", "only site-2 has label 1"]),
+        ([[0, 0], [1, 1]], ["site-1 has only label 0", "site-2 has only label 1"]),
+        ([[1, 2], [2, 1]], ["no sample has label 0 (are the labels counted from 1?)"]),
+        ([[0, 5], [5, 0]], ["no sample has labels 1, 2, 3 and 4"]),
+        ([[0, 99], [99, 0]], ["no sample has labels 1, 2, 3, 4, 5, 6, 7, 8 and 90 more"]),
+        ([range(12), [0, 1]], ["only site-1 has labels 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"]),
+        ([[0, 0], [0]], []),
+        ([[0, 1]], []),
+        ([[[0, 1], []], [[1, 2], [0]]], ["only site-2 has label 2"]),
+    ],
+)  # fmt: skip
+def test_odd_classes_are_warnings(tmp_path: Path, sites: list[Any], said: list[str]) -> None:
+    shards_of(tmp_path, *sites)
+    assert list(warnings(tmp_path)) == said
+    assert problems(tmp_path) == []
+
+
+def test_classes_that_nobody_has_are_told_up_to_the_number_of_classes(tmp_path: Path) -> None:
+    shards_of(tmp_path, [0, 1], [0, 1])
+    assert warnings(tmp_path, num_classes=4) == ("no sample has labels 2 and 3",)
+
+
+def test_a_label_far_from_the_others_is_told_at_once(tmp_path: Path) -> None:
+    shards_of(tmp_path, [0, 999_999])
+    assert warnings(tmp_path) == ("no sample has labels 1, 2, 3, 4, 5, 6, 7, 8 and 999,990 more",)
+
+
+def test_the_same_samples_at_two_sites_are_a_warning_whatever_they_are_called(tmp_path: Path) -> None:
+    images = {f"images/{n}.png": b"image %d" % n for n in range(3)}
+    write_zip(tmp_path / "a.zip", {"manifest.ndjson": manifest(0, 1, 0), **images})
+    other = b'{"id": "p", "uri": "x.png", "y": 0}\n{"id": "q", "uri": "y.png", "y": 1}\n'
+    write_zip(tmp_path / "b.zip", {"manifest.ndjson": other, "x.png": b"image 2", "y.png": b"image 7"})
+    assert warnings(tmp_path) == ("1 sample of b.zip is at another site, too, such as x.png (images/2.png of a.zip)",)
+    assert problems(tmp_path) == []
+
+
+def test_ids_say_nothing_of_samples_being_the_same(tmp_path: Path) -> None:
+    shards_of(tmp_path, [0, 1], [0, 1])
+    assert warnings(tmp_path) == ()
+
+
+def test_files_with_the_same_checksum_are_not_taken_for_the_same(tmp_path: Path) -> None:
+    left, right = b"plumless", b"buckeroo"  # whose CRC-32 is the same
+    assert zlib.crc32(left) == zlib.crc32(right)
+    write_zip(tmp_path / "a.zip", {"manifest.ndjson": manifest(0), "images/0.png": left})
+    write_zip(tmp_path / "b.zip", {"manifest.ndjson": manifest(0), "images/0.png": right})
+    assert warnings(tmp_path) == ()
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_shard_that_is_there_twice_is_a_warning(tmp_path: Path, required: bool) -> None:
+    for name in ("a", "b", "c"):
+        write_shard(tmp_path / f"{name}.zip", 0, 1)
+    found = warnings(tmp_path, manifest_required=required)
+    assert found == ("b.zip is the same as a.zip", "c.zip is the same as a.zip")
 
 
 @pytest.mark.parametrize(("configured", "found"), [(0, 8), (8, 8), (20, 20)])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import stat
 import struct
-import time
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,10 +13,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from reson_jupyter.data.shards import check_shards, read_shard, unpack_shard
+from reson_jupyter.data import zip_problems
+from reson_jupyter.data.problems import Problems
+from reson_jupyter.data.shards import check_shards, read_shard
+from reson_jupyter.data.unpack import open_zip, unpack_shard
+from reson_jupyter.data.zip_problems import find_problems
 from reson_jupyter.errors import ResonError, ShardError
 
-from .zips import overlapping_zip, write_shard, write_zip
+from .zips import patched, write_shard, write_zip
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +45,7 @@ def refused(path: Path, dest: Path, why: str) -> None:
     assert any(why in problem for problem in read_shard(path, manifest_required=False).problems.shown)
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_good_shard_is_unpacked_as_it_was_packed(tmp_path: Path, method: int) -> None:
     members = {"manifest.ndjson": b"{}", "images/a b/é.png": bytes(range(256)) * 9_000, "empty": b"", "-rf": b"x", "a..b": b"y"}
     unpack_shard(write_zip(tmp_path / "s.zip", members, method), tmp_path / "site")
@@ -52,6 +56,14 @@ def test_empty_folders_are_kept(tmp_path: Path) -> None:
     unpack_shard(write_zip(tmp_path / "s.zip", {"data/": b"", "data/none/": b"", "data/a": b"x"}), tmp_path / "site")
     assert (tmp_path / "site/data/none").is_dir()
     assert contents(tmp_path / "site") == {"data/a": b"x"}
+
+
+def test_what_macos_adds_is_not_unpacked(tmp_path: Path) -> None:
+    litter = [".DS_Store", "a/.DS_Store", "._b", "a/._c", "__MACOSX/", "__MACOSX/a/._c", "a/__MACOSX/d"]
+    kept = {"a/c": b"1", ".DS_Store.png": b"2", "a._b": b"3", "MACOSX": b"4", ".hidden": b"5"}
+    unpack_shard(write_zip(tmp_path / "s.zip", kept | dict.fromkeys(litter, b"")), tmp_path / "site")
+    assert contents(tmp_path / "site") == kept
+    assert {path.name for path in (tmp_path / "site").iterdir()} == {"a", ".DS_Store.png", "a._b", "MACOSX", ".hidden"}
 
 
 def test_a_shard_is_not_unpacked_over_other_files(tmp_path: Path) -> None:
@@ -82,6 +94,8 @@ def test_a_shard_is_not_unpacked_over_other_files(tmp_path: Path) -> None:
         ("a/.", "empty, a dot"),
         ("x" * 256, "too long"),
         ("é" * 128, "too long"),
+        ("a/" * 33 + "b", "more than 32 folders"),
+        ("/".join(["x" * 200] * 5), "or 1,000 bytes"),
     ],
 )
 def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str, why: str) -> None:
@@ -95,7 +109,9 @@ def test_a_name_with_a_nul_is_refused_though_python_would_cut_it_there(tmp_path:
     refused(tmp_path / "s.zip", tmp_path / "site", "control character")
 
 
-@pytest.mark.parametrize(("first", "second"), [("a.png", "A.PNG"), ("é", "e\u0301"), ("straße", "STRASSE"), ("dir/", "DIR")])
+@pytest.mark.parametrize(
+    ("first", "second"), [("a.png", "A.PNG"), ("é", "e\u0301"), ("straße", "STRASSE"), ("ΐ", "Ϊ́"), ("dir/", "DIR")]
+)
 def test_names_that_some_file_systems_take_for_one_are_refused(tmp_path: Path, first: str, second: str) -> None:
     refused(write_zip(tmp_path / "s.zip", {first: b"", second: b""}), tmp_path / "site", "there twice")
 
@@ -113,6 +129,19 @@ def test_a_file_that_is_also_a_folder_is_refused(tmp_path: Path, names: tuple[st
     refused(write_zip(tmp_path / "s.zip", dict.fromkeys(names, b"")), tmp_path / "site", "a file and a folder at once")
 
 
+def test_a_member_that_has_another_name_for_newer_pythons_is_refused(tmp_path: Path) -> None:
+    problems = Problems()
+    with open_zip(write_zip(tmp_path / "s.zip", {"a": b"x"})) as archive:
+        archive.infolist()[0].filename = "b"  # as they take it from a field of the member
+        find_problems(archive, problems)
+    assert problems.shown == ["member 'a' has a second name, 'b'"]
+
+
+def test_names_that_make_too_many_folders_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zip_problems, "MAX_MEMBERS", 10)
+    refused(write_zip(tmp_path / "s.zip", {"a/b/c/d/e/f/": b"", "1/2/3/4/5/6": b"x"}), tmp_path / "site", "make 11 folders")
+
+
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFSOCK])
 def test_links_and_special_files_are_refused(tmp_path: Path, kind: int) -> None:
     info = zipfile.ZipInfo("link")
@@ -122,38 +151,25 @@ def test_links_and_special_files_are_refused(tmp_path: Path, kind: int) -> None:
     refused(tmp_path / "s.zip", tmp_path / "site", "special file")
 
 
-def patched(path: Path, offset_in_directory: int, value: bytes) -> None:
-    """Overwrites bytes of the first member's entry in the zip's directory."""
-    data = bytearray(path.read_bytes())
-    at = data.index(b"PK\x01\x02") + offset_in_directory
-    data[at : at + len(value)] = value
-    path.write_bytes(data)
-
-
 def test_encrypted_members_are_refused(tmp_path: Path) -> None:
     patched(write_zip(tmp_path / "s.zip", {"a": b"x"}), 8, struct.pack("<H", 1))
     refused(tmp_path / "s.zip", tmp_path / "site", "encrypted")
 
 
-def test_an_unknown_way_of_compression_is_refused(tmp_path: Path) -> None:
-    patched(write_zip(tmp_path / "s.zip", {"a": b"x"}), 10, struct.pack("<H", 97))
-    refused(tmp_path / "s.zip", tmp_path / "site", "method 97")
+@pytest.mark.parametrize("method", [1, 9, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, 97])
+def test_ways_of_compression_that_are_unknown_or_have_no_bounds_are_refused(tmp_path: Path, method: int) -> None:
+    patched(write_zip(tmp_path / "s.zip", {"a": b"x"}), 10, struct.pack("<H", method))
+    refused(tmp_path / "s.zip", tmp_path / "site", f"method {method}")
 
 
-def test_overlapping_members_are_refused_at_once(tmp_path: Path) -> None:
-    (tmp_path / "s.zip").write_bytes(overlapping_zip(members=250, size=2_000_000))
-    started = time.process_time()
-    refused(tmp_path / "s.zip", tmp_path / "site", "shares its bytes")
-    assert time.process_time() - started < 0.5
-
-
-def test_a_bomb_is_refused_at_once(tmp_path: Path) -> None:
-    write_zip(tmp_path / "s.zip", {"a": bytes(50_000_000)}, zipfile.ZIP_DEFLATED)
-    refused(tmp_path / "s.zip", tmp_path / "site", "more than 100 times as much")
+@pytest.mark.parametrize(("size", "packed", "why"), [(10, 500, "10 and 500 bytes"), (500, 10, "500 and 10 bytes")])
+def test_a_stored_member_of_two_sizes_is_refused(tmp_path: Path, size: int, packed: int, why: str) -> None:
+    patched(write_zip(tmp_path / "s.zip", {"a": b"x" * 500}), 20, struct.pack("<II", packed, size))
+    refused(tmp_path / "s.zip", tmp_path / "site", why)
 
 
 def test_an_absurd_size_is_refused(tmp_path: Path) -> None:
-    write_zip(tmp_path / "s.zip", {f"{n}": b"x" for n in range(600)})
+    write_zip(tmp_path / "s.zip", {f"{n}": b"x" for n in range(600)}, zipfile.ZIP_DEFLATED)
     data = (tmp_path / "s.zip").read_bytes()
     head, rest = data[: data.index(b"PK\x01\x02")], data[data.index(b"PK\x01\x02") :]
     entries = rest.split(b"PK\x01\x02")
@@ -162,13 +178,23 @@ def test_an_absurd_size_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "s.zip", tmp_path / "site", "at most")
 
 
+def test_a_table_of_text_or_some_masks_among_images_are_no_bomb(tmp_path: Path) -> None:
+    table = b"".join(b"%d,hospital-a,0.0,0.0,0.0,0.0,1.0,0.0\n" % row for row in range(100_000))
+    mask, image = bytes(16_000_000), random.Random(0).randbytes(400_000)
+    write_zip(tmp_path / "s.zip", {"table.csv": table, "mask": mask, "image": image}, zipfile.ZIP_DEFLATED)
+    unpack_shard(tmp_path / "s.zip", tmp_path / "site")
+    assert contents(tmp_path / "site") == {"table.csv": table, "mask": mask, "image": image}
+
+
 def test_a_small_shard_of_zeros_is_no_bomb(tmp_path: Path) -> None:
     unpack_shard(write_zip(tmp_path / "s.zip", {"mask": bytes(1_000_000)}, zipfile.ZIP_DEFLATED), tmp_path / "site")
     assert contents(tmp_path / "site") == {"mask": bytes(1_000_000)}
 
 
-def test_a_size_that_lies_is_noticed_and_nothing_is_left(tmp_path: Path) -> None:
-    patched(write_zip(tmp_path / "s.zip", {"b": b"x" * 500, "a": b"y" * 500}), 24, struct.pack("<I", 10))
+@pytest.mark.parametrize("size", [0, 10, 499, 501, 5_000])
+def test_a_size_that_lies_is_noticed_and_nothing_is_left(tmp_path: Path, size: int) -> None:
+    write_zip(tmp_path / "s.zip", {"b": b"x" * 500, "a": b"y" * 500}, zipfile.ZIP_DEFLATED)
+    patched(tmp_path / "s.zip", 24, struct.pack("<I", size))
     with pytest.raises(ShardError, match="cannot be unpacked"):
         unpack_shard(tmp_path / "s.zip", tmp_path / "site")
     assert not (tmp_path / "site").exists()
@@ -204,12 +230,12 @@ def test_too_small_a_disk_is_said_before_anything_is_written(tmp_path: Path, mon
     assert not (tmp_path / "site").exists()
 
 
-awkward_names = st.text(st.sampled_from("ab./\\:é\u0301A%~ "), min_size=1, max_size=8)
+awkward_names = st.text(st.sampled_from("ab./\\:é\u0301A%~ _"), min_size=1, max_size=8)
 mutations = st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=6)
 
 
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(changes=mutations, cut=st.none() | st.integers(1, 400), method=st.sampled_from([0, 8, 12, 14]))
+@given(changes=mutations, cut=st.none() | st.integers(1, 400), method=st.sampled_from([0, 8]))
 @example(changes=[(0, 0)], cut=None, method=0)
 def test_a_mutated_shard_is_unpacked_or_refused_and_nothing_else(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]], cut: int | None, method: int
@@ -240,5 +266,6 @@ def test_whatever_the_names_all_files_lie_inside_or_none(tmp_path_factory: pytes
     except ResonError:
         assert not (folder / "inner/site").exists()
     else:
-        assert contents(folder / "inner/site") == {name: name.encode() for name in names if not name.endswith("/")}
+        kept = [name for name in names if not name.endswith("/") and not name.split("/")[-1].startswith("._")]
+        assert contents(folder / "inner/site") == {name: name.encode() for name in kept}
     assert {entry.name for entry in folder.iterdir()} <= {"s.zip", "inner"}

@@ -42,3 +42,12 @@ def overlapping_zip(members: int, size: int) -> bytes:
             info.external_attr, info.filename, info.orig_filename = first.external_attr, f"a{number}", f"a{number}"
             archive.filelist.append(info)
     return buffer.getvalue()
+
+
+def patched(path: Path, offset_in_directory: int, value: bytes) -> Path:
+    """Overwrites bytes of the first member's entry in the zip's directory."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"PK\x01\x02") + offset_in_directory
+    data[at : at + len(value)] = value
+    path.write_bytes(data)
+    return path

@@ -59,8 +59,8 @@ def test_nothing_of_it_is_left_behind(fault: Fault, outcome: Outcome) -> None:
 @pytest.mark.usefixtures("under_way")
 def test_nothing_lies_beside_the_runs_folders_the_store_and_the_history() -> None:
     names = {path.name for path in home().iterdir()}
-    plain = {name.removesuffix("-wal").removesuffix("-shm") for name in names}
-    assert plain <= {"runs", "store", "history.sqlite", "history.lock"}
+    plain = {name.removesuffix("-wal").removesuffix("-shm").removesuffix("-journal") for name in names}
+    assert plain <= {"runs", "store", "cache", "history.sqlite", "history.lock", "digests.sqlite"}
 
 
 def test_a_site_that_waits_is_told_of_once_and_left_alone(under_way: Mapping[str, Future[Outcome]]) -> None:

@@ -106,13 +106,6 @@ def test_help_is_printed_and_nothing_else_happens(shell: InteractiveShell, line:
     assert result.success and result.result is None and "usage: reson" in text
 
 
-def test_shards_check_tells_each_sites_samples_and_labels(shell: InteractiveShell, tmp_path: Path) -> None:
-    (tmp_path / "shards").mkdir()
-    write_image_shard(tmp_path / "shards" / "a.zip", [0, 0, 2], seed=1)
-    _, text = run(shell, "%reson shards check shards")
-    assert "site-1  a.zip  3 samples   by label  0: 2  2: 1" in text
-
-
 def test_build_writes_the_folder_that_nvflare_takes(shell: InteractiveShell, tmp_path: Path) -> None:
     (tmp_path / "shards").mkdir()
     write_image_shard(tmp_path / "shards" / "a.zip", [0, 1, 2], seed=1)

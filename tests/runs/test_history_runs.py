@@ -16,7 +16,7 @@ from reson_jupyter.backend.store import open_store
 from reson_jupyter.errors import RunError, RunNotFound
 from tests.runs import slow
 from tests.runs.conftest import processes_of, wait_for
-from tests.runs.models import Line
+from tests.runs.models import Line, fl_train
 
 pytestmark = [pytest.mark.nvflare, pytest.mark.usefixtures("home")]
 
@@ -50,13 +50,30 @@ def test_a_run_of_a_kernel_that_is_gone_is_listed_attached_to_and_run_again_and_
     assert second.progress.notes[0] == f"rerun of {run_id} with num_rounds=3, name='once more'"
     assert [(run.id, run.rounds_done) for run in reson.runs()] == [(second.id, 3), (run_id, 2)]
 
-    deleted = reson.delete(run_id)
     store = open_store(RunRecord.load(second.id).store)
+    assert len([info for info in store.list("shards/") if info.key.endswith(".zip")]) == 2, "both runs have the same data"
+    deleted = reson.delete(run_id)
+    assert deleted.shards_kept == 2
     assert deleted.objects > 10 and list(store.list(f"jobs/{run_id}/")) == [] and not (home / "runs" / run_id).exists()
     assert [run.id for run in reson.runs()] == [second.id]
     with pytest.raises(RunNotFound):
         reson.attach(run_id)
     assert torch.allclose(reson.attach(second.id).model().state_dict()["weight"], torch.tensor([6.0, 7.0]), atol=1e-6)
+    reson.delete(second.id)
+    assert list(store.list("")) == []
+
+
+def test_two_runs_that_are_submitted_at_once_train_on_the_same_shards(plain_shards: Path) -> None:
+    federation = reson.FederationConfig(num_rounds=1)
+    runs = [
+        reson.submit(Line, train=fl_train, name="twin", shards_dir=plain_shards, federation=federation, check=False)
+        for _ in range(2)
+    ]
+    assert [run.wait(150).state for run in runs] == [reson.RunState.FINISHED] * 2
+    store = open_store(RunRecord.load(runs[0].id).store)
+    assert len([info for info in store.list("shards/") if info.key.endswith(".zip")]) == 2
+    reson.delete(runs[0].id)
+    assert {info.name for info in store.list("shards/used/")} == {runs[1].id}
 
 
 def test_a_run_that_goes_on_is_not_deleted_and_one_that_was_stopped_is(plain_shards: Path, home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,7 @@ def test_a_run_leaves_exactly_the_platforms_layout_and_its_result(store: str, im
     ).wait(120)
     assert run.state == reson.RunState.FINISHED
     opened = open_store(store, reson.ResonTechConfig())
+    digests = [hashlib.sha256((image_shards / f"shard_{number}.zip").read_bytes()).hexdigest() for number in (0, 1)]
     assert keys(opened, RunRecord.load(run.id).prefix) == [
         "configs/config_fed_client.json",
         "configs/config_fed_server.json",
@@ -60,8 +62,8 @@ def test_a_run_leaves_exactly_the_platforms_layout_and_its_result(store: str, im
         "scripts/custom_client_executor.py",
         "scripts/custom_persistor.py",
         "scripts/model_def.py",
-        "shards/shard_0.zip",
-        "shards/shard_1.zip",
+        *sorted(f"shards/sha256/{digest}.zip" for digest in digests),
+        *sorted(f"shards/used/{digest}/{run.id}" for digest in digests),
     ]
     assert sum(parameter.numel() for parameter in run.model().parameters()) > 0
     for info in opened.list(""):

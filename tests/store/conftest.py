@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from reson_jupyter.backend.store import Store, open_store
+from reson_jupyter.backend.store import Store, multipart, open_store
 from reson_jupyter.config import ResonTechConfig
-from tests.servers import S3Endpoint, s3_server
+from tests.faulty_server import FaultyServer, faulty_server
+from tests.servers import S3Endpoint, client_of, s3_server
+
+from .large import KEY, PART_BYTES, SIZE
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +55,44 @@ def any_store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
 @pytest.fixture
 def s3_store(moto_http: S3Endpoint, monkeypatch: pytest.MonkeyPatch) -> Store:
     return open_store(f"s3://{moto_http.bucket}/{uuid.uuid4()}", use(moto_http, monkeypatch))
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three parts and a bit, each of other bytes."""
+    path = tmp_path_factory.mktemp("large") / "large.zip"
+    path.write_bytes(os.urandom(SIZE))
+    return path
+
+
+@pytest.fixture
+def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multipart, "PART_BYTES", PART_BYTES)
+
+
+@pytest.fixture
+def server(_small_parts: None, moto_http: S3Endpoint, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
+    use(moto_http, monkeypatch)
+    with faulty_server(moto_http.url) as (url, faulty):
+        monkeypatch.setenv("RESON_S3_ENDPOINT", url)
+        yield faulty
+
+
+@pytest.fixture
+def store(server: FaultyServer, moto_http: S3Endpoint) -> Iterator[Store]:
+    store = open_store(f"s3://{moto_http.bucket}/{uuid.uuid4()}", ResonTechConfig())
+    yield store
+    server.faults.clear()
+    store.delete(KEY)
+
+
+@pytest.fixture
+def unfinished(store: Store, moto_http: S3Endpoint) -> Callable[[], list[str]]:
+    """Tells the ids of the store's uploads that are not complete."""
+    prefix = store.url.removeprefix(f"s3://{moto_http.bucket}/")
+
+    def look() -> list[str]:
+        found = client_of(moto_http).list_multipart_uploads(Bucket=moto_http.bucket, Prefix=prefix).get("Uploads", [])
+        return [item["UploadId"] for item in found]
+
+    return look

@@ -6,7 +6,6 @@ import logging
 import pickle
 import socket
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from boto3.s3.transfer import TransferConfig
 from reson_jupyter.backend.store import Store, open_store, s3
 from reson_jupyter.config import ResonTechConfig
 from reson_jupyter.errors import ConfigError, NotFound, StoreError
-from tests.servers import S3Endpoint, client_of, failing_server, slow_line
+from tests.servers import S3Endpoint, client_of, failing_server
 
 from .conftest import use
 
@@ -73,37 +72,6 @@ def test_listing_goes_on_after_the_first_thousand(s3_store: Store) -> None:
     for name in names:
         s3_store.put(f"many/{name}", b"")
     assert [info.key for info in s3_store.list("many/")] == [f"many/{name}" for name in names]
-
-
-def test_a_cancelled_upload_over_a_slow_line_ends_within_a_second_and_is_aborted(
-    moto_http: S3Endpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "shard.zip").write_bytes(b"x" * (80 << 20))
-    use(moto_http, monkeypatch)
-    with slow_line(moto_http.url, 4 << 20) as url:
-        monkeypatch.setenv("RESON_S3_ENDPOINT", url)
-        store = open_store(f"s3://{moto_http.bucket}/slow", ResonTechConfig())
-        cancel = threading.Event()
-        threading.Timer(1.5, cancel.set).start()
-        started = time.monotonic()
-        with pytest.raises(StoreError, match="stopped"):
-            store.put_file("shard.zip", tmp_path / "shard.zip", cancel=cancel)
-        assert time.monotonic() - started < 2.5
-        # The rest of a part on its way is not sent, nor is the part sent again: the server is told at once.
-        until = time.monotonic() + 2
-        while (left := unfinished(moto_http)) and time.monotonic() < until:
-            time.sleep(0.1)
-        assert left == []
-    assert list(store_at(moto_http, monkeypatch).list("")) == []
-
-
-def unfinished(endpoint: S3Endpoint) -> list[str]:
-    uploads = client_of(endpoint).list_multipart_uploads(Bucket=endpoint.bucket).get("Uploads", [])
-    return [upload["Key"] for upload in uploads]
-
-
-def store_at(endpoint: S3Endpoint, monkeypatch: pytest.MonkeyPatch) -> Store:
-    return open_store(f"s3://{endpoint.bucket}/slow", use(endpoint, monkeypatch))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from reson_jupyter.worker import adapter, control, messenger
+from reson_jupyter.worker import control, messenger
+from reson_jupyter.worker import shard as shard_module
 
 from .images import Entry
 from .loopback import Server
@@ -28,9 +29,9 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 @pytest.fixture
 def _empty_cache() -> Iterator[None]:
-    adapter._rt_shards.clear()
+    shard_module._rt_shards.clear()
     yield
-    adapter._rt_shards.clear()
+    shard_module._rt_shards.clear()
 
 
 @pytest.fixture

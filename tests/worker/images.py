@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -21,6 +22,10 @@ class Quiet:
     def __init__(self, checks: int = 10**9) -> None:
         self.metrics: list[tuple[dict[str, float], int]] = []
         self.checks = checks
+        self.lines: list[str] = []
+
+    def info(self, message: str) -> None:
+        self.lines.append(message)
 
     def log_metric(self, metrics: dict[str, float], step: int) -> None:
         self.metrics.append((metrics, step))
@@ -79,6 +84,13 @@ def entries_of(folder: Path, count: int, labels: Callable[[int], Any] = lambda n
         {"id": f"s{number}", "uri": save(folder, f"images/{number}.png", coloured(colours[number % 3])), "y": labels(number)}
         for number in range(count)
     ]
+
+
+def make_noisy(folder: Path, size: tuple[int, int] = (40, 30)) -> None:
+    """Replaces the images of a shard by others of which every pixel differs."""
+    random = np.random.default_rng(0)
+    for path in sorted((folder / "images").iterdir()):
+        Image.fromarray(random.integers(0, 256, (*size, 3), "uint8")).save(path)
 
 
 def failure(shard_env: dict[str, Any], model: torch.nn.Module) -> str:

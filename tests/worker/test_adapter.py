@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from reson_jupyter.worker import adapter, source
+from reson_jupyter.worker import ADAPTER, adapter, source
+from reson_jupyter.worker import shard as shard_module
 
-from .images import Net, Quiet, Strange, entries_of, failure
+from .images import Net, Quiet, Strange, entries_of, failure, make_noisy
 
 
 def test_it_learns_colours_and_validates_on_what_it_never_trained_on(shard: Any, tmp_path: Path) -> None:
@@ -22,7 +23,7 @@ def test_it_learns_colours_and_validates_on_what_it_never_trained_on(shard: Any,
     assert after["val_accuracy"] == 1.0
     assert after["val_loss"] < before["val_loss"]
     assert set(result) == {"weights", "samples", "train_loss", "train_accuracy"}
-    parts = next(iter(adapter._rt_shards.values()))
+    parts = next(iter(shard_module._rt_shards.values()))
     assert result["samples"] == len(parts.train) == 60 - len(parts.held_out)
     assert 0 < len(parts.held_out) < 20
     assert [step for _, step in logger.metrics] == list(range(12))
@@ -57,7 +58,7 @@ def test_validation_leaves_the_batchnorm_statistics_alone(shard: Any, tmp_path: 
 
 def test_a_last_batch_of_one_does_not_stop_batchnorm(shard: Any, tmp_path: Path) -> None:
     entries = entries_of(tmp_path, 9)
-    while len(adapter._rt_split([entry["id"] for entry in entries])[0]) % 4 != 1:
+    while len(shard_module._rt_split([entry["id"] for entry in entries])[0]) % 4 != 1:
         entries.pop()
     assert len(entries) > 4
     assert adapter.rt_train_model(Net(), shard(entries), "", Quiet())["samples"] == 5
@@ -99,18 +100,18 @@ def test_a_site_with_one_sample_trains_on_it_and_validates_nothing(shard: Any, t
 
 def test_the_split_is_stable_and_about_a_tenth() -> None:
     names = [f"sample-{number}" for number in range(2000)]
-    train, held_out = adapter._rt_split(names)
+    train, held_out = shard_module._rt_split(names)
     assert sorted(train + held_out) == list(range(2000))
     assert 150 < len(held_out) < 250
     kept = {names[row] for row in held_out}
     shuffled = [*names[::-1], "one more"]
-    assert kept <= {shuffled[row] for row in adapter._rt_split(shuffled)[1]}
+    assert kept <= {shuffled[row] for row in shard_module._rt_split(shuffled)[1]}
 
 
 @pytest.mark.parametrize("count", [2, 3, 10])
 def test_both_parts_have_a_sample_as_soon_as_there_are_two(count: int) -> None:
     for start in range(30):
-        train, held_out = adapter._rt_split([f"{start}-{number}" for number in range(count)])
+        train, held_out = shard_module._rt_split([f"{start}-{number}" for number in range(count)])
         assert train
         assert held_out
 
@@ -122,8 +123,8 @@ def test_training_stops_between_batches(shard: Any, tmp_path: Path) -> None:
 
 def test_every_image_is_decoded_once_for_all_rounds(shard: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = []
-    genuine = adapter._rt_decode
-    monkeypatch.setattr(adapter, "_rt_decode", lambda path, size: decoded.append(path) or genuine(path, size))
+    genuine = shard_module._rt_decode
+    monkeypatch.setattr(shard_module, "_rt_decode", lambda path, *options: decoded.append(path) or genuine(path, *options))
     env = shard(entries_of(tmp_path, 12))
     for round_ in range(3):
         adapter.rt_validate_model(Net(), env | {"CURRENT_ROUND": round_}, "", Quiet())
@@ -131,15 +132,25 @@ def test_every_image_is_decoded_once_for_all_rounds(shard: Any, tmp_path: Path, 
     assert len(decoded) == len(set(decoded)) == 12
 
 
-def test_a_shard_too_large_for_the_memory_trains_just_the_same(
-    shard: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("augment", [False, True])
+def test_a_shard_trains_to_the_very_same_weights_with_a_cache_without_one_and_with_one_that_was_there(
+    shard: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, augment: bool
 ) -> None:
-    env = shard(entries_of(tmp_path, 12))
-    in_memory = adapter.rt_train_model(Net(), env, "", Quiet())["weights"]
-    adapter._rt_shards.clear()
-    monkeypatch.setattr(adapter, "_rt_MAX_CACHE", 100)
-    from_files = adapter.rt_train_model(Net(), env, "", Quiet())["weights"]
-    assert all(torch.equal(in_memory[key], from_files[key]) for key in in_memory)
+    env = shard(entries_of(tmp_path, 30), local_epochs=2, STATE_DIR=str(tmp_path / "state"), augment=augment, img_size=32)
+    make_noisy(tmp_path)
+    (tmp_path.parent / f"{tmp_path.name}.sha256").write_text("0f" * 32)
+
+    def train(line: str, allowed: int) -> dict[str, torch.Tensor]:
+        monkeypatch.setenv("RESON_CACHE_BYTES", str(allowed))
+        shard_module._rt_shards.clear()
+        logger = Quiet()
+        weights = adapter.rt_train_model(Net(), env, "", logger)["weights"]
+        adapter.rt_validate_model(Net(), env, "", logger)
+        assert [text for text in logger.lines if line in text] == logger.lines != []
+        return weights
+
+    trained = [train("image cache: none", 0), train("written", 10**6), train("reused", 10**6)]
+    assert all(torch.equal(trained[0][key], other[key]) for other in trained[1:] for key in trained[0])
 
 
 def test_a_changed_manifest_is_read_again(shard: Any, tmp_path: Path) -> None:
@@ -190,7 +201,7 @@ def test_it_works_below_a_module_that_replaces_builtins_and_disturbs_nothing_the
     module = ModuleType("model_def")
     exec(above, module.__dict__)
     before = dict(module.__dict__)
-    exec(above + "\n\n" + source("adapter"), module.__dict__)
+    exec("\n\n".join([above, *map(source, ADAPTER)]), module.__dict__)
     changed = {name for name, value in module.__dict__.items() if before.get(name) is not value and not name.startswith("_rt_")}
     assert changed <= {"rt_train_model", "rt_validate_model", "__doc__", "__annotations__"}
     env = shard(entries_of(tmp_path, 9, lambda number: [number % 3, 0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import time
@@ -10,19 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from reson_jupyter.worker import adapter
+from reson_jupyter.worker import shard as shard_module
 
 from .images import Net, Quiet, Strange, coloured, entries_of, failure, save
-
-
-def read(tmp_path: Path, name: str, size: int = 4) -> np.ndarray:
-    return adapter._rt_decode(str(tmp_path / name), size)
-
 
 # Manifests
 
@@ -91,9 +86,44 @@ def test_a_uri_that_could_mean_a_place_outside_the_shard_is_refused(shard: Any, 
     assert "is no path inside the shard" in message
 
 
-@pytest.mark.parametrize("uri", ["https://example.org/a.png", "http://127.0.0.1/a.png", "HTTPS://example.org/a.png"])
-def test_images_are_not_downloaded(shard: Any, uri: str) -> None:
-    assert "downloading images is switched off" in failure(shard([{"id": "a", "uri": uri, "y": 0}]), Net())
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("https://example.org/a.png?key=secret", "line 1: 'https://example.org/a.png': sites fetch no images from example.org"),
+        ("http://127.0.0.1/a.png?key=secret", "line 1: 'http://127.0.0.1/a.png' is no plain https address"),
+        ("HTTPS://example.org/a.png", "is no plain https address"),
+    ],
+)
+@pytest.mark.parametrize("hosts", [[], ["images.example.org"]])
+def test_images_are_not_downloaded_unless_their_host_is_allowed(shard: Any, uri: str, message: str, hosts: list[str]) -> None:
+    said = failure(shard([{"id": "a", "uri": uri, "y": 0}], image_hosts=hosts), Net())
+    assert message in said and "secret" not in said
+
+
+def test_an_image_of_an_allowed_host_is_fetched_once_and_its_failure_names_the_sample(
+    shard: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched, file = [], io.BytesIO()
+    coloured((1, 2, 3)).save(file, "PNG")
+
+    def fetch(url: str, hosts: list[str]) -> bytes:
+        fetched.append((url, hosts))
+        if "gone" in url:
+            raise ValueError("'https://a.example.org/gone.png' cannot be fetched: it is gone")
+        return file.getvalue() if "good" in url else b"text"
+
+    monkeypatch.setattr(shard_module, "_rt_fetch", fetch)
+    url = "https://a.example.org/{}.png?key=secret"
+    env = shard([{"id": "a", "uri": url.format("good"), "y": 0}], image_hosts=["a.example.org"], local_epochs=2)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 2))
+    adapter.rt_train_model(model, env, "", Quiet())
+    assert fetched == [(url.format("good"), ["a.example.org"])]
+    for name, message in (
+        ("gone", "sample 'a': 'https://a.example.org/gone.png' cannot be fetched: it is gone"),
+        ("text", "sample 'a': 'https://a.example.org/text.png' is no usable image: cannot identify image file"),
+    ):
+        said = failure(shard([{"id": "a", "uri": url.format(name), "y": 0}], image_hosts=["a.example.org"]), model)
+        assert said.startswith(message) and "secret" not in said
 
 
 @pytest.mark.parametrize("link", ["file", "folder"])
@@ -158,59 +188,6 @@ def test_what_is_no_honest_jpeg_or_png_is_refused_at_once(shard: Any, tmp_path: 
     message = failure(shard([{"id": "a", "uri": "a.png", "y": 0}]), Net())
     assert "sample 'a': a.png is no usable image: " in message
     assert time.perf_counter() - began < 0.5
-
-
-def left_red_right_blue(size: int = 64) -> Image.Image:
-    image = coloured((255, 0, 0), (size, size))
-    image.paste((0, 0, 255), (size // 2, 0, size, size))
-    return image
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_applied_as_pillow_does(tmp_path: Path, orientation: int) -> None:
-    from PIL import ImageOps
-
-    image = left_red_right_blue()
-    image.paste((0, 255, 0), (0, 0, 32, 32))
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    for name in ("a.jpg", "a.png"):
-        save(tmp_path, name, image, exif=exif, **({"quality": 95} if name == "a.jpg" else {}))
-        upright = ImageOps.exif_transpose(Image.open(tmp_path / name)).resize((4, 4), Image.Resampling.BILINEAR)
-        assert np.abs(read(tmp_path, name).astype(int) - np.asarray(upright).transpose(2, 0, 1)).max() <= 12
-
-
-@pytest.mark.parametrize(
-    ("name", "image", "expected"),
-    [
-        ("a.png", Image.new("RGB", (9, 5), (10, 200, 30)), (10, 200, 30)),
-        ("a.png", Image.new("L", (9, 5), 77), (77, 77, 77)),
-        ("a.png", Image.new("1", (9, 5), 1), (255, 255, 255)),
-        ("a.png", Image.new("RGBA", (9, 5), (10, 200, 30, 0)), (10, 200, 30)),
-        ("a.png", Image.new("LA", (9, 5), (77, 0)), (77, 77, 77)),
-        ("a.png", Image.new("RGB", (9, 5), (10, 200, 30)).quantize(4), (10, 200, 30)),
-        ("a.png", Image.fromarray(np.full((5, 9), 0x4D12, "uint16")), (0x4D, 0x4D, 0x4D)),
-        ("a.jpg", Image.new("RGB", (9, 5), (128, 128, 128)), (128, 128, 128)),
-        ("a.jpg", Image.new("L", (9, 5), 77), (77, 77, 77)),
-        ("a.jpg", Image.new("CMYK", (9, 5), (0, 0, 0, 127)), (128, 128, 128)),
-    ],
-)
-def test_every_kind_of_jpeg_and_png_becomes_rgb(tmp_path: Path, name: str, image: Image.Image, expected: tuple[int, ...]) -> None:
-    save(tmp_path, name, image)
-    pixels = read(tmp_path, name)
-    assert pixels.dtype == np.uint8
-    assert np.abs(pixels.reshape(3, -1).T.astype(int) - expected).max() <= 1
-
-
-@pytest.mark.parametrize(("size", "shape"), [(64, (160, 120)), (224, (500, 375)), (224, (1024, 768)), (32, (16, 20))])
-def test_the_fast_decoding_is_close_to_the_plain_one(tmp_path: Path, size: int, shape: tuple[int, int]) -> None:
-    random = np.random.default_rng(0)
-    blobs = Image.fromarray(random.integers(0, 256, (6, 8, 3), dtype=np.uint8))
-    photo = blobs.resize(shape, Image.Resampling.BICUBIC)
-    for name in ("a.jpg", "a.png"):
-        save(tmp_path, name, photo)
-        plain = np.asarray(Image.open(tmp_path / name).convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
-        assert np.abs(read(tmp_path, name, size).astype(int) - plain.transpose(2, 0, 1)).mean() <= 0.5
 
 
 def test_pixels_are_normalised_with_imagenets_mean_and_deviation(shard: Any, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Deleting a run on request: its objects in the store, its folder on this machine, its place in the history."""
+"""Deleting a run on request: its objects in the store, its claims on shards, its folder here, its place in the history."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import RunError
+from ...errors import RunError, RunNotFound, StoreError
 from ..event_log import Latest, peek
 from ..record import RunLock, RunRecord
+from ..shard_pool import claimed_by, release
 from ..store import Store
 from ..targets.base import Target
 from . import history
+from .origin import read_submitted
 
 _THREADS = 8
 # A runner is there for a moment after it has said how its run ended.
@@ -26,18 +28,23 @@ _ABANDONED = 24 * 3600.0
 
 @dataclass(frozen=True)
 class Deleted:
-    """What was deleted of a run: how many objects of its store, and the bytes of these and of its folder here."""
+    """What was deleted of a run: how many objects of its store, and the bytes of these and of its folder here.
+
+    Shards count if no other run needs them; `shards_kept` is how many stay because one does.
+    """
 
     id: str
     objects: int
     bytes: int
+    shards_kept: int = 0
 
     def __repr__(self) -> str:
-        return f"deleted run {self.id}: {self.objects} objects, {self.bytes:,} bytes"
+        kept = f"; shards that other runs need stay: {self.shards_kept}" if self.shards_kept else ""
+        return f"deleted run {self.id}: {self.objects} objects, {self.bytes:,} bytes{kept}"
 
 
 def delete(record: RunRecord, store: Store, target: Target) -> Deleted:
-    """Deletes a run and everything that it stored. It cannot be brought back.
+    """Deletes a run and everything that it stored, but for shards that other runs need. It cannot be brought back.
 
     Raises:
         RunError: the run goes on.
@@ -48,13 +55,23 @@ def delete(record: RunRecord, store: Store, target: Target) -> Deleted:
     if latest is not None:
         target.settle(record, store)  # what a lost run left behind would be found by nobody once its folder is gone
     with _held(record):
+        shards = release(store, record.id, _digests(record, store))  # before the log, which tells what there is to release
         objects = list(store.list(f"{record.prefix}/"))
         with ThreadPoolExecutor(_THREADS) as pool:
             list(pool.map(store.delete, (info.key for info in objects)))
-        size = sum(info.bytes for info in objects) + sum(_sizes(record.folder))
+        size = shards.bytes + sum(info.bytes for info in objects) + sum(_sizes(record.folder))
         shutil.rmtree(record.folder, ignore_errors=True)
     history.forget(record.id)
-    return Deleted(record.id, len(objects), size)
+    return Deleted(record.id, shards.objects + len(objects), size, shards.kept)
+
+
+def _digests(record: RunRecord, store: Store) -> list[str]:
+    """The digests of the run's shards, as its log tells them; without a log that can be read, those that it has claimed."""
+    try:
+        submitted = read_submitted(store, record.id)[1]
+    except (RunNotFound, StoreError):
+        return claimed_by(store, record.id)
+    return [shard["sha256"] for shard in submitted["sites"].values()]
 
 
 def _refuse_what_goes_on(record: RunRecord, target: Target, latest: Latest | None) -> None:

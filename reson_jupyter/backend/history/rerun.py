@@ -18,8 +18,10 @@ from ..job import Job, as_json
 from ..observers import announce, rehearse_told
 from ..record import RunRecord
 from ..run.handle import Run
+from ..sending import Shard
+from ..shard_pool import content_key
 from ..store import ObjectInfo, Store
-from ..submission import Shard, Submission
+from ..submission import Submission
 from ..targets.base import Target
 from .origin import Origin, RunConfig, read_origin, versions
 
@@ -140,10 +142,10 @@ def _with_configs(job: Job, name: str, config: RunConfig) -> Job:
 
 
 def _shards(origin: Origin, store: Store) -> dict[str, ObjectInfo]:
-    """The sites' shards, as they lie in the store."""
+    """The sites' shards, as they lie in the store. They are claimed when the new run is sent, which looks once more."""
     found = {}
     for site, shard in origin.submitted["sites"].items():
-        info = store.stat(f"{origin.record.prefix}/shards/{shard['shard']}")
+        info = store.stat(content_key(shard["sha256"]))
         if info is None:
             raise RunError(
                 f"the shard {shard['shard']} of {site} is no longer in the store {store.url}",

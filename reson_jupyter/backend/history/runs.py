@@ -9,12 +9,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from ...errors import ResonError, TargetError
-from ...events import EventType, RunState
-from ..event_log import EventLogReader, Latest, peek
+from ...events import RunState
+from ...table import html_table, text_table
+from ..event_log import EventLogReader, peek
 from ..progress import RunProgress
 from ..record import RunRecord
 from ..store import Store
-from ..table import html_table, text_table
 from ..targets import open_target
 from . import history
 from .history import RunSummary
@@ -87,7 +87,7 @@ def _looked_at(summary: RunSummary, open_store: Callable[[str], Store]) -> RunSu
         if latest.state.done or not summary.num_rounds:
             summary = _read(summary.record, store)
         else:
-            summary = replace(summary, state=latest.state, rounds_done=max(summary.rounds_done, _rounds_done(latest)))
+            summary = replace(summary, state=latest.state, rounds_done=max(summary.rounds_done, latest.rounds))
     except ResonError:
         return summary
     lost = carried is False or (carried is None and time.time() - latest.time > _SILENCE)
@@ -108,11 +108,6 @@ def _read(record: RunRecord, store: Store) -> RunSummary:
     progress = RunProgress()
     progress.apply(EventLogReader(store, record.prefix).read())
     return RunSummary.of(record, progress)
-
-
-def _rounds_done(latest: Latest) -> int:
-    """How many rounds are over, by the newest events."""
-    return max((event["round"] + 1 for event in latest.tail if event["type"] == EventType.AGGREGATED), default=0)
 
 
 def _duration(seconds: float) -> str:

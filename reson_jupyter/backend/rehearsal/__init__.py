@@ -150,7 +150,8 @@ def _lay_out(job: Job, shard: Path | None, folder: Path, notes: list[str]) -> bo
     arguments = job.config("config_fed_client.json")["executors"][0]["executor"]["args"]
     own_training = arguments["train_fn"] != "rt_train_model"
     if shard is not None:
-        if unpack_sample(shard, arguments["manifest_file"], samples_for(arguments, own_training), data):
+        count, hosts = samples_for(arguments, own_training), arguments.get("image_hosts", ())
+        if unpack_sample(shard, arguments["manifest_file"], count, data, hosts):
             return True
         notes.append(f"training was not rehearsed: what {shard.name} holds besides its samples is too large to unpack for it")
     elif not own_training:

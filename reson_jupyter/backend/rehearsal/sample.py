@@ -5,16 +5,15 @@ from __future__ import annotations
 import io
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from ...data.manifest import member_of, scan_manifest
+from ...data.manifest import Sample, is_remote, member_of, scan_manifest
 from ...data.problems import Problems
-from ...data.unpack import ZIP_ERRORS, open_zip
-from ...errors import ShardError
+from ...data.unpack import checked_zip, read_member, write_members
 
 DEFAULT_SAMPLES = 8
 _MAX_OWN_SAMPLES = 256
@@ -27,39 +26,37 @@ def samples_for(arguments: Mapping[str, Any], own_training: bool) -> int:
     return min(max(2 * int(arguments.get("batch_size", 1)), 2), _MAX_OWN_SAMPLES) if own_training else DEFAULT_SAMPLES
 
 
-def unpack_sample(shard: Path, manifest_file: str, count: int, dest: Path) -> bool:
+def unpack_sample(shard: Path, manifest_file: str, count: int, dest: Path, image_hosts: Collection[str] = ()) -> bool:
     """Unpacks the first samples of a shard, and everything in it that is no sample of its manifest.
 
     A shard without a manifest that can be read is unpacked whole.
 
     Args:
-        shard: The zip, which has been checked.
+        shard: The zip.
         manifest_file: The manifest's name at its root.
         count: How many samples.
         dest: An empty folder.
+        image_hosts: The hosts that sites may fetch https images from.
 
     Returns:
         False, with nothing unpacked, if that would be too much for a rehearsal.
 
     Raises:
-        ShardError: the zip is damaged.
+        ShardError: the zip is damaged or not safe to unpack.
     """
-    try:
-        with open_zip(shard) as archive:
-            members = {member.filename: member for member in archive.infolist()}
-            manifest, left_out = b"", set[str]()
-            if manifest_file in members:
-                manifest, left_out = _first_lines(archive.read(manifest_file), count)
-            if manifest:
-                left_out.add(manifest_file)
-            wanted = [member for name, member in members.items() if name not in left_out]
-            if sum(member.file_size for member in wanted) > _MAX_BYTES:
-                return False
-            archive.extractall(dest, wanted)
-            if manifest:
-                (dest / manifest_file).write_bytes(manifest)
-    except ZIP_ERRORS as error:
-        raise ShardError(f"{shard.name} cannot be unpacked: {error}.", "Make the shard again.") from None
+    with checked_zip(shard) as archive:
+        members = {member.orig_filename: member for member in archive.infolist()}
+        manifest, left_out = b"", set[str]()
+        if manifest_file in members:
+            manifest, left_out = _first_lines(read_member(archive, members[manifest_file]), count, image_hosts)
+        if manifest:
+            left_out.add(manifest_file)
+        wanted = [member for name, member in members.items() if name not in left_out]
+        if sum(member.file_size for member in wanted) > _MAX_BYTES:
+            return False
+        write_members(archive, wanted, dest)
+        if manifest:
+            (dest / manifest_file).write_bytes(manifest)
     return True
 
 
@@ -75,13 +72,16 @@ def make_up(arguments: Mapping[str, Any], dest: Path) -> None:
     (dest / str(arguments["manifest_file"])).write_text("\n".join(lines) + "\n")
 
 
-def _first_lines(manifest: bytes, count: int) -> tuple[bytes, set[str]]:
+def _first_lines(manifest: bytes, count: int, image_hosts: Collection[str]) -> tuple[bytes, set[str]]:
     """The manifest of the first samples, and the files that only the others name; nothing if it is of some other form."""
     problems = Problems()
-    samples = list(scan_manifest(manifest, problems))
+    samples = list(scan_manifest(manifest, problems, image_hosts))
     if problems.count or not samples:
         return b"", set()
-    kept = samples[:count]
-    files = {member_of(sample.uri) for sample in samples[count:]} - {member_of(sample.uri) for sample in kept}
+    kept, others = samples[:count], samples[count:]
     head = io.BytesIO(manifest).readlines()[: kept[-1].line]
-    return b"".join(head), files
+    return b"".join(head), _members(others) - _members(kept)
+
+
+def _members(samples: Iterable[Sample]) -> set[str]:
+    return {member_of(sample.uri) for sample in samples if not is_remote(sample.uri)}

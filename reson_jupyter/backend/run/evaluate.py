@@ -160,7 +160,7 @@ def _by_images(model: torch.nn.Module, pictures: Pictures, training: TrainingCon
     import torch
 
     # The very reading of the sites; it needs Pillow, which only images need.
-    from ...worker import adapter
+    from ...worker import adapter, shard
 
     several = bool(training.extra.get("multi_label")) or any(
         len(one.labels) != 1 for one in pictures.items if one.labels is not None
@@ -172,9 +172,9 @@ def _by_images(model: torch.nn.Module, pictures: Pictures, training: TrainingCon
     predictions: list[Prediction] = []
     for start in range(0, len(pictures.items), training.batch_size):
         batch = pictures.items[start : start + training.batch_size]
-        pixels = _decoded(batch, size)
+        pixels = _decoded(batch, size, training.exact_pixels)
         with torch.no_grad(), _as_run_error():
-            images = adapter._rt_normalise(pixels, torch.empty(pixels.shape, device=device))
+            images = shard._rt_normalise(pixels, torch.empty((len(batch), 3, size, size), device=device))
             logits = adapter._rt_logits(model, images).float()
             if pictures.labelled:
                 labels = [list(one.labels or ()) for one in batch]
@@ -187,18 +187,16 @@ def _by_images(model: torch.nn.Module, pictures: Pictures, training: TrainingCon
     return Evaluation(count, metrics, tuple(predictions), pictures.classes)
 
 
-def _decoded(batch: tuple[Picture, ...], size: int) -> np.ndarray[Any, Any]:
-    import numpy as np
-
-    from ...worker import adapter
+def _decoded(batch: tuple[Picture, ...], size: int, exact: bool) -> list[np.ndarray[Any, Any]]:
+    from ...worker.decode import _rt_decode
 
     pixels = []
     for one in batch:
         try:
-            pixels.append(adapter._rt_decode(_file(one), size))
+            pixels.append(_rt_decode(_file(one), size, exact))
         except Exception as error:
             raise ShardError(f"{one.name} is no usable image: {error}", "JPEG and PNG are read, as on the sites.") from error
-    return np.stack(pixels)
+    return pixels
 
 
 def _file(picture: Picture) -> Path | io.BytesIO:

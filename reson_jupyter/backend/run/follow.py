@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
+import weakref
 from collections.abc import Callable
 
 from ...errors import ResonError, RunNotFound, StoreError
@@ -26,11 +27,16 @@ _SILENCE = 300.0
 _LAST_WORDS = 4.0
 _LAST_WORDS_UNREACHABLE = 60.0
 
+# An observer is seldom held by anything but its follower, yet somebody looks at what it shows.
+_observed: set[Follower] = set()
+
 
 class Follower:
-    """Follows one run until it is over, on one daemon thread, however many look at it.
+    """Follows one run on one daemon thread, however many look at it.
 
-    Every age is told by this process's monotonic clock: neither a jump of a wall clock nor two that differ make a run lost.
+    It follows until the run is over, or until nobody looks any more: neither a handle nor an observer. What nobody sees is worth
+    no request, and whoever attaches later reads it all. Every age is told by this process's monotonic clock: neither a jump of a
+    wall clock nor two that differ make a run lost.
 
     Attributes:
         progress: What is known of the run now; changed by the following thread, under `lock`.
@@ -63,14 +69,31 @@ class Follower:
         self._heard_at = now
         self._gone_since: float | None = None
         self._beats: dict[str, tuple[int, float]] = {}
+        self._pause = _FASTEST
+        self._answered = True
         if not self._read():
             raise RunNotFound(f"the store {record.store} has no log of a run {record.id!r}", "Is it the run's store?")
-        threading.Thread(target=self._follow, name=f"follow {record.id}", daemon=True).start()
+
+    def start(self) -> None:
+        """Begins to follow."""
+        if self.progress.state.done:
+            self._end()
+            return
+        # The thread would keep alive what it is to end with, if it held more than this.
+        this = weakref.ref(self)
+        threading.Thread(target=_follow, args=(this, self._wake), name=f"follow {self._record.id}", daemon=True).start()
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the run is followed, and its store answers."""
+        return self._answered and not self.progress.state.done and not self.over.is_set()
 
     def observe(self, observer: Callable[[], None]) -> None:
         """Calls `observer` at once and after every change, one call at a time; one that raises is not called again."""
         with self.lock:
             self._observers.append(observer)
+            if not self.over.is_set():
+                _observed.add(self)
             observer()
 
     @property
@@ -103,36 +126,43 @@ class Follower:
         beat = self._beats.get(site)
         return None if beat is None or self.progress.state.done else time.monotonic() - beat[1]
 
-    def _follow(self) -> None:
+    def look(self) -> float | None:
+        """Looks at the run once; returns the seconds until it is worth looking again, None when the following is over."""
         try:
-            pause = _FASTEST
-            while not self.progress.state.done:
-                pause = _FASTEST if self._look() or self._waiting else min(_SLOWEST, pause * 1.2)
-                if not self.progress.state.done:
-                    self._wake.wait(pause)
-                    self._wake.clear()
+            happened = self._look()
+            self._pause = _FASTEST if happened or self._waiting else min(_SLOWEST, self._pause * 1.2)
+            if not self.progress.state.done:
+                return self._pause
         except Exception as error:
             # Whoever waits must hear of it, or would wait for ever.
             self.broken = error
             traceback.print_exc()
-        finally:
+        self._end()
+        return None
+
+    def _end(self) -> None:
+        with self._changed:
             self.over.set()
-            with self._changed:
-                self._changed.notify_all()
+            _observed.discard(self)
+            self._changed.notify_all()
 
     def _look(self) -> bool:
-        """Reads what is new, and looks after a run that says nothing; returns whether there was anything new."""
+        """Reads what is new, and looks after a run that says nothing; returns whether anything happened."""
+        known = len(self.progress.events)
         try:
             news = self._read()
         except StoreError as error:
+            self._answered = False
             self.set_note(f"The store does not answer: {error.message}")
             self._settle_if_lost(reachable=False)
             return False
+        self._answered = True
         if not news:
             self._settle_if_lost(reachable=True)
             if time.monotonic() - self._notified > _SIGN_OF_LIFE:
                 self.set_note(self._silence())
-        return news
+        # Signs of life come every few seconds as long as a run goes on, and none of them is worth looking more often.
+        return len(self.progress.events) > known
 
     def _read(self) -> bool:
         """Takes what the log has that is new; returns whether there was anything."""
@@ -170,6 +200,8 @@ class Follower:
                 except Exception:
                     self._observers.remove(observer)
                     traceback.print_exc()
+            if not self._observers:
+                _observed.discard(self)
             self._changed.notify_all()
 
     def _silence(self) -> str:
@@ -206,3 +238,11 @@ class Follower:
 
     def _lose(self, reason: str) -> None:
         self._take([Event(time=time.time(), type=EventType.STATE, data={"state": "lost", "reason": reason})])
+
+
+def _follow(this: weakref.ref[Follower], wake: threading.Event) -> None:
+    """Follows until that is over, or its follower is gone."""
+    while (follower := this()) is not None and (pause := follower.look()) is not None:
+        del follower
+        wake.wait(pause)
+        wake.clear()

@@ -16,7 +16,7 @@ from ..store import Store
 from ..targets.base import Target
 from .best import BestRound, Mode, best_round
 from .control import Answers, Control, LogLevel
-from .follow import Follower
+from .followers import follower_of
 from .info import RunInfo, run_info
 from .logs import SERVER, Logs
 from .metrics import Metrics
@@ -39,7 +39,8 @@ _BETWEEN_LINES = 0.2
 class Run:
     """One execution of a job, followed from its log in the store.
 
-    One daemon thread follows the run until it is over, however many views there are.
+    However many handles and views a run has in this process, one daemon thread follows it: until it is over, or the last of them
+    is gone.
 
     Args:
         record: Where the run is.
@@ -67,7 +68,7 @@ class Run:
         self._target = target
         self._connection = connection
         self._model_class = model_class
-        self._follower = Follower(record, store, target)
+        self._follower = follower_of(record, store, target, connection)
         self._progress = self._follower.progress
         self._lock = self._follower.lock
         self._control = Control(record, target, self._follower)
@@ -284,7 +285,7 @@ class Run:
         return rerun(self._record, self._store, self._target, self._connection, changes)
 
     def delete(self) -> Deleted:
-        """Removes everything that was stored of the run, for good; returns what that was.
+        """Removes what was stored of the run, but for shards that other runs need, for good; returns what that was.
 
         Raises:
             RunError: the run goes on.

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from ...events import SiteTelemetry
 from ...source_map import SourceMap
+from ...table import html_table, text_table
 from ..failure.explain import DEFAULT_TRAINING
 from ..progress import RunProgress, SiteProgress
-from ..table import html_table, text_table
 
 WORKING = ("training", "validating")  # the phases of a site that is at a task
 _COLUMNS = ("site", "phase", "round", "step", "memory", "CPU", "at", "heard", "")

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from ...config import ResonTechConfig
-from ...data.shards import unpack_shard
 from ...errors import ResonError, StoreError
 from ...events import Event, EventType, RunState
 from ..interruptible import done_unless
@@ -28,8 +27,9 @@ from ..progress import AT_A_TASK
 from ..record import RunRecord
 from ..store import Store, open_store
 from ..targets.local import WORK_FILE, LocalTarget, is_unwanted
+from .fetch import fetch_files, fetch_shards
 from .journal import Journal
-from .remains import WorkFolder, sha256, storable_models, store_logs, store_models
+from .remains import WorkFolder, storable_models, store_logs, store_models
 from .requests import Requests
 from .rounds import RoundKeeper
 from .simulator import Simulator, make_work_folder
@@ -96,25 +96,11 @@ class Runner:
 
     def _prepare(self) -> None:
         """Fetches the job's files and unpacks each site's shard, unless it is stopped meanwhile."""
-        prefix = f"{self._record.prefix}/"
-        files = {}
-        for folder in ("scripts", "configs", "model"):
-            for info in self._store.list(f"{prefix}{folder}/"):
-                files[info.key.removeprefix(prefix)] = self._store.get(info.key)
+        files = fetch_files(self._store, self._record.prefix)
         workflows = json.loads(files["configs/config_fed_server.json"])["workflows"]
         self._validates = any(workflow["id"] == "final_validation" for workflow in workflows)
         write_nvflare_folder(files, self._work.job)
-        for site, shard in self._submitted()["sites"].items():
-            if self._abort_asked():
-                return
-            archive = self._work.path / f"{site}.zip"
-            self._store.get_file(f"{prefix}shards/{shard['shard']}", archive)
-            if sha256(archive) != shard["sha256"]:
-                raise StoreError(
-                    f"shard {shard['shard']} in the store is not the one that was submitted", "Submit the run again."
-                )
-            unpack_shard(archive, self._work.data / site)
-            archive.unlink()
+        fetch_shards(self._store, self._submitted()["sites"], self._work, self._abort_asked)
 
     def _submitted(self) -> Mapping[str, Any]:
         return next(event.data for event in self._progress.events if event.type == EventType.SUBMITTED)

@@ -13,7 +13,7 @@ from ...errors import StoreError
 from ...events import Event, EventType
 from ..store import Store, check_key
 
-Put = Callable[[str, Path], None]
+Put = Callable[[str, Path], object]
 
 
 class WorkFolder:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import psutil
 
+from ...home import home
 from .processes import MARK, RunProcesses, kill, left_behind, runs
 from .remains import WorkFolder
 
@@ -137,6 +138,7 @@ class Simulator:
             **env,
             "PYTHONSAFEPATH": "1",
             "PYTHONUNBUFFERED": "1",
+            "RESON_CACHE": env.get("RESON_CACHE") or str(home() / "cache" / "images"),
             "TMPDIR": str(self._work.tmp),  # NVFlare leaves folders in it
             MARK: str(self._work.data),
             "RESONTECH_OUT_DIR": str(self._work.out),

@@ -32,6 +32,34 @@ class ObjectInfo:
         return self.key.rpartition("/")[2]
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """By what a change of a file shows without reading it."""
+
+    bytes: int
+    mtime_ns: int
+    inode: int
+
+
+def stamp_of(path: Path) -> Stamp:
+    """Returns a file's stamp. Raises `OSError`."""
+    found = path.stat()
+    return Stamp(found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+def is_as(path: Path, before: Stamp) -> bool:
+    """Whether a file is as it was."""
+    try:
+        return stamp_of(path) == before
+    except OSError:
+        return False
+
+
+def changed(path: Path) -> StoreError:
+    """Returns the error of a file that did not stay as it was while it was sent."""
+    return StoreError(f"{path} has changed while it was sent, so it was not stored.", "Send it again when it stays as it is.")
+
+
 class Store(Protocol):
     """Objects under keys. Keys are relative, with "/" between parts.
 
@@ -55,8 +83,14 @@ class Store(Protocol):
         content_type: str = "application/octet-stream",
         progress: Progress | None = None,
         cancel: Flag | None = None,
-    ) -> None:
-        """Stores a file of any size under `key`; returns early with `StoreError` soon after `cancel` is set."""
+        resume: bool = False,
+    ) -> int:
+        """Stores a file of any size under `key` and returns the bytes that were sent.
+
+        A file that changes meanwhile is a `StoreError` and nothing becomes visible; so it is soon after `cancel` is set.
+        With `resume` the key names the content: what an attempt that was cut off left in the store is used, and left there
+        by this one if it is cut off; it counts as moved, not as sent.
+        """
 
     def copy(self, source: str, key: str) -> None:
         """Stores under `key` what lies under `source`; the bytes do not come here. Raises `NotFound`."""

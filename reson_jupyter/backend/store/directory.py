@@ -13,7 +13,7 @@ from threading import Event as Flag
 from typing import BinaryIO
 
 from ...errors import NotFound, StoreError
-from .base import ObjectInfo, Progress, check_key, check_prefix
+from .base import ObjectInfo, Progress, changed, check_key, check_prefix, is_as, stamp_of
 
 CHUNK = 1 << 20
 # Half-written files lie here, on the same file system as their place, so that a rename makes them appear whole.
@@ -62,15 +62,23 @@ class DirectoryStore:
         content_type: str = "application/octet-stream",
         progress: Progress | None = None,
         cancel: Flag | None = None,
-    ) -> None:
-        """Stores a file of any size under `key`; `StoreError` when `cancel` is set meanwhile."""
+        resume: bool = False,
+    ) -> int:
+        """Stores a file of any size under `key`; `StoreError` when `cancel` is set or the file changes meanwhile.
+
+        A copy on one machine is quick, so `resume` changes nothing: one that was cut off begins anew.
+        """
         with _open_source(path) as source, self._appearing(key) as file:
+            before = stamp_of(path)
             while chunk := source.read(CHUNK):
                 if cancel is not None and cancel.is_set():
                     raise StoreError(f"The upload of {path.name} was stopped.", "Nothing of it was stored.")
                 file.write(chunk)
                 if progress is not None:
                     progress(len(chunk))
+            if file.tell() != before.bytes or not is_as(path, before):
+                raise changed(path)
+        return before.bytes
 
     def copy(self, source: str, key: str) -> None:
         """Stores under `key` what lies under `source`, as another name of the same file where the disk can. Raises `NotFound`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING
@@ -16,16 +16,22 @@ from s3transfer.subscribers import BaseSubscriber
 
 from ...config import ResonTechConfig
 from ...errors import NotFound, StoreError
-from .base import ObjectInfo, Progress, check_key, check_prefix
+from .base import ObjectInfo, Progress, check_key, check_prefix, stamp_of
+from .body import Counter
+from .multipart import PART_BYTES, FileUpload
 from .s3_client import FAILURES, explain, is_code, make_client, wait
+from .s3_upload import send
+from .unfinished import Place, sweep
+from .workers import Workers
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CopySourceTypeDef
     from s3transfer.futures import TransferFuture
     from s3transfer.manager import TransferManager
 
-PART_BYTES = 16 << 20
 THREADS = 4
+# Only below these may a bucket's unfinished uploads be removed; the rest may be anybody's.
+_OURS = ("jobs/", "shards/sha256/")
 # One request copies up to 5 GiB; before that it may take longer than a server, or a proxy before it, lets a request take.
 _COPY = TransferConfig(multipart_threshold=1 << 30, multipart_chunksize=256 << 20, preferred_transfer_client="classic")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -51,6 +57,9 @@ class S3Store:
         self._client = make_client(connection, connection.s3_region if named else None)
         self._lock = threading.Lock()
         self._manager: TransferManager | None = None
+        self._workers = Workers(THREADS, "upload to a bucket")
+        self._under_way: list[str] = []
+        self._swept = False
 
     def __repr__(self) -> str:
         return f"S3Store({self.url!r}, endpoint={self.endpoint!r})"
@@ -73,17 +82,33 @@ class S3Store:
         content_type: str = "application/octet-stream",
         progress: Progress | None = None,
         cancel: Flag | None = None,
-    ) -> None:
-        """Stores a file of any size under `key`, in parts of 16 MiB; `StoreError` when `cancel` is set meanwhile."""
+        resume: bool = False,
+    ) -> int:
+        """Stores a file of any size under `key`, in parts of 16 MiB; `StoreError` when `cancel` is set or it changes meanwhile.
+
+        With `resume` the key names the content: parts that an earlier attempt left are not sent again, and an attempt that is
+        cut off leaves its own. Returns the bytes that were sent.
+        """
+        moved = Counter()
+
+        def look() -> None:
+            if cancel is not None and cancel.is_set():
+                raise StoreError(f"The upload of {path.name} was stopped.", "It is not in the store.")
+            if progress is not None and (count := moved.take()):
+                progress(count)
+
         full = self._full(key)
-
-        def start(subscriber: BaseSubscriber) -> TransferFuture:
-            extra = {"ContentType": content_type}
-            return self._transfers().upload(str(path), self.bucket, full, extra_args=extra, subscribers=[subscriber])
-
         with self._explained(f"{path.name} could not be stored as {key}", key):
-            if not wait(start, progress, cancel):
-                raise StoreError(f"The upload of {path.name} was stopped.", "Nothing of it was stored.")
+            place = Place(self._client, self.bucket, full)
+            file = FileUpload(place, path, stamp_of(path), content_type, resume, self._workers, moved, look)
+            self._under_way.append(full)
+            try:
+                sent = send(file)
+            finally:
+                self._under_way.remove(full)
+        if file.in_parts:
+            self._workers.submit(self._sweep)
+        return sent
 
     def copy(self, source: str, key: str) -> None:
         """Stores under `key` what lies under `source`; the server copies it, a large object in parts. Raises `NotFound`."""
@@ -119,10 +144,10 @@ class S3Store:
         full = self._full(key)
 
         def start(subscriber: BaseSubscriber) -> TransferFuture:
-            return self._transfers().download(self.bucket, full, str(path), subscribers=[subscriber])
+            return self._downloads().download(self.bucket, full, str(path), subscribers=[subscriber])
 
         with self._explained(f"{key} could not be read into {path}", key):
-            wait(start, progress, None)
+            wait(start, progress)
 
     def stat(self, key: str) -> ObjectInfo | None:
         """Returns what is known of an object, or None if there is none."""
@@ -149,7 +174,7 @@ class S3Store:
     def _full(self, key: str) -> str:
         return check_key(self.prefix + check_key(key))
 
-    def _transfers(self) -> TransferManager:
+    def _downloads(self) -> TransferManager:
         with self._lock:
             if self._manager is None:
                 config = TransferConfig(
@@ -160,6 +185,15 @@ class S3Store:
                 )
                 self._manager = create_transfer_manager(self._client, config)
             return self._manager
+
+    def _sweep(self) -> None:
+        """Removes, once, what uploads left behind that were killed a day ago or earlier."""
+        with self._lock:
+            swept, self._swept = self._swept, True
+        if not swept:
+            with suppress(*FAILURES):  # not every server can list them, and not every key may
+                for prefix in _OURS:
+                    sweep(Place(self._client, self.bucket, self.prefix + prefix), self._under_way)
 
     @contextmanager
     def _explained(self, problem: str, key: str) -> Iterator[None]:

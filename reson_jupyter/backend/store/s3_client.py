@@ -24,14 +24,13 @@ from urllib3.exceptions import HTTPError
 
 from ...config import ResonTechConfig
 from .base import Progress
+from .body import Counter
+from .workers import GRACE_SECONDS, POLL_SECONDS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from s3transfer.futures import TransferFuture
 
-# A cancelled transfer that has not ended after this time ends in the background; its parts never become an object.
-CANCEL_SECONDS = 0.7
-_POLL_SECONDS = 0.05
 _TRANSFER_FAILURES = (RetriesExceededError, S3DownloadFailedError, CancelledError)
 FAILURES = (ClientError, BotoCoreError, Boto3Error, HTTPError, OSError, *_TRANSFER_FAILURES)
 
@@ -78,7 +77,9 @@ def make_client(connection: ResonTechConfig, region: str | None) -> S3Client:
         aws_secret_access_key=secret or None,
         config=BotoConfig(
             signature_version="s3v4",
-            s3={"addressing_style": "path"},
+            # A signature over the payload costs as much as sending it. Files are sent with their CRC32, which the server checks;
+            # over https nobody can change them on the way, and plain http is allowed to this machine only.
+            s3={"addressing_style": "path", "payload_signing_enabled": False},
             retries={"mode": "standard", "total_max_attempts": 4},
             connect_timeout=10,
             read_timeout=60,
@@ -93,24 +94,17 @@ class _Transfer(BaseSubscriber):
 
     def __init__(self) -> None:
         self.ended = threading.Event()
-        self._lock = threading.Lock()
-        self._moved = 0
+        self.moved = Counter()
 
     def on_progress(self, future: TransferFuture, bytes_transferred: int, **_: Any) -> None:
-        with self._lock:
-            self._moved += bytes_transferred
+        self.moved.add(bytes_transferred)
 
     def on_done(self, future: TransferFuture, **_: Any) -> None:
         self.ended.set()
 
-    def take(self) -> int:
-        with self._lock:
-            moved, self._moved = self._moved, 0
-        return moved
 
-
-def wait(start: Callable[[BaseSubscriber], TransferFuture], progress: Progress | None, cancel: threading.Event | None) -> bool:
-    """Starts a transfer and waits for its end, or for `cancel`; returns whether it was carried out.
+def wait(start: Callable[[BaseSubscriber], TransferFuture], progress: Progress | None) -> None:
+    """Starts a transfer and waits for its end.
 
     `progress` is called here, not in s3transfer's threads. On any exception, KeyboardInterrupt too, the transfer is cancelled.
     """
@@ -119,17 +113,14 @@ def wait(start: Callable[[BaseSubscriber], TransferFuture], progress: Progress |
     try:
         over = False
         while not over:
-            if cancel is not None and cancel.is_set():
-                return False
-            over = transfer.ended.wait(_POLL_SECONDS)
-            if progress is not None and (moved := transfer.take()):
+            over = transfer.ended.wait(POLL_SECONDS)
+            if progress is not None and (moved := transfer.moved.take()):
                 progress(moved)
         future.result()
-        return True
     finally:
         if not transfer.ended.is_set():
             future.cancel()
-            transfer.ended.wait(CANCEL_SECONDS)
+            transfer.ended.wait(GRACE_SECONDS)
 
 
 def is_code(error: BaseException, *codes: str) -> bool:

@@ -11,7 +11,14 @@ from ..store import Store
 
 
 class Target(Protocol):
-    """A place where runs happen. A target takes the job from the store and reports into the run's log there."""
+    """A place where runs happen. A target takes the job from the store and reports into the run's log there.
+
+    Attributes:
+        shards_in_job: Whether it needs the shards below the job's prefix too, as shards/<file name>; else it takes them from
+            where the store has each content once, see `shard_pool`.
+    """
+
+    shards_in_job: bool
 
     def start(self, record: RunRecord, lock: RunLock, connection: ResonTechConfig) -> None:
         """Starts the run and returns; from here on the target holds the lock. Raises `TargetError`."""

@@ -27,6 +27,8 @@ WORK_FILE = "work"  # names the run's work folder while there is one
 class LocalTarget:
     """Carries out runs with NVFlare's simulator, one process for each site, on this machine."""
 
+    shards_in_job = False
+
     def start(self, record: RunRecord, lock: RunLock, connection: ResonTechConfig) -> None:
         """Starts the runner in a session of its own, so that neither an interrupt nor the end of the kernel reaches it."""
         cwd = record.folder / "cwd"

@@ -1,0 +1,5 @@
+"""Shards made of what the user has."""
+
+from .make import make_shards
+
+__all__ = ["make_shards"]

@@ -1,0 +1,153 @@
+"""Making shards, from what the user gives to the report of what was written."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from ...errors import ConfigError
+from ..problems import Problems
+from ..shards import check_shards
+from .destination import TEST, check_room, existing_part, old_shards, replacing
+from .files import members_of_sites
+from .images import check_images
+from .items import Item
+from .pack import shard_names, write_files, write_shard
+from .plan import Parts, Plan, deal
+from .sources import items_of, shards_of
+
+if TYPE_CHECKING:
+    from ..report import ShardsReport
+
+_SHOWN_NAMES = 20
+# Bytes that a sample takes beside its image: its line in the manifest, its entries in the zip.
+_OVERHEAD = 400
+
+
+def make_shards(
+    source: Any,
+    out_dir: str | Path,
+    sites: int | None = None,
+    *,
+    partition: str = "iid",
+    alpha: float | None = None,
+    sizes: Sequence[float] | None = None,
+    column: str | None = None,
+    test: float = 0.0,
+    seed: int = 0,
+    path_column: str = "path",
+    label_column: str = "label",
+    progress: bool = True,
+) -> ShardsReport:
+    """Makes one shard for each site: zips that differ in no byte when they are made again of the same.
+
+    Images that are files are packed as they are; those in memory become PNGs. Nothing is written before all of the source has
+    been looked at, and no more than one image is held in memory.
+
+    Args:
+        source: One of these.
+            A folder with one folder of JPEGs and PNGs for each class. Class folders called 0, 1, ... have these labels; others
+            have their place in the order of their names, which `meta` keeps.
+            A list of (image, labels), or a torch Dataset: an image is a path, a PIL image, or a tensor or array, uint8 or floats
+            from 0 to 1, (H, W), (channels, H, W) or (H, W, channels); labels are one class index or name or a list of them.
+            A DataFrame with a column of paths and one of labels; all other columns go to `meta`.
+            A shard, a folder of shards or a folder with manifest.ndjson: their samples are dealt out anew.
+            {site: folder, file, list of files, or {name: tensor, array, DataFrame, bytes or Path}}: data of any kind, for a train
+            function of one's own. Each site gets what is its own, so that nothing below but `progress` applies.
+        out_dir: The folder to write to: shard_0.zip and so on, and test/test.zip. Shards that an earlier call left there are
+            replaced, all of them.
+        sites: Number of sites; 3, if neither `sizes` nor `column` says it.
+        partition: "iid": sites alike in size and classes. "size": alike in classes, with their sizes by `sizes`. "label": the
+            classes are spread unevenly, each by shares from a Dirichlet distribution. "column": one site for each value of
+            `column`, in the order of the values.
+        alpha: How even "label" is; 0.5 if not given. 0.1 is very uneven, 100 nearly even.
+        sizes: The share of each site for "size", such as [0.5, 0.3, 0.2].
+        column: The key in `meta` (a column of a DataFrame) for "column".
+        test: Share of the samples that no site gets, with the same mixture of classes: test/test.zip, for `run.evaluate`.
+        seed: Other seeds give other partitions.
+        path_column: A DataFrame's column of paths.
+        label_column: A DataFrame's column of labels.
+        progress: Whether to show progress and notes.
+
+    Returns:
+        What was written, as `check_shards` sees it.
+
+    Raises:
+        ConfigError: an argument cannot be used.
+        ShardError: the source cannot be used, or the folder.
+    """
+    folder = Path(out_dir).expanduser()
+    if isinstance(source, Mapping):
+        _refuse_options(
+            sites=sites,
+            partition=None if partition == "iid" else partition,
+            alpha=alpha,
+            sizes=sizes,
+            column=column,
+            test=test or None,
+        )
+        return _pack_files(source, folder, progress)
+    plan = Plan(sites, partition, alpha, sizes, column, test, seed)
+    old = old_shards(folder, shards_of(source), plan.test > 0)
+    with ExitStack() as stack:
+        # Not where temporary files usually lie: that may be memory.
+        spool = stack.enter_context(tempfile.TemporaryFile(dir=existing_part(folder)))
+        found = items_of(source, path_column, label_column, stack, spool, progress)
+        _check(found.items, progress)
+        parts = deal(found.items, plan)
+        check_room(existing_part(folder), sum(item.content.size + _OVERHEAD for item in found.items))
+        _write_samples(parts, folder, old, progress)
+    if progress:
+        _say([*found.notes, *_names(found.classes, "class"), *_names(parts.names, "site")])
+    return check_shards(folder, images="none")
+
+
+def _check(items: Sequence[Item], progress: bool) -> None:
+    problems = Problems()
+    check_images(tqdm(items, desc="checking", unit="sample", leave=False, disable=not progress), problems)
+    problems.raise_if_any("These images cannot be used", "Correct them or leave them out; nothing has been written.")
+
+
+def _write_samples(parts: Parts, folder: Path, old: Collection[Path], progress: bool) -> None:
+    count = sum(map(len, parts.sites)) + len(parts.test)
+    names = shard_names(len(parts.sites), parts.names)
+    with replacing(folder, old) as unfinished, tqdm(total=count, desc="writing", unit="sample", disable=not progress) as bar:
+        for name, items in zip(names, parts.sites, strict=True):
+            write_shard(unfinished / name, items, bar.update)
+        if parts.test:
+            (unfinished / TEST).parent.mkdir()
+            write_shard(unfinished / TEST, parts.test, bar.update)
+
+
+def _pack_files(source: Mapping[Any, Any], folder: Path, progress: bool) -> ShardsReport:
+    sites = members_of_sites(source)
+    old = old_shards(folder, (), with_test=False)
+    check_room(existing_part(folder), sum(content.size or 0 for members in sites.values() for content in members.values()))
+    count = sum(map(len, sites.values()))
+    names = shard_names(len(sites), list(sites))
+    with replacing(folder, old) as unfinished, tqdm(total=count, desc="writing", unit="file", disable=not progress) as bar:
+        for name, members in zip(names, sites.values(), strict=True):
+            write_files(unfinished / name, members.items(), bar.update)
+    return check_shards(folder, manifest_required=False, images="none")
+
+
+def _refuse_options(**options: object) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise ConfigError(f"{name} is of no effect where each site's files are given", f"Leave {name} out.")
+
+
+def _say(notes: Iterable[str]) -> None:
+    for note in notes:
+        tqdm.write(note, file=sys.stderr)
+
+
+def _names(names: Sequence[str], what: str) -> list[str]:
+    shown = ", ".join(f"{number} {name}" for number, name in enumerate(names[:_SHOWN_NAMES]))
+    return [f"{what}: {shown}{', ...' if len(names) > _SHOWN_NAMES else ''}"] if names else []

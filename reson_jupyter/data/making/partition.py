@@ -1,0 +1,137 @@
+"""Which sample goes to which site."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ...errors import ShardError
+from ..problems import Problems
+from .items import Item
+
+Labels = tuple[int, ...]
+# How often the shares of a label-skewed partition are drawn before it is said that some site always stays empty.
+_DRAWS = 200
+
+
+def in_random_order(items: Iterable[Item], seed: int, purpose: str) -> list[Item]:
+    """Returns the samples in an order that depends on their ids and the seed, and on nothing else."""
+    return sorted(items, key=lambda item: hashlib.sha256(f"{seed} {purpose} {item.id}".encode()).digest())
+
+
+def stratified(labels: Sequence[Labels], shares: Sequence[float]) -> list[int]:
+    """Deals samples out so that every part has its share of all samples exactly, and of each label as nearly as that allows.
+
+    Samples may have several labels: the rarest label is dealt out first, each sample to the part that lacks the label most
+    (Sechidis, Tsoumakas, Vlahavas: On the Stratification of Multi-Label Data, 2011).
+
+    Args:
+        labels: The labels of each sample.
+        shares: How much each part gets, in any unit.
+
+    Returns:
+        The part of each sample.
+    """
+    room = quotas(len(labels), shares)
+    counts = Counter(label for those in labels for label in those)
+    total = sum(shares)
+    wanted = {label: [count * share / total for share in shares] for label, count in counts.items()}
+    having = defaultdict(list)
+    for number, those in enumerate(labels):
+        for label in those:
+            having[label].append(number)
+    by_rarity = sorted(counts, key=lambda label: (counts[label], label))
+    rounds = [(wanted[label], having[label]) for label in by_rarity]
+    unlabelled = [number for number, those in enumerate(labels) if not those]
+    parts = [-1] * len(labels)
+    for lacking, numbers in [*rounds, ([0.0] * len(shares), unlabelled)]:
+        for number in numbers:
+            if parts[number] >= 0:
+                continue
+            part = max((one for one, free in enumerate(room) if free), key=lambda one: (lacking[one], room[one]))
+            parts[number] = part
+            room[part] -= 1
+            for label in labels[number]:
+                wanted[label][part] -= 1
+    return parts
+
+
+def label_skewed(labels: Sequence[Labels], sites: int, alpha: float, seed: int) -> list[int]:
+    """Deals the samples of each label out by shares of their own, drawn from a Dirichlet distribution.
+
+    A sample with several labels goes with its rarest.
+
+    Raises:
+        ShardError: some site would get nothing.
+    """
+    counts = Counter(label for those in labels for label in those)
+    strata = defaultdict(list)
+    for number, those in enumerate(labels):
+        strata[min(those, key=lambda label: (counts[label], label), default=-1)].append(number)
+    chance = random.Random(seed)
+    for _ in range(_DRAWS):
+        dealt = {label: quotas(len(strata[label]), _dirichlet(chance, alpha, sites)) for label in sorted(strata)}
+        if all(map(sum, zip(*dealt.values(), strict=True))):
+            break
+    else:
+        raise ShardError(
+            f"With alpha={alpha:g}, {sites} sites and {len(strata)} label{'s' if len(strata) > 1 else ''}, "
+            "some site is always left without a sample.",
+            "Make alpha larger (1 is mildly uneven, 100 nearly even) or take fewer sites.",
+        )
+    parts = [-1] * len(labels)
+    for label, numbers in strata.items():
+        sites_in_turn = (site for site, count in enumerate(dealt[label]) for _ in range(count))
+        for number, site in zip(numbers, sites_in_turn, strict=True):
+            parts[number] = site
+    return parts
+
+
+def by_column(items: Sequence[Item], column: str) -> tuple[list[int], list[str]]:
+    """Returns the site of each sample, one for each value of a column, and the values in the order of the sites.
+
+    Raises:
+        ShardError: a sample has no such value, or one that is neither text nor a number.
+    """
+    if not any(column in item.meta for item in items):
+        known = sorted({name for item in items for name in item.meta})
+        has = f"They have {', '.join(known)}." if known else "The columns of a DataFrame and the meta of a manifest are such."
+        raise ShardError(f"No sample has the column {column!r}.", has)
+    problems = Problems()
+    for item in items:
+        value = item.meta.get(column)
+        if value is None or value == "":
+            problems.add(f"sample {item.id!r} has no {column}")
+        elif not isinstance(value, str | int | float):
+            problems.add(f"sample {item.id!r}: its {column} is a {type(value).__name__}, neither text nor a number")
+    problems.raise_if_any(f"The samples cannot be parted by column {column!r}", "Fill these in, or leave the samples out.")
+    values = _in_order({item.meta[column] for item in items})
+    place = {value: number for number, value in enumerate(values)}
+    return [place[str(item.meta[column])] for item in items], values
+
+
+def quotas(count: int, shares: Sequence[float]) -> list[int]:
+    """Parts a whole number by shares: whole numbers that sum up to it, each within 1 of its exact part."""
+    total = math.fsum(shares)
+    exact = [count * (share / total) for share in shares]
+    parts = [math.floor(one) for one in exact]
+    most_wronged = sorted(range(len(shares)), key=lambda part: (parts[part] - exact[part], part))
+    for part in most_wronged[: count - sum(parts)]:
+        parts[part] += 1
+    return parts
+
+
+def _in_order(values: set[Any]) -> list[str]:
+    numbers = all(isinstance(value, int | float) for value in values)
+    return list(dict.fromkeys(map(str, sorted(values) if numbers else sorted(map(str, values)))))
+
+
+def _dirichlet(chance: random.Random, alpha: float, count: int) -> list[float]:
+    drawn = [chance.gammavariate(alpha, 1.0) for _ in range(count)]
+    if not sum(drawn):  # with a very small alpha all of them may be too small for a float; one has it all then
+        drawn[chance.randrange(count)] = 1.0
+    return drawn

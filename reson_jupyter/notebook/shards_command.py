@@ -1,0 +1,98 @@
+"""`%reson shards`: make shards of data, check them, show and clear the cache of their images."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from IPython.display import display
+
+from ..data.cache import ImageCache, image_cache
+from ..data.making import make_shards
+from ..data.report import HINT, ShardsReport, counted
+from ..data.shards import check_shards
+from ..errors import ShardError
+from ..session import current_session
+from .parser import Parser
+
+PARTITIONS = ("iid", "size", "label", "column")
+
+
+def add_shards_verbs(shards: Parser) -> None:
+    """Adds what `%reson shards` can do to its parser."""
+    actions = shards.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    def action(name: str, text: str) -> Parser:
+        return actions.add_parser(name, prog=f"reson shards {name}", help=text, description=text)
+
+    make = action("make", "make one shard for each site of images")
+    make.add_argument(
+        "source", metavar="SOURCE", help="a folder of class folders, a folder of shards, or a variable of the notebook"
+    )
+    make.add_argument("--out", metavar="DIR", required=True, help="folder for the shards")
+    make.add_argument("--sites", metavar="N", type=int, help="number of sites (default: 3, or what --sizes or --column tell)")
+    make.add_argument("--partition", choices=PARTITIONS, default="iid", help="how the samples are dealt out (default: iid)")
+    make.add_argument("--alpha", metavar="A", type=float, help="of partition label: the smaller, the more unequal")
+    make.add_argument("--sizes", metavar="A,B,...", type=numbers, help="of partition size: each site's part, such as 0.5,0.3,0.2")
+    make.add_argument("--column", metavar="NAME", help="of partition column: what tells the site, such as hospital")
+    make.add_argument("--test", metavar="PART", type=float, help="part of the samples that is kept for a test, such as 0.2")
+    make.add_argument("--seed", metavar="N", type=int, default=0, help="the same seed makes the same shards (default: 0)")
+
+    check = action("check", "check a folder of shards and show what is in them")
+    check.add_argument("folder", metavar="DIR")
+    check.add_argument("--all", action="store_true", help="read every image, not some of each shard")
+    check.add_argument("--sites", metavar="N", type=int, help="number of sites (default: as many as shards)")
+
+    cache = action("cache", "show what this machine keeps of decoded images, so that local runs need not decode them again")
+    cache.add_argument("--clear", action="store_true", help="delete it")
+
+
+def run_shards(arguments: argparse.Namespace) -> ShardsReport | ImageCache | None:
+    """Carries out `%reson shards`; what it returns is shown under the cell."""
+    return {"make": _make, "check": _check, "cache": _cache}[arguments.action](arguments)
+
+
+def _make(arguments: argparse.Namespace) -> ShardsReport:
+    names = ("sites", "alpha", "sizes", "column", "test")
+    given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
+    return make_shards(_source(arguments.source), arguments.out, partition=arguments.partition, seed=arguments.seed, **given)
+
+
+def _check(arguments: argparse.Namespace) -> ShardsReport:
+    session = current_session()
+    own = session.has_own_training
+    report = check_shards(
+        arguments.folder,
+        session.training.manifest_file,
+        manifest_required=not own,
+        images="all" if arguments.all else "sample",
+        sites=arguments.sites,
+        num_classes=session.training.num_classes,
+        image_hosts=session.training.image_hosts,
+    )
+    if report.problems.count:
+        display(report)
+        raise ShardError(f"the shards in {arguments.folder} have {counted(report.problems.count, 'problem')}, listed above", HINT)
+    return report
+
+
+def _cache(arguments: argparse.Namespace) -> ImageCache | None:
+    cache = image_cache()
+    if not arguments.clear:
+        return cache
+    print(f"deleted {cache.clear() / 1e6:,.1f} of {cache.bytes / 1e6:,.1f} MB of decoded images; what runs are using stays")
+    return None
+
+
+def _source(word: str) -> Any:
+    """What SOURCE means: a path that exists, else a variable of the notebook, else a path, of which make_shards tells."""
+    kernel = current_session().kernel
+    if kernel is not None and word in kernel.namespace and not Path(word).expanduser().exists():
+        return kernel.namespace[word]
+    return word
+
+
+def numbers(text: str) -> list[float]:
+    """The type of --sizes; argparse names it in its message of a mistake."""
+    return [float(part) for part in text.split(",")]
