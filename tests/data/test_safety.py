@@ -80,15 +80,20 @@ def test_an_evil_zip_is_refused_and_writes_nothing(
     assert len(message) < 20_000
 
 
+def seconds_of(read: Callable[[Path], str], path: Path) -> float:
+    """Processor time, which other work of this machine does not lengthen."""
+    began = time.process_time()
+    read(path)
+    return time.process_time() - began
+
+
 @pytest.mark.parametrize("read", READERS)
 @pytest.mark.parametrize("name", EVIL)
 def test_an_evil_zip_is_refused_quickly_and_in_little_memory(
     evil: dict[str, Path], name: str, read: Callable[[Path], str]
 ) -> None:
     read(evil[name])  # what is imported only then does not count
-    began = time.process_time()
-    read(evil[name])
-    assert time.process_time() - began < SECONDS
+    assert min(seconds_of(read, evil[name]) for _ in range(3)) < SECONDS
     tracemalloc.start()
     try:
         read(evil[name])

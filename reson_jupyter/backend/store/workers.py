@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 # Work that has not ended so long after it was given up ends in the background.
 GRACE_SECONDS = 0.7
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.1
 
 
 class Workers:
