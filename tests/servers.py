@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import queue
 import socket
 import subprocess
 import sys
@@ -155,18 +156,20 @@ def failing_server(status: int, code: str) -> Iterator[str]:
 
 
 class Line:
-    """Passes connections on to the plain http server at `url`; it can be cut and mended, and be slow.
+    """Passes connections on to the plain http server at `url`; it can be cut and mended, be slow, and be long.
 
     Args:
         url: The server.
         bytes_per_second: How fast it sends what clients say; None: as fast as it comes.
+        delay: Seconds that everything takes each way.
 
     Attributes:
         sent: The bytes that clients have sent so far, headers included.
     """
 
-    def __init__(self, url: str, bytes_per_second: int | None = None) -> None:
+    def __init__(self, url: str, bytes_per_second: int | None = None, delay: float = 0.0) -> None:
         self._target = urlsplit(url)
+        self._delay = delay
         self._rate = bytes_per_second
         self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()
@@ -202,8 +205,8 @@ class Line:
                 # A small buffer, or the kernel would take megabytes at once and the line would not be slow.
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
                 self._sockets.extend((client, server))
-                threading.Thread(target=_pump, args=(client, server, self._slowly), daemon=True).start()
-                threading.Thread(target=_pump, args=(server, client, lambda _: None), daemon=True).start()
+                for pump in ((client, server, self._slowly), (server, client, lambda _: None)):
+                    threading.Thread(target=_pump, args=(*pump, self._delay), daemon=True).start()
 
     def _slowly(self, size: int) -> None:
         with self._lock:
@@ -212,11 +215,34 @@ class Line:
             time.sleep(size / self._rate)
 
 
-def _pump(source: socket.socket, sink: socket.socket, before: Callable[[int], None]) -> None:
+def _pump(source: socket.socket, sink: socket.socket, before: Callable[[int], None], delay: float) -> None:
+    if delay:
+        under_way: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+        threading.Thread(target=_arrive, args=(under_way, sink), daemon=True).start()
     with suppress(OSError):
-        while data := source.recv(65_536):
+        data = b" "
+        while data:
+            data = source.recv(65_536)
             before(len(data))
-            sink.sendall(data)
+            if delay:
+                under_way.put((time.monotonic() + delay, data))
+            else:
+                _pass_on(sink, data)
+
+
+def _arrive(under_way: queue.SimpleQueue[tuple[float, bytes]], sink: socket.socket) -> None:
+    with suppress(OSError):
+        data = b" "
+        while data:
+            due, data = under_way.get()
+            time.sleep(max(0.0, due - time.monotonic()))
+            _pass_on(sink, data)
+
+
+def _pass_on(sink: socket.socket, data: bytes) -> None:
+    if data:
+        sink.sendall(data)
+    else:
         sink.shutdown(socket.SHUT_WR)
 
 
