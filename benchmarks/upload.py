@@ -3,8 +3,9 @@
 The server is moto in a process of its own, over plain http: on loopback, where it needs more time than any client, which hides
 most of what clients do better; and at the end of a line of 40 ms there and back, as to a bucket in another country. One file of
 512 MiB and eight of 64 MiB, in turn by `upload` with its plan and its look afterwards, by `boto3.client.upload_file` in a loop,
-and by `aws s3 cp` or `sync` (with the start of the command) where it is installed. Then bytes on the wire, headers included: eight shards of which one has changed, and 512 MiB after SIGKILL
-when the server has half of the parts. Prints medians of seconds and ratios; ratios of seconds are theirs / ours: higher is better.
+and by `aws s3 cp` or `sync` (with the start of the command) where it is installed. Then bytes on the wire, headers included:
+eight shards of which one has changed, and 512 MiB after SIGKILL when the server has half of the parts. Prints medians of seconds
+and ratios; ratios of seconds are theirs / ours: higher is better.
 """
 
 from __future__ import annotations

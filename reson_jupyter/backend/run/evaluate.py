@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...capture.roles.contract import contract_functions
 from ...data.pictures import Picture, Pictures, holds_pictures, path_of, pictures_of
+from ...data.pixels import png_of
 from ...data.shards import read_shard, unpack_shard
 from ...errors import RunError, ShardError
 from ..nvflare_config import executor_args, read_client, read_server
@@ -201,13 +202,7 @@ def _decoded(batch: tuple[Picture, ...], size: int, exact: bool) -> list[np.ndar
 
 def _file(picture: Picture) -> Path | io.BytesIO:
     """A picture's file; one in memory becomes a PNG, which loses nothing that the model would see."""
-    if isinstance(picture.image, Path):
-        return picture.image
-    file, image = io.BytesIO(), picture.image
-    (image if image.mode in ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA") else image.convert("RGB")).save(
-        file, "PNG", exif=image.getexif()
-    )
-    return file
+    return picture.image if isinstance(picture.image, Path) else io.BytesIO(png_of(picture.image))
 
 
 @contextmanager

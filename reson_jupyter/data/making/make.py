@@ -104,7 +104,8 @@ def make_shards(
         check_room(existing_part(folder), sum(item.content.size + _OVERHEAD for item in found.items))
         _write_samples(parts, folder, old, progress)
     if progress:
-        _say([*found.notes, *_names(found.classes, "class"), *_names(parts.names, "site")])
+        kept = [f"kept back: {len(parts.test):,} samples in {folder / TEST}"] if parts.test else []
+        _say([*found.notes, *_names(found.classes, "class"), *_names(parts.names, "site"), *kept])
     return check_shards(folder, images="none")
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from ...errors import ShardError
+from ..pixels import png_of
 from ..problems import Problems
 from .items import ImageContent, InFile, InSpool, Item, Items, id_of
 from .labels import Label, indices_of, read_labels
 from .pack import plain
-from .pixels import png_of
 
 if TYPE_CHECKING:
     import pandas as pd
