@@ -18,7 +18,7 @@ not by the worker. The worker files write the same objects as plain dicts (they 
 | stalled        | runner            | yes   | maybe | seconds without progress (0: it goes on), traceback (of where it stands) |
 | metrics        | executor          | yes   | yes   | step (int \| null), values {name: float or null}, stage |
 | attributes     | executor          | yes   | yes   | values {name: a JSON scalar} |
-| log            | any               | maybe | maybe | level: "info" \| "warning" \| "error", message |
+| log            | any               | maybe | maybe | level ("info", "warning", "error"), message, note (true: of the run) |
 | error          | any               | maybe | maybe | message (one line), traceback ("" when there is none) |
 | contribution   | reporter          | yes   | yes   | accepted (bool), samples (float) |
 | aggregated     | reporter          |       | yes   | sites [site, ...] whose contributions are in the new model |

@@ -174,6 +174,10 @@ class RunProgress:
         # Runs that were submitted before there were any have no lines.
         self.sources = {name: SourceMap.from_json(rows) for name, rows in data.get("lines", {}).items()}
 
+    def _on_log(self, event: Event, data: dict[str, Any]) -> None:
+        if data.get("note"):
+            self.notes.append(data["message"])
+
     def _on_state(self, event: Event, data: dict[str, Any]) -> None:
         self.state, self.reason = RunState(data["state"]), data.get("reason", "")
         if self.state.done:

@@ -110,7 +110,7 @@ class Submission:
 
         def send() -> None:
             log.append([_state(RunState.UPLOADING)])
-            self._sending.send(lambda plan: log.append([_info(plan)]), run.set_note)
+            self._sending.send(lambda plan: log.append([_note(plan)]), run.set_note)
 
         try:
             if not done_unless(self._end_asked, send):
@@ -154,5 +154,5 @@ def _state(state: RunState, reason: str = "") -> Event:
     return Event(time=time.time(), type=EventType.STATE, data={"state": state.value, "reason": reason})
 
 
-def _info(message: str) -> Event:
-    return Event(time=time.time(), type=EventType.LOG, data={"level": "info", "message": message})
+def _note(message: str) -> Event:
+    return Event(time=time.time(), type=EventType.LOG, data={"level": "info", "message": message, "note": True})
