@@ -47,7 +47,8 @@ def sha256_of(path: Path) -> str:
 
 
 def _state(found: os.stat_result) -> str:
-    return f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"
+    # Whoever changes a file in place may set its mtime back, but not its ctime.
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
 
 
 def _keep(connection: sqlite3.Connection, row: tuple[object, ...]) -> None:

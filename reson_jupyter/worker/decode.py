@@ -9,7 +9,7 @@ or an eighth of their size, other large images are first reduced by a whole fact
 
 What either makes of the kinds of files:
     JPEG and PNG are read and nothing else, at most 4096 x 4096 pixels (the size is looked at before anything is decoded).
-    EXIF orientation: applied. Colour profiles: ignored. Of several pictures in a file: the first.
+    EXIF orientation: applied, unless that data is damaged. Colour profiles: ignored. Of several pictures in a file: the first.
     Grey and 1-bit: the same in all three channels. Palette: its colours. CMYK: converted by Pillow's plain formula.
     16-bit grey: the upper 8 bits (Pillow's own `convert` may clip instead; this is the one difference of the exact way).
     16-bit RGB, with alpha or without: the upper 8 bits, as Pillow opens it.
@@ -60,7 +60,7 @@ def _rt_decode(file: _rt_Any, size: "int", exact: _rt_Any = False) -> _rt_Any:
     with _rt_Image.open(file, formats=("JPEG", "PNG")) as image:
         if image.width * image.height > _rt_MAX_PIXELS:
             raise ValueError(f"it has {image.width} x {image.height} pixels; the limit is {_rt_MAX_PIXELS}")
-        turn = _rt_TURN.get(image.getexif().get(0x0112, 1))
+        turn = _rt_TURN.get(_rt_orientation(image))
         if exact:
             return _rt_planes(_rt_turned(_rt_plain(image), turn).resize((size, size), bilinear))
         # Nothing for a PNG; else how far the picture goes in what is decoded, whose last line and column may be part of one only.
@@ -68,6 +68,13 @@ def _rt_decode(file: _rt_Any, size: "int", exact: _rt_Any = False) -> _rt_Any:
         box = drafted[1] if drafted else None
         small = _rt_plain(image).resize((size, size), bilinear, box, _rt_REDUCING_GAP)
         return _rt_planes(_rt_turned(small, turn))
+
+
+def _rt_orientation(image: _rt_Any) -> _rt_Any:
+    try:
+        return image.getexif().get(0x0112)
+    except Exception:  # whatever Pillow raises for EXIF data that is damaged, while the picture is not
+        return None
 
 
 def _rt_turned(image: _rt_Any, turn: _rt_Any) -> _rt_Any:

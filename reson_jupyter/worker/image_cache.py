@@ -150,8 +150,12 @@ class _rt_ImageCache:
     def _complete(self) -> None:
         if self._final:
             sums = self._sums.tobytes()
-            _rt_write(self._file, sums + _rt_hashlib.sha256(sums).digest(), self._pixels)
-            _rt_os.replace(self._part, self._final)
+            try:
+                _rt_write(self._file, sums + _rt_hashlib.sha256(sums).digest(), self._pixels)
+                _rt_os.replace(self._part, self._final)
+            except OSError as exc:
+                self.trouble = f"the decoded images cannot be kept for other runs ({exc})"
+                return
         self.complete = True
 
 

@@ -119,6 +119,16 @@ def test_without_a_home_it_only_takes_longer(home: Path, tmp_path: Path, hashed:
     assert hashed == ["a", "a"]
 
 
+def test_a_file_that_changed_in_place_and_had_its_time_set_back_is_read_again(tmp_path: Path, hashed: list[str]) -> None:
+    path = write(tmp_path / "a", b"data")
+    assert sha256_of(path) == digest(b"data")
+    with path.open("r+b") as file:
+        file.write(b"atad")
+    os.utime(path, (LONG_AGO, LONG_AGO))
+    assert sha256_of(path) == digest(b"atad")
+    assert hashed == ["a", "a"]
+
+
 def test_a_damaged_cache_is_begun_anew(home: Path, tmp_path: Path, hashed: list[str]) -> None:
     home.mkdir()
     (home / "digests.sqlite").write_bytes(b"no database " * 500)
@@ -132,8 +142,9 @@ def test_of_many_files_the_least_recently_asked_for_are_forgotten(
     tmp_path: Path, hashed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(digests, "KEPT", 3)
-    for name in "abcadea":
+    for name in "abcde":
         write(tmp_path / name, name.encode())
+    for name in "abcadea":
         assert sha256_of(tmp_path / name) == digest(name.encode())
     assert hashed == list("abcde")
     sha256_of(tmp_path / "b")

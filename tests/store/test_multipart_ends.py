@@ -112,6 +112,23 @@ def test_an_uploader_whose_upload_another_one_completes_sends_no_more(server: Fa
     assert same(store, large)
 
 
+def test_an_uploader_that_fails_while_another_one_brings_the_content_there_has_no_failure_to_tell(
+    server: FaultyServer, store: Store, large: Path
+) -> None:
+    other = open_store(store.url, ResonTechConfig())
+
+    def complete(**_: object) -> None:
+        if not server.faults:
+            other.put_file(KEY, large, resume=True)
+            server.faults.append(Fault("CompleteMultipartUpload", times=4, answer=(500, "InternalError")))
+
+    vars(store)["_client"].meta.events.register("before-send.s3.CompleteMultipartUpload", complete)
+    moved: list[int] = []
+    store.put_file(KEY, large, resume=True, progress=moved.append)
+    assert sum(moved) == SIZE
+    assert same(store, large)
+
+
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_cancelled_upload_ends_within_a_second_in_the_middle_of_a_part_and_keeps_what_can_be_used(
     moto_http: S3Endpoint,

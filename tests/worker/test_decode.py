@@ -162,6 +162,15 @@ def test_colours_of_16_bits_keep_the_upper_eight(tmp_path: Path) -> None:
     assert _rt_decode(io.BytesIO(data), 1).ravel().tolist() == [0x12, 0x80, 0xFE]
 
 
+def test_damaged_exif_data_is_no_damaged_picture(tmp_path: Path) -> None:
+    save(tmp_path, "a.png", photo((12, 12)))
+    whole = (tmp_path / "a.png").read_bytes()
+    exif = b"eXIfgarbagegarbage"
+    chunk = struct.pack(">I", len(exif) - 4) + exif + struct.pack(">I", zlib.crc32(exif))
+    (tmp_path / "b.png").write_bytes(whole[:33] + chunk + whole[33:])
+    assert np.array_equal(read(tmp_path, "b.png"), read(tmp_path, "a.png"))
+
+
 def test_a_file_may_be_open_and_stays_so(tmp_path: Path) -> None:
     save(tmp_path, "a.png", coloured((1, 2, 3)))
     with (tmp_path / "a.png").open("rb") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from functools import partial
 from threading import Event as Flag
 
@@ -37,14 +38,15 @@ def send(upload: FileUpload) -> int:
             attempt.run()
             return sent + attempt.sent
         except ClientError as error:
-            # A server may forget what was begun, and another uploader of the same content may have completed it.
+            sent += attempt.sent
+            # Another uploader of the same content, with whom this one shared the parts, may have been quicker.
+            if upload.resume and _is_there(upload):
+                upload.moved.add(upload.stamp.bytes - upload.moved.total)
+                return sent
+            # A server may forget what was begun.
             if last or not is_code(error, "NoSuchUpload"):
                 raise
-            sent += attempt.sent
             upload.moved.add(-upload.moved.total)
-            if upload.resume and _is_there(upload):
-                upload.moved.add(upload.stamp.bytes)
-                return sent
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -65,5 +67,7 @@ def _send_whole(upload: FileUpload, stop: Flag) -> None:
 
 
 def _is_there(upload: FileUpload) -> bool:
-    found = head(upload.place)
-    return found is not None and found["ContentLength"] == upload.stamp.bytes
+    with suppress(ClientError):  # what went wrong before is the one to tell of
+        found = head(upload.place)
+        return found is not None and found["ContentLength"] == upload.stamp.bytes
+    return False
