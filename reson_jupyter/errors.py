@@ -35,8 +35,8 @@ class ResonError(Exception):
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = _printable(message)
+        self.hint = hint and _printable(hint)
 
     def __str__(self) -> str:
         return f"{self.message}\n  {self.hint}" if self.hint else self.message
@@ -44,6 +44,11 @@ class ResonError(Exception):
     def _render_traceback_(self) -> list[str]:
         """IPython shows these lines instead of a traceback."""
         return [f"{type(self).__name__}: {self}"]
+
+
+def _printable(text: str) -> str:
+    """Returns text that any terminal takes: bytes of a file's name that are no UTF-8 are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class ConfigError(ResonError):

@@ -12,8 +12,10 @@ from pathlib import Path
 from ..home import home
 from ..table import html_table, text_table
 from ..units import size
+from .balance import shortened
+from .digests import path_of
 
-_TITLES = ("shard", "images", "size", "last used")
+_TITLES = ("shard", "img_size", "size", "last used")
 _NUMBERS = ("size",)
 
 
@@ -70,13 +72,18 @@ class ImageCache(tuple[CachedImages, ...]):
     def _rows(self) -> list[tuple[str, ...]]:
         return [
             (
-                images.sha256[:12],
+                self._shard(images.sha256),
                 images.kind,
                 size(images.bytes),
                 datetime.fromtimestamp(images.used).strftime("%Y-%m-%d %H:%M"),
             )
             for images in self
         ]
+
+    @staticmethod
+    def _shard(sha256: str) -> str:
+        path = path_of(sha256)
+        return f"{shortened(path.name)} ({sha256[:12]})" if path else sha256[:12]
 
 
 def image_cache() -> ImageCache:

@@ -24,6 +24,7 @@ _TABLE = (
     "CREATE TABLE IF NOT EXISTS digests (path BLOB PRIMARY KEY, state TEXT NOT NULL, sha256 TEXT NOT NULL, used REAL NOT NULL)"
 )
 _FIND = "SELECT sha256 FROM digests WHERE path = ? AND state = ?"
+_WHOSE = "SELECT path FROM digests WHERE sha256 = ? ORDER BY used DESC LIMIT 1"
 _DROP = "DELETE FROM digests WHERE path IN (SELECT path FROM digests ORDER BY used DESC LIMIT -1 OFFSET ?)"
 
 
@@ -44,6 +45,12 @@ def sha256_of(path: Path) -> str:
         if _state(os.fstat(file.fileno())) == _state(before) and before.st_mtime_ns < begun - _SAME_STAMP_NS:
             _use(lambda connection: _keep(connection, (name, _state(before), digest, time.time())))
     return digest
+
+
+def path_of(sha256: str) -> Path | None:
+    """Returns the file that had this digest when it was last asked for, if the cache of this machine knows one."""
+    found = _use(lambda connection: connection.execute(_WHOSE, (sha256,)).fetchone())
+    return Path(os.fsdecode(found[0])) if found else None
 
 
 def _state(found: os.stat_result) -> str:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import warnings
 import zipfile
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar
 
 from PIL import UnidentifiedImageError
-from tqdm import tqdm
 
 from .contents import Contents
 from .kinds import HEAD_BYTES, no_image
@@ -18,6 +16,7 @@ from .unpack import ZIP_ERRORS
 
 T = TypeVar("T")
 Images = Literal["sample", "all", "none"]
+Progress = Callable[[int], object]
 
 SAMPLED = 16
 _CHUNK = 1 << 20
@@ -25,7 +24,13 @@ _SIZE = 32  # pixels; whether an image can be read does not depend on it, and JP
 
 
 def check_images(
-    archive: zipfile.ZipFile, contents: Contents, manifest_file: str, decode: bool, images: Images, problems: Problems
+    archive: zipfile.ZipFile,
+    contents: Contents,
+    manifest_file: str,
+    decode: bool,
+    images: Images,
+    problems: Problems,
+    progress: Progress = lambda _: None,
 ) -> int:
     """Notes which files are damaged, and which samples are no images that the default training can read.
 
@@ -36,6 +41,7 @@ def check_images(
         decode: Whether the samples are images. What a user's own train function reads may be anything.
         images: Which files are read.
         problems: Where to note them.
+        progress: Called with the packed size of each file that has been read.
 
     Returns:
         The number of images that were decoded.
@@ -44,16 +50,16 @@ def check_images(
         return 0
     lines = contents.samples if decode else {}
     if images == "sample":
-        chosen = spread(list(lines or contents.files), SAMPLED)
+        chosen = spread(list(lines if decode else contents.files), SAMPLED)
     else:
         chosen = [*lines, *(name for name in contents.files if name not in lines)]
-    bar = tqdm(chosen, desc=Path(archive.filename or "").name, unit="file", leave=False, disable=images != "all")
-    for name in bar:
+    for name in chosen:
         problem = _damage(archive, contents.files[name])
         if name in lines:
             problem = problem or _undecodable(archive, contents.files[name])
         if problem:
             problems.add(f"{f'{manifest_file}: line {lines[name]}: ' if name in lines else ''}{name[:200]!r} {problem}")
+        progress(contents.files[name].compress_size)
     return sum(name in lines for name in chosen)
 
 

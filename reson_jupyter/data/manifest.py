@@ -11,15 +11,30 @@ from __future__ import annotations
 
 import codecs
 import json
+import zipfile
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, BinaryIO
 
 from ..worker.download import _rt_fetch_parts, _rt_fetch_shown
 from .problems import SHOWN_PROBLEMS, Problems
+from .unpack import open_member
 
 MAX_LABEL = 999_999
+_MAX_BYTES = 256 << 20
+# Lines that differ by a number and a label become 10 times smaller, with a long meta that is always the same up to 125 times;
+# blank lines a thousand times.
+_MAX_RATIO = 200
+# Below this a high ratio does no harm.
+_HARMLESS_BYTES = 16 << 20
+# JSON of empty lists takes 25 times the memory of its text.
+_MAX_LINE = 1 << 20
+_MAX_SAMPLES = 2_000_000
+# No one reads of more; and a file that is no manifest at all is not read to its end.
+_MAX_BAD_LINES = 1_000
+_MAX_BLANK_LINES = 100_000
 # By "\\", "%" and ":" a path could mean another place on some site than it seems to.
 _FORBIDDEN = frozenset("\\%:")
 
@@ -59,26 +74,49 @@ class Summary:
         return max(self.label_counts, default=None)
 
 
-def scan_manifest(data: bytes, problems: Problems, image_hosts: Collection[str] | None = None) -> Iterator[Sample]:
+def scan_member(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, problems: Problems, image_hosts: Collection[str] | None = None
+) -> Iterator[Sample]:
+    """Yields the samples of a zip's manifest as `scan_manifest` does.
+
+    Raises:
+        zipfile.BadZipFile: it is damaged; or another of `ZIP_ERRORS`.
+    """
+    if member.file_size > _MAX_BYTES:
+        problems.add(f"it has {member.file_size:,} bytes; at most {_MAX_BYTES:,} are read")
+    elif member.file_size > max(_MAX_RATIO * member.compress_size, _HARMLESS_BYTES):
+        packed = f"its {member.compress_size:,} bytes would unpack to {member.file_size:,}"
+        problems.add(f"{packed}, more than {_MAX_RATIO} times as much, as no list of samples does")
+    else:
+        with open_member(archive, member) as file:
+            yield from scan_manifest(file, problems, image_hosts)
+
+
+def scan_manifest(file: BinaryIO, problems: Problems, image_hosts: Collection[str] | None = None) -> Iterator[Sample]:
     """Yields the samples of a manifest whose lines are right, and notes what is wrong with the others.
 
     Images are members of the shard; or they have an https address, if its host is one of `image_hosts`. None is for callers that
-    read the images themselves, for nothing is downloaded here.
+    read the images themselves, for nothing is downloaded here. Of a manifest with very many bad lines the rest is not read.
     """
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        problems.add("it is written in UTF-16; save it as UTF-8")
-        return
     seen: dict[str, int] = {}
-    for number, line in enumerate(data.removeprefix(codecs.BOM_UTF8).split(b"\n"), 1):
-        if not line.strip():
-            continue
+    bad = 0
+    for number, line in _lines(file, problems):
         sample = _read_line(line, number, image_hosts)
         if isinstance(sample, str):
-            problems.add(f"line {number}: {sample}")
+            problem = sample
         elif (first := seen.setdefault(sample.id, number)) != number:
-            problems.add(f"line {number}: id {_short(sample.id)} is already on line {first}")
+            problem = f"id {_short(sample.id)} is already on line {first}"
+        elif len(seen) > _MAX_SAMPLES:
+            problems.end(f"line {number}: it has more than {_MAX_SAMPLES:,} samples, which is the most that are read")
+            return
         else:
             yield sample
+            continue
+        problems.add(f"line {number}: {problem}")
+        bad += 1
+        if bad == _MAX_BAD_LINES:
+            problems.end(f"line {number} is the {bad:,}th bad one; the rest was not looked at")
+            return
 
 
 def summarise(samples: Iterator[Sample]) -> Summary:
@@ -108,6 +146,28 @@ def is_remote(uri: str) -> bool:
 def member_of(uri: str) -> str:
     """Returns the name of the shard's member that `uri` means, which is not remote; nothing in it is decoded."""
     return uri.removeprefix("file://")
+
+
+def _lines(file: BinaryIO, problems: Problems) -> Iterator[tuple[int, bytes]]:
+    """Yields the lines that are not blank, with their numbers, up to one behind which there is no sense in reading on."""
+    blank = 0
+    for number, line in enumerate(iter(partial(file.readline, _MAX_LINE + 1), b""), 1):
+        if number == 1:
+            if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                problems.end("it is written in UTF-16; save it as UTF-8")
+                return
+            line = line.removeprefix(codecs.BOM_UTF8)
+        if len(line) > _MAX_LINE:
+            problems.end(f"line {number} has more than {_MAX_LINE:,} bytes; it and the rest were not looked at")
+            return
+        if line.strip():
+            yield number, line.removesuffix(b"\n")
+            continue
+        blank += 1
+        # Every second line may be blank.
+        if blank > number // 2 + _MAX_BLANK_LINES:
+            problems.end(f"line {number}: {blank:,} lines up to here are blank; the rest was not looked at")
+            return
 
 
 def _read_line(line: bytes, number: int, image_hosts: Collection[str] | None) -> Sample | str:

@@ -88,7 +88,8 @@ def pictures_of(data: Data, manifest_file: str = "manifest.ndjson") -> Pictures:
 
 def _of_manifest(folder: Path, file: str) -> Pictures:
     problems = Problems()
-    samples = list(scan_manifest((folder / file).read_bytes(), problems))
+    with (folder / file).open("rb") as lines:
+        samples = list(scan_manifest(lines, problems))
     problems.raise_if_any(f"{folder / file} cannot be used", "Correct these lines.")
     return Pictures(tuple(Picture(one.id, folder / member_of(one.uri), tuple(one.labels)) for one in samples))
 

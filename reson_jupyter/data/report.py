@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
+from ..names import printable
 from ..table import html_table, text_table
 from ..units import size
-from .balance import balance_png
+from .balance import Names, balance_png, titled
 from .manifest import Summary
 from .problems import Problems
 
@@ -18,6 +19,7 @@ HINT = "Correct these and make the shards again."
 _TITLES = ("site", "shard", "samples", "size", "by label")
 _NUMBERS = ("samples", "size")
 _SHOWN_LABELS = 10
+_SHOWN_SITES = 20
 _PICTURE = "width='720' style='max-width:100%' alt='samples of each label at each site'"
 _WARNED = "#f57c00"
 _FAILED = "#d32f2f"
@@ -36,6 +38,7 @@ class ShardSummary:
         problems: What is wrong with the shard.
         images_read: How many of its images were decoded.
         files: Names of the samples' files by their checksum and size.
+        class_names: What `meta` calls the class of each label, by label; more than one name only if samples differ in it.
     """
 
     path: Path
@@ -46,6 +49,7 @@ class ShardSummary:
     problems: Problems
     images_read: int = 0
     files: Mapping[tuple[int, int], str] = field(default_factory=dict, repr=False)
+    class_names: Mapping[int, Collection[str]] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -71,11 +75,13 @@ class ShardsReport:
         shards: The shards; the first is that of site-1.
         problems: What is wrong with them. None of it may be left for a run.
         warnings: What is allowed but often not meant.
+        test: The test set beside the shards, which no site gets; None if there is none.
     """
 
     shards: tuple[ShardSummary, ...]
     problems: Problems = field(default_factory=Problems)
     warnings: tuple[str, ...] = ()
+    test: ShardSummary | None = None
 
     @property
     def samples(self) -> int:
@@ -95,31 +101,34 @@ class ShardsReport:
         """Whether some sample of some shard has more than one label."""
         return any(shard.manifest.multi_label for shard in self.shards)
 
+    @property
+    def class_names(self) -> dict[int, str]:
+        """What the class of each label is called, as far as the manifests tell and do not contradict each other."""
+        return consistent_names([*self.shards, *([self.test] if self.test else [])])[0]
+
     def raise_for_problems(self) -> None:
         """Raises one `ShardError` with every problem, if there are any."""
         self.problems.raise_if_any("The shards cannot be used", HINT)
 
     def __repr__(self) -> str:
-        parts = [self._headline(), text_table(_TITLES, self._rows(), _NUMBERS)]
-        parts += [f"  - {problem}" for problem in self._problems()]
+        parts = [self._headline(), text_table(_TITLES, self._rows(), _NUMBERS), *self._below()]
+        parts += [f"  - {problem}" for problem in self.problems.shown]
         parts += self._warnings()
         return "\n".join(parts)
 
     def _repr_html_(self) -> str:
-        png = balance_png([shard.label_counts for shard in self.shards], "labels" if self.multi_label else "samples")
+        counts, files = [shard.label_counts for shard in self.shards], [printable(shard.name) for shard in self.shards]
+        png = balance_png(counts, "labels" if self.multi_label else "samples", files, self.class_names)
         picture = f"<img {_PICTURE} src='data:image/png;base64,{png}'>" if png else ""
         parts = [
             f"<b>{escape(self._headline())}</b>",
-            _html_list(self._problems(), _FAILED),
+            _html_list(self.problems.shown, _FAILED),
             _html_list(self._warnings(), _WARNED),
             f"<div style='overflow-x:auto'>{html_table(_TITLES, self._rows(), _NUMBERS)}</div>",
+            *(f"<div>{escape(line)}</div>" for line in self._below()),
             picture,
         ]
         return f"<div class='reson-card' style='max-width:1100px;line-height:1.4'>{''.join(parts)}</div>"
-
-    def _problems(self) -> list[str]:
-        rest = self.problems.count - len(self.problems.shown)
-        return [*self.problems.shown, *([f"and {rest:,} more"] if rest else [])]
 
     def _warnings(self) -> list[str]:
         return [f"warning: {warning}" for warning in self.warnings]
@@ -135,32 +144,52 @@ class ShardsReport:
         return f"{', '.join(counts)}: {', '.join(found)}"
 
     def _rows(self) -> list[tuple[str, ...]]:
+        names = self.class_names
         return [
             (
                 f"site-{number}",
-                _printable(shard.name),
+                printable(shard.name),
                 f"{shard.samples:,}" if shard.has_manifest else "",
                 size(shard.bytes),
-                _by_label(shard.label_counts),
+                _by_label(shard.label_counts, names),
             )
-            for number, shard in enumerate(self.shards, 1)
+            for number, shard in enumerate(self.shards[:_SHOWN_SITES], 1)
         ]
 
+    def _below(self) -> list[str]:
+        """What stands below the table: the sites beyond it, and the test set."""
+        lines = []
+        if len(self.shards) > _SHOWN_SITES:
+            lines.append(f"and {len(self.shards) - _SHOWN_SITES:,} more sites; all are in `.shards` of this report")
+        if self.test:
+            counts = f", {labels}" if (labels := _by_label(self.test.label_counts, self.class_names)) else ""
+            what = f"{counted(self.test.samples, 'sample')}{counts}" if self.test.has_manifest else size(self.test.bytes)
+            lines.append(f"test set, kept from the sites: {what} ({printable(str(self.test.path))})")
+        return lines
 
-def _by_label(counts: Mapping[int, int]) -> str:
+
+def consistent_names(shards: Sequence[ShardSummary]) -> tuple[dict[int, str], list[str]]:
+    """Returns what classes are called, none if shards contradict each other, and such contradictions as warnings."""
+    known: dict[int, tuple[str, ShardSummary]] = {}
+    for shard in shards:
+        for label, names in shard.class_names.items():
+            for name in sorted(names):
+                first, holder = known.setdefault(label, (name, shard))
+                if first != name:
+                    where = f"label {label} is the class {first!r} in {holder.name}, but {name!r} in {shard.name}"
+                    return {}, [f"{where}; shards of one run must be made together, or with the same labels"]
+    return {label: name for label, (name, _) in known.items() if name != str(label)}, []
+
+
+def _by_label(counts: Mapping[int, int], names: Names) -> str:
     first = list(counts.items())[:_SHOWN_LABELS]
     more = [f"and {len(counts) - len(first):,} more"] if len(counts) > len(first) else []
-    return " · ".join([*(f"{label}: {count:,}" for label, count in first), *more])
+    return " · ".join([*(f"{titled(label, names)}: {count:,}" for label, count in first), *more])
 
 
 def counted(number: int, word: str) -> str:
     """Returns such as "1 shard" or "2,000 samples"."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
-
-
-def _printable(name: str) -> str:
-    """A file's name is any text; one that breaks the line would break the table."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in name)
 
 
 def _html_list(lines: Sequence[str], color: str) -> str:

@@ -9,14 +9,18 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from ..errors import ShardError
+from ..names import printable
 from .problems import Problems
-from .zip_problems import find_problems, is_of_macos
+from .zip_problems import MAX_MEMBERS, find_problems, is_of_macos
 
-# zipfile takes the whole directory into memory before anything of it can be looked at.
-_MAX_DIRECTORY_BYTES = 256 << 20
+# zipfile takes the whole directory into memory before anything of it can be looked at; honest ones have some 120 bytes a member.
+_MAX_DIRECTORY_BYTES = 128 << 20
+_ENTRY = b"PK\1\2"
 _CHUNK = 1 << 20
+_BUFFER = 1 << 16
 # What zipfile raises for bytes that are not what the zip's directory says.
 ZIP_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, ValueError)
 _HINT = "Make the shard again, with a tool that writes plain zips."
@@ -28,10 +32,11 @@ def unpack_shard(zip_path: Path, dest: Path) -> None:
     Raises:
         ShardError: the zip is damaged or not safe to unpack, or the disk is too small.
     """
+    name = printable(zip_path.name)
     with checked_zip(zip_path) as archive:
         if dest.exists() and any(dest.iterdir()):
-            raise ShardError(f"{dest} is not empty, so {zip_path.name} cannot be unpacked there.", "Choose an empty folder.")
-        _check_room(archive, dest, zip_path.name)
+            raise ShardError(f"{dest} is not empty, so {name} cannot be unpacked there.", "Choose an empty folder.")
+        _check_room(archive, dest, name)
         try:
             dest.mkdir(parents=True, exist_ok=True)
             write_members(archive, archive.infolist(), dest)
@@ -47,17 +52,18 @@ def checked_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     Raises:
         ShardError: it is no zip or not safe to unpack; or it proves to be damaged, or the disk fails, inside the with block.
     """
+    name = printable(path.name)
     try:
         with open_zip(path) as archive:
             problems = Problems()
             find_problems(archive, problems)
-            problems.raise_if_any(f"{path.name} is not safe to unpack", _HINT)
+            problems.raise_if_any(f"{name} is not safe to unpack", _HINT)
             yield archive
     except ZIP_ERRORS as error:
-        raise ShardError(f"{path.name} cannot be unpacked: {error}.", _HINT) from None
+        raise ShardError(f"{name} cannot be unpacked: {error}.", _HINT) from None
     except OSError as error:
         reason = error.strerror or error
-        raise ShardError(f"{path.name} cannot be unpacked: {reason}.", "Check the disk and permissions.") from None
+        raise ShardError(f"{name} cannot be unpacked: {reason}.", "Check the disk and permissions.") from None
 
 
 @contextmanager
@@ -65,41 +71,64 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     """Opens a zip; `find_problems` then tells whether it is safe to read.
 
     Raises:
-        ShardError: it is no zip, or cannot be read.
+        ShardError: it is no zip, or cannot be read, or its directory is too large.
     """
     try:
         file = _Bounded(io.FileIO(str(path)))
     except OSError as error:
-        raise ShardError(f"{path} cannot be read: {error.strerror or error}.", "Check the path and its permissions.") from None
+        why = error.strerror or error
+        raise ShardError(f"{printable(str(path))} cannot be read: {why}.", "Check the path and its permissions.") from None
     with file:
         try:
             archive = zipfile.ZipFile(file)
         except ZIP_ERRORS as error:
             reason = error if path.stat().st_size else "it is empty"
-            raise ShardError(f"{path.name} is not a zip file: {reason}.", _HINT) from None
+            raise ShardError(f"{printable(path.name)} is not a zip file: {reason}.", _HINT) from None
+        file.opened = True
         with archive:
             yield archive
 
 
 class _Bounded(io.BufferedReader):
-    """A file of which no more is read at once than a directory may have."""
+    """A zip whose directory is looked at before zipfile makes objects of it, some 500 bytes for each member."""
+
+    opened = False
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > _MAX_DIRECTORY_BYTES:
-            raise zipfile.BadZipFile(f"its directory has {size:,} bytes; at most {_MAX_DIRECTORY_BYTES:,} are read")
+        # Of what zipfile reads to open a zip, only the directory can be as large.
+        if size is not None and size > _CHUNK and not self.opened:
+            self._check_directory(size)
         return super().read(size)
 
+    def _check_directory(self, size: int) -> None:
+        if size > _MAX_DIRECTORY_BYTES:
+            self._refuse(f"its directory has {size:,} bytes; at most {_MAX_DIRECTORY_BYTES:,} are read")
+        # Counted, for the number in the zip's end record may be a lie, which zipfile does not notice.
+        start, count, tail = self.tell(), 0, b""
+        for place in range(0, size, _CHUNK):
+            chunk = super().read(min(_CHUNK, size - place))
+            count += (tail + chunk).count(_ENTRY)
+            tail = chunk[1 - len(_ENTRY) :]
+            if count > MAX_MEMBERS:
+                self._refuse(f"it has more than {MAX_MEMBERS:,} members, which is the most that are unpacked")
+        self.seek(start)
 
-def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    """Returns the content of a member; ZipFile.read would take as much memory as the member unpacks to, whatever size it claims.
+    def _refuse(self, why: str) -> None:
+        name = printable(Path(self.name).name)
+        raise ShardError(f"{name} is not opened: {why}.", "Make smaller shards, or put many small files into few large ones.")
+
+
+@contextmanager
+def open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[BinaryIO]:
+    """Opens a member to be read in pieces; read whole it would take as much memory as it unpacks to, whatever size it claims.
 
     Raises:
-        zipfile.BadZipFile: it is damaged or has another size; or another of `ZIP_ERRORS`.
+        zipfile.BadZipFile: it is damaged, or was read to its end and has another size; or another of `ZIP_ERRORS`.
     """
-    with archive.open(member) as source:
-        data = source.read(member.file_size)
-    _check_length(member, len(data))
-    return data
+    with archive.open(member) as source, io.BufferedReader(cast(io.RawIOBase, source), _BUFFER) as file:
+        yield file
+        if not file.peek(1):
+            _check_length(member, file.tell())
 
 
 def write_members(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo], dest: Path) -> None:

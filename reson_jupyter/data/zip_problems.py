@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 
 from .problems import Problems
 
-MAX_MEMBERS = 2_000_000
+# A shard of as many images takes 450 MB of memory and some ten seconds to check.
+MAX_MEMBERS = 500_000
 MAX_BYTES = 1 << 40
 # Tables of text become 20 times smaller, and masks, of which a shard may have some beside its images, hundreds of times; so the
 # whole is looked at, and not each member. A bomb has a ratio near 1,000; and no more is written than the disk has room for.
@@ -98,8 +99,9 @@ def _find_clashes(names: Iterable[str], problems: Problems) -> None:
         while folder and folder not in folders:
             folders.add(folder)
             folder = folder.rpartition("/")[0]
-    if len(folders) > MAX_MEMBERS:
-        problems.add(f"its names make {len(folders):,} folders; at most {MAX_MEMBERS:,} are made")
+        if len(folders) > MAX_MEMBERS:
+            problems.add(f"its names make more than {MAX_MEMBERS:,} folders, which is the most that are made")
+            return
     for both in sorted(files & folders):
         problems.add(f"{both[:200]!r} is a file and a folder at once")
 

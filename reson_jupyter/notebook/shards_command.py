@@ -61,11 +61,10 @@ def _make(arguments: argparse.Namespace) -> ShardsReport:
 
 def _check(arguments: argparse.Namespace) -> ShardsReport:
     session = current_session()
-    own = session.has_own_training
     report = check_shards(
         arguments.folder,
         session.training.manifest_file,
-        manifest_required=not own,
+        manifest_required=False if session.has_own_training else None,
         images="all" if arguments.all else "sample",
         sites=arguments.sites,
         num_classes=session.training.num_classes,

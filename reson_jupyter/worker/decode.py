@@ -71,6 +71,8 @@ def _rt_decode(file: _rt_Any, size: "int", exact: _rt_Any = False) -> _rt_Any:
 
 
 def _rt_orientation(image: _rt_Any) -> _rt_Any:
+    if image.format == "PNG":
+        image.load()  # getexif would do it, and what it finds damaged then is the picture
     try:
         return image.getexif().get(0x0112)
     except Exception:  # whatever Pillow raises for EXIF data that is damaged, while the picture is not

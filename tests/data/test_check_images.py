@@ -184,7 +184,7 @@ def loads(folder: Path) -> None:
 
 def accepted_and_readable_or_refused(folder: Path) -> None:
     """What is accepted is unpacked and read by the sites; what is refused is told in words. Nothing else, and nowhere else."""
-    report = check_shards(folder, images="all")
+    report = check_shards(folder, manifest_required=True, images="all")
     if report.problems.count:
         assert report.problems.shown and all(text.startswith("s.zip") for text in report.problems.shown)
         try:

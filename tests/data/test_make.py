@@ -117,9 +117,26 @@ def test_a_column_of_an_existing_manifest_makes_the_sites_and_names_their_shards
     lines = [{"id": str(n), "uri": f"{n}.png", "y": n % 2, "meta": {"city": ("Köln", "Ulm/Donau")[n % 2]}} for n in range(6)]
     (folder / "manifest.ndjson").write_text("\n".join(map(json.dumps, lines)))
     shards = made(folder, tmp_path / "shards", partition="column", column="city")
-    assert [path.name for path in shards] == ["shard_0_K_ln.zip", "shard_1_Ulm_Donau.zip"]
+    assert [path.name for path in shards] == ["shard_0_Köln.zip", "shard_1_Ulm_Donau.zip"]
     assert [ids(shard) for shard in shards] == [["0", "2", "4"], ["1", "3", "5"]]
     assert [record["meta"] for record in records(shards[1])] == [{"city": "Ulm/Donau"}] * 3
+
+
+@pytest.mark.parametrize(
+    ("site", "called"),
+    [
+        ("Uniklinik Ko\u0308ln", "Uniklinik_Köln"),
+        ("東京", "東京"),
+        ("हिन्दी", "हिन्दी"),
+        ("a/b: $(c)*?\"'\n", "a_b____c______"),
+        ("\ud800", "_"),
+        ("x" * 300, "x" * 80),
+        ("東" * 100, "東" * 26),
+    ],
+)
+def test_a_file_name_keeps_the_letters_of_a_sites_name_and_is_never_too_long(tmp_path: Path, site: str, called: str) -> None:
+    (shard,) = made({site: {"a.txt": b"1"}}, tmp_path / "shards")
+    assert shard.name == f"shard_0_{called}.zip"
 
 
 # Whatever is given

@@ -59,11 +59,21 @@ def test_what_only_can_be_iterated_is_read_as_well(tmp_path: Path) -> None:
 def test_what_a_data_set_raises_is_its_own_and_leaves_nothing(tmp_path: Path) -> None:
     class Broken(Squares):
         def __getitem__(self, number: int) -> Any:
-            raise RuntimeError("my own bug")
+            if number == 1:
+                raise RuntimeError("my own bug")
+            return super().__getitem__(number)
 
-    with pytest.raises(RuntimeError, match="my own bug"):
+    with pytest.raises(RuntimeError, match="my own bug") as caught:
         make_shards(Broken(2), tmp_path / "out", progress=False)
+    assert caught.value.__notes__ == ["This was item 1 of the Broken."]
+    assert caught.traceback[-1].name == "__getitem__"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_data_loader_is_not_what_holds_the_samples(tmp_path: Path) -> None:
+    loader = torch.utils.data.DataLoader(Squares(2))
+    assert "loader.dataset" in refusal(loader, tmp_path / "out")
+    assert ids(shard_of(loader.dataset, tmp_path / "out")) == ["0", "1"]
 
 
 COLOURS = np.arange(2 * 5 * 3, dtype="uint8").reshape(2, 5, 3)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from reson_jupyter.data import bars
 from reson_jupyter.data.making import make_shards
 from reson_jupyter.errors import ConfigError, ShardError
 
@@ -54,6 +56,20 @@ def test_a_folder_of_other_kinds_of_images_says_which_and_what_to_do(tmp_path: P
         assert text in caught.value.message
 
 
+def test_all_kinds_of_problems_come_in_one_list(tmp_path: Path) -> None:
+    photos = write_images(tmp_path / "photos", ["cat/1.png", "cat/2.bmp", "3.png"])
+    (photos / "cat" / "empty.png").touch()
+    with pytest.raises(ShardError) as caught:
+        make_shards(photos, tmp_path / "shards", progress=False)
+    for text in ("3 problems", "cat/2.bmp is neither", "/3.png lies in no class folder", "cat/empty.png: it is empty"):
+        assert text in caught.value.message
+
+
+def test_a_folder_of_nothing_but_other_kinds_of_images_says_which(tmp_path: Path) -> None:
+    with pytest.raises(ShardError, match=r"1\.webp is neither JPEG nor PNG; convert it"):
+        make_shards(write_images(tmp_path / "photos", ["cat/1.webp"]), tmp_path / "shards", progress=False)
+
+
 def test_a_folder_without_class_folders_says_so_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ShardError, match=r"lie in no class folders\.\n  Pass a folder with one folder"):
         make_shards(write_images(tmp_path / "photos", ["1.png", "2.png"]), tmp_path / "shards", progress=False)
@@ -74,9 +90,19 @@ def test_what_is_no_image_is_left_out_and_said(tmp_path: Path, capsys: pytest.Ca
     (photos / "empty").mkdir()
     report = make_shards(photos, tmp_path / "shards", 2)
     assert report.samples == 4
-    said = capsys.readouterr().err
-    assert "left out: 1 file of other kinds, such as cat/Thumbs.db" in said
-    assert "class: 0 cat, 1 dog" in said
+    said = capsys.readouterr()
+    assert said.out == "left out: 1 file of other kinds, such as cat/Thumbs.db\nclass: 0 cat, 1 dog\n", "no bar of what is quick"
+    assert said.err == "", "which notebooks show in red"
+
+
+def test_a_bar_of_slow_work_is_wiped_out_when_it_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bars, "_QUICK", 0)
+    make_shards(class_folders(tmp_path / "photos", cat=3), tmp_path / "shards")
+    said = capsys.readouterr()
+    assert "checking: " in said.out and "writing: " in said.out
+    assert said.out.rpartition("\r")[2] == "class: 0 cat\n" and said.err == ""
 
 
 def test_without_progress_nothing_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,6 +131,14 @@ def test_what_is_no_source_says_what_is_one(tmp_path: Path, source: Any) -> None
     with pytest.raises(ShardError) as caught:
         make_shards(source, tmp_path / "shards", progress=False)
     assert caught.value.hint and not (tmp_path / "shards").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nobody can write to /proc of Linux")
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    photos = class_folders(tmp_path / "photos", cat=3)
+    for source in (photos, {"Ulm": photos}):
+        with pytest.raises(ShardError, match="/proc"):
+            make_shards(source, "/proc/nope", progress=False)
 
 
 def test_arguments_are_looked_at_first(tmp_path: Path) -> None:

@@ -46,7 +46,9 @@ def test_labels_may_be_names_of_classes(tmp_path: Path) -> None:
     assert found == {"1.png": ([1], "dog"), "2.png": ([0], "cat"), "3.png": ([0, 1], ["cat", "dog"])}
 
 
-@pytest.mark.parametrize("label", [np.int64(3), torch.tensor(3), np.array([3]), torch.tensor([3]), [torch.tensor(3)], {3}, "3"])
+@pytest.mark.parametrize(
+    "label", [np.int64(3), torch.tensor(3), np.array([3]), torch.tensor([3]), [torch.tensor(3)], {3}, "3", 3.0, np.float32(3)]
+)
 def test_labels_may_be_what_numpy_and_torch_make_of_numbers(tmp_path: Path, label: Any) -> None:
     shard = shard_of([(np.zeros((2, 2), "uint8"), label)], tmp_path / "out")
     assert records(shard) == [{"id": "0", "uri": "file://images/0.png", "y": [3]}]
@@ -57,7 +59,8 @@ def test_labels_may_be_what_numpy_and_torch_make_of_numbers(tmp_path: Path, labe
     [
         (None, "it has no label"),
         (float("nan"), "it has no label"),
-        (1.0, "1.0 is neither a whole number nor the name of a class"),
+        (1.5, "1.5 is neither a whole number nor the name of a class"),
+        (float("inf"), "inf is neither"),
         (True, "True is neither"),
         ("", "'' is neither"),
         ([0, "cat"], "are both numbers and names"),
@@ -90,6 +93,11 @@ def test_the_same_file_twice_is_refused(tmp_path: Path) -> None:
     write_images(tmp_path, ["1.png", "2.png"])
     source = [(tmp_path / "1.png", 0), (tmp_path / "2.png", 0), (tmp_path / "x" / ".." / "1.png", 1)]
     assert f"{tmp_path / '1.png'} is there twice" in refusal(source, tmp_path / "out")
+
+
+def test_a_file_that_is_not_there_twice_is_both(tmp_path: Path) -> None:
+    message = refusal([("gone.png", 0), ("gone.png", 0)], tmp_path / "out")
+    assert "2 problems" in message and "gone.png is there twice" in message and "gone.png: no such file" in message
 
 
 def test_files_that_are_not_there_are_all_named(tmp_path: Path) -> None:
@@ -153,10 +161,40 @@ def test_labels_of_a_frame_may_be_lists(tmp_path: Path) -> None:
     assert [record["y"] for record in records(shard_of(table, tmp_path / "out"))] == [[0, 1], [2], [], [1]]
 
 
+@pytest.mark.parametrize("kind", ["float64", "Int64"])
+def test_a_gap_in_a_column_of_labels_is_named_and_no_other_row(tmp_path: Path, kind: str) -> None:
+    table = frame(tmp_path).assign(label=pd.Series([0, 1, None, 1]).astype(kind))
+    message = refusal(table, tmp_path / "none")
+    assert "1 problem\n" in message and f"item 2 ({tmp_path / '2.png'}): it has no label" in message
+    assert [record["y"] for record in records(shard_of(table.dropna(subset="label"), tmp_path / "out"))] == [[0], [1], [1]]
+
+
+def test_a_gap_in_a_column_of_paths_is_named(tmp_path: Path) -> None:
+    table = frame(tmp_path).assign(path=["0.png", None, float("nan"), "3.png"])
+    message = refusal(table, tmp_path / "none")
+    assert "2 problems" in message and "item 1: it has no image" in message and "item 2: it has no image" in message
+
+
+# Manifests
+
+
+def test_a_manifest_stands_for_its_folder(tmp_path: Path) -> None:
+    write_images(tmp_path / "data", ["1.png"])
+    (tmp_path / "data" / "manifest.ndjson").write_text('{"id": "1", "uri": "1.png", "y": 0}')
+    assert ids(shard_of(tmp_path / "data" / "manifest.ndjson", tmp_path / "out")) == ["1"]
+
+
+def test_a_file_whose_name_no_manifest_may_hold_is_to_be_renamed(tmp_path: Path) -> None:
+    write_images(tmp_path / "data", ["50%.png"])
+    (tmp_path / "data" / "manifest.ndjson").write_text('{"id": "1", "uri": "50%.png", "y": 0}')
+    message = refusal(tmp_path / "data", tmp_path / "out")
+    assert "line 1: uri '50%.png'" in message and "rename files" in message
+
+
 def test_pandas_and_torch_are_not_imported_for_those_who_do_not_use_them(tmp_path: Path) -> None:
     write_images(tmp_path, ["photos/a/1.png", "photos/b/1.png"])
     code = (
-        "import sys; from reson_jupyter.data.making import make_shards; make_shards('photos', 'a', 1); "
+        "import sys; from reson_jupyter.data.making import make_shards; make_shards('photos', 'a', 1, progress=False); "
         "make_shards([('photos/a/1.png', 1)], 'b', 1); make_shards({'x': {'a': b'1'}}, 'c'); "
         "print([name for name in ('pandas', 'torch', 'matplotlib') if name in sys.modules])"
     )

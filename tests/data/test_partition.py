@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from reson_jupyter.data.making.items import InFile, Item
@@ -38,6 +39,31 @@ def test_iid_sites_are_equal_in_size_and_in_each_class() -> None:
     assert sorted(map(len, parts.sites)) == [20, 20, 21, 21, 21]
     for label, count in {0: 26, 1: 26, 2: 26, 3: 25}.items():
         assert {counts(site)[label] for site in parts.sites} <= {count // 5, count // 5 + 1}
+
+
+def test_sites_too_small_for_every_class_get_random_mixtures() -> None:
+    items = samples(*[(n % 3,) for n in range(72)])
+    seen = []
+    for seed in range(20):
+        sites = deal(items, Plan(40, seed=seed)).sites
+        assert sorted(map(len, sites)) == [1] * 8 + [2] * 32
+        assert all(len(counts(site)) == len(site) for site in sites), "none has two of a class, for another would then have none"
+        mixtures = [tuple(sorted(counts(site))) for site in sites]
+        assert {(0, 1), (0, 2), (1, 2)} <= set(mixtures), "of each seed"
+        seen.append(mixtures)
+    for site in range(40):
+        assert len({mixtures[site] for mixtures in seen}) > 1, "and it depends on the seed, at every site"
+    runs = [sum(one != other for one, other in pairwise(mixtures)) for mixtures in seen]
+    assert min(runs) > 10, "no row of sites is alike; with a system there are 3 changes"
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=8), st.integers(1, 30), st.integers())
+def test_sites_alike_differ_by_one_sample_at_most_in_size_and_in_each_class(sizes: list[int], sites: int, seed: int) -> None:
+    items = samples(*[(label,) for label, size in enumerate(sizes) for _ in range(size)])
+    assume(len(items) >= sites)
+    parts = deal(items, Plan(sites, seed=seed)).sites
+    for having in (list(map(len, parts)), *([counts(site)[label] for site in parts] for label in range(len(sizes)))):
+        assert max(having) - min(having) <= 1
 
 
 def test_a_class_with_one_sample_for_each_site_is_at_every_site() -> None:
@@ -192,14 +218,16 @@ def _named(parts: Parts) -> list[list[str]]:
 
 
 @given(single_labels, st.lists(st.integers(1, 9), min_size=1, max_size=6))
-def test_parts_have_their_exact_size_and_nearly_their_share_of_each_class(labels: list[Any], shares: list[int]) -> None:
-    parts = stratified(labels, shares)
+def test_parts_have_their_exact_size_and_their_share_of_each_class_but_for_less_than_one(
+    labels: list[Any], shares: list[int]
+) -> None:
+    parts = stratified(labels, shares, random.Random(0))
     sizes = Counter(parts)
     assert [sizes[part] for part in range(len(shares))] == quotas(len(labels), shares)
     for label, count in Counter(labels).items():
         having = Counter(part for part, those in zip(parts, labels, strict=True) if those == label)
         for part, share in enumerate(shares):
-            assert abs(having[part] - count * share / sum(shares)) < 1 + len(set(labels))
+            assert abs(having[part] - count * share / sum(shares)) < 1
 
 
 @given(single_labels, st.integers(1, 5), st.floats(1e-6, 1e6), st.integers())

@@ -24,9 +24,10 @@ from reson_jupyter.data.report import ShardsReport, ShardSummary
 from reson_jupyter.errors import ShardError
 
 
-def shard(name: str, counts: dict[int, int], size: int = 1_000_000, **summary: Any) -> ShardSummary:
+def shard(name: str, counts: dict[int, int], names: dict[int, str] | None = None, **summary: Any) -> ShardSummary:
     manifest = Summary(samples=sum(counts.values()), label_counts=counts, **summary)
-    return ShardSummary(Path("/data") / name, size, "0" * 64, True, manifest, Problems())
+    called = {label: [one] for label, one in (names or {}).items()}
+    return ShardSummary(Path("/data") / name, 1_000_000, "0" * 64, True, manifest, Problems(), class_names=called)
 
 
 def report(*counts: dict[int, int], problems: tuple[str, ...] = (), warnings: tuple[str, ...] = ()) -> ShardsReport:
@@ -115,7 +116,7 @@ def test_every_value_is_escaped() -> None:
 
 def test_a_name_cannot_break_the_table() -> None:
     found = ShardsReport((shard("a\nb\x1b[2J\u202e.zip", {0: 1}),))
-    assert "a\ufffdb\ufffd[2J\ufffd.zip" in repr(found)
+    assert r"a\nb\x1b[2J\u202e.zip" in repr(found)
     assert "\u202e" not in found._repr_html_()
 
 
@@ -128,11 +129,11 @@ def test_the_picture_is_readable_on_light_and_on_dark() -> None:
 
 
 def test_bars_are_the_samples_of_each_label_at_each_site() -> None:
-    (axes,) = balance_figure([{0: 30, 2: 5}, {2: 10}], "samples").axes
+    (axes,) = balance_figure([{0: 30, 2: 5}, {2: 10}], "samples", ["a.zip", "b.zip"], {2: "a $ b $"}).axes
     bars = {(box.get_y() + box.get_height() / 2, box.get_x()): box.get_width() for box in axes.patches if box.get_width()}
     assert {(round(y), x): width for (y, x), width in bars.items()} == {(0, 0): 30, (0, 30): 5, (1, 0): 10}
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["0", "2"]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["site-1", "site-2"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["0", r"2 a \$ b \$"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["site-1  a.zip", "site-2  b.zip"]
     assert axes.get_xlabel() == "samples"
 
 
@@ -140,20 +141,52 @@ def test_bars_are_the_samples_of_each_label_at_each_site() -> None:
     ("sites", "labels", "maps"), [(1, 1, False), (40, 20, False), (3, 21, True), (41, 2, True), (100, 1000, True)]
 )
 def test_many_classes_or_sites_are_a_map(sites: int, labels: int, maps: bool) -> None:
-    figure = balance_figure([{label: label + site + 1 for label in range(labels)} for site in range(sites)], "samples")
+    counts = [{label: label + site + 1 for label in range(labels)} for site in range(sites)]
+    figure = balance_figure(counts, "samples", ["shard.zip"] * sites)
     assert bool(figure.axes[0].images) == maps
-    assert figure.get_size_inches()[1] < 14
+    width, height = figure.get_size_inches()
+    assert 720 * height / width <= 700  # pixels on the page
+
+
+@pytest.mark.parametrize(("most", "ticks"), [(1, ["1", "2"]), (3, ["1", "2", "3"]), (2000, ["1", "10", "100", "1000"])])
+def test_the_scale_of_a_map_has_whole_numbers(most: int, ticks: list[str]) -> None:
+    figure = balance_figure([{label: most for label in range(30)}, {1: 1}], "samples", ["a.zip", "b.zip"])
+    figure.draw_without_rendering()
+    axis = figure.axes[1].yaxis
+    low, high = figure.axes[1].get_ylim()
+    shown = [tick.label2.get_text() for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+    assert shown == ticks
+    assert not any(tick.label2.get_text() for tick in axis.get_minor_ticks())
+
+
+def test_a_long_name_of_a_shard_is_shortened_beside_its_bar() -> None:
+    (axes,) = balance_figure([{0: 1}], "samples", [f"{'hospital ' * 9}0.zip"]).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["site-1  hospital hos…pital 0.zip"]
+
+
+def test_of_many_sites_the_table_has_the_first_twenty() -> None:
+    found = report(*[{0: 1}] * 45)
+    for shown in (repr(found), text_of(found._repr_html_())):
+        assert "site-20" in shown and "site-21" not in shown
+        assert "and 25 more sites; all are in `.shards` of this report" in shown
+    assert len(found.shards) == 45
+
+
+def test_the_test_set_has_a_line() -> None:
+    found = ShardsReport((shard("a.zip", {0: 1}, {0: "cat"}),), test=shard("test.zip", {0: 3, 1: 1}))
+    for shown in (repr(found), text_of(found._repr_html_())):
+        assert "test set, kept from the sites: 4 samples, 0 cat: 3 · 1: 1 (/data/test.zip)" in shown
 
 
 def test_a_map_has_every_sample_and_leaves_what_is_missing_empty() -> None:
     sites = [{label: 2 for label in range(0, 1000, 2)}, {7: 3}]
-    grid = balance_figure(sites, "samples").axes[0].images[0].get_array()
+    grid = balance_figure(sites, "samples", ["a.zip", "b.zip"]).axes[0].images[0].get_array()
     assert grid.sum() == 1003 and grid[1].count() == 1 and grid.shape == (2, 200)
 
 
 def test_in_multi_label_data_labels_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     units: list[str] = []
-    monkeypatch.setattr("reson_jupyter.data.report.balance_png", lambda counts, unit: units.append(unit) or "")
+    monkeypatch.setattr("reson_jupyter.data.report.balance_png", lambda counts, unit, *_: units.append(unit) or "")
     ShardsReport((shard("a.zip", {0: 2, 1: 2}, multi_label=True),))._repr_html_()
     report({0: 2})._repr_html_()
     assert units == ["labels", "samples"]
@@ -162,12 +195,12 @@ def test_in_multi_label_data_labels_are_counted(monkeypatch: pytest.MonkeyPatch)
 @settings(deadline=None, max_examples=8)
 @given(st.lists(st.dictionaries(st.integers(0, 999_999), st.integers(1, 10**9), max_size=30), min_size=1, max_size=50))
 def test_any_counts_can_be_drawn(sites: list[dict[int, int]]) -> None:
-    assert bool(balance_png([dict(sorted(counts.items())) for counts in sites], "samples")) == any(sites)
+    assert bool(balance_png([dict(sorted(counts.items())) for counts in sites], "samples", ["a.zip"] * len(sites))) == any(sites)
 
 
 def test_drawing_leaves_the_users_plots_alone_and_a_check_draws_nothing() -> None:
     code = (
         "import sys\nimport reson_jupyter as reson\nfrom reson_jupyter.data.balance import balance_png\n"
-        "print('matplotlib' in sys.modules, bool(balance_png([{0: 1}], 'samples')), 'matplotlib.pyplot' in sys.modules)"
+        "print('matplotlib' in sys.modules, bool(balance_png([{0: 1}], 'samples', ['a'])), 'matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["False", "True", "False"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import pickle
 import shutil
 import struct
@@ -16,12 +18,12 @@ import pytest
 from reson_jupyter.backend.rehearsal.sample import unpack_sample
 from reson_jupyter.data.manifest import scan_manifest
 from reson_jupyter.data.problems import Problems
-from reson_jupyter.data.shards import check_shards
-from reson_jupyter.data.unpack import open_zip, read_member, unpack_shard
-from reson_jupyter.errors import ShardError
+from reson_jupyter.data.shards import check_shards, infer_num_classes
+from reson_jupyter.data.unpack import open_member, open_zip, unpack_shard
+from reson_jupyter.errors import ConfigError, ShardError
 from reson_jupyter.worker.shard import _rt_member
 
-from .evil import EVIL
+from .evil import EVIL, EVIL_MANIFESTS
 from .zips import write_zip
 
 SECONDS = 0.1
@@ -87,6 +89,16 @@ def seconds_of(read: Callable[[Path], str], path: Path) -> float:
     return time.process_time() - began
 
 
+def memory_of(read: Callable[[Path], str], path: Path) -> int:
+    """Bytes at most at once."""
+    tracemalloc.start()
+    try:
+        read(path)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("read", READERS)
 @pytest.mark.parametrize("name", EVIL)
 def test_an_evil_zip_is_refused_quickly_and_in_little_memory(
@@ -94,12 +106,58 @@ def test_an_evil_zip_is_refused_quickly_and_in_little_memory(
 ) -> None:
     read(evil[name])  # what is imported only then does not count
     assert min(seconds_of(read, evil[name]) for _ in range(3)) < SECONDS
-    tracemalloc.start()
-    try:
-        read(evil[name])
-        assert tracemalloc.get_traced_memory()[1] < BYTES
-    finally:
-        tracemalloc.stop()
+    assert memory_of(read, evil[name]) < BYTES
+
+
+@pytest.mark.parametrize("name", EVIL_MANIFESTS)
+def test_an_evil_manifest_is_refused_in_little_time_and_memory(tmp_path: Path, name: str) -> None:
+    write, why = EVIL_MANIFESTS[name]
+    write(tmp_path / "s.zip")
+    assert why in check(tmp_path / "s.zip")
+    assert min(seconds_of(check, tmp_path / "s.zip") for _ in range(3)) < SECONDS
+    assert memory_of(check, tmp_path / "s.zip") < BYTES
+
+
+def test_a_long_manifest_takes_memory_for_its_ids_only(tmp_path: Path) -> None:
+    line = '{"id": "%d", "uri": "a", "y": 0, "meta": {"note": "' + "x" * 3_000 + '"}}\n'
+    data = "".join(line % number for number in range(20_000)).encode()
+    path = write_zip(tmp_path / "s.zip", {"manifest.ndjson": data, "a": b"x"})
+    found = check_shards(tmp_path, images="none")
+    assert (found.samples, found.problems.shown) == (20_000, [])
+    assert len(data) > 60_000_000
+    assert memory_of(lambda path: repr(check_shards(path.parent, images="none")), path) < 16 << 20
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31m\u202e\nno problems.zip", os.fsdecode(b"a\xff.zip"), "a\u2028\x9b2J.zip"])
+def test_a_name_cannot_change_what_people_see(tmp_path: Path, name: str) -> None:
+    bad, good = tmp_path / "bad", tmp_path / "good"
+    for folder in (bad, good):
+        folder.mkdir()
+    (bad / name).write_bytes(b"no zip")
+    for one in (name, f"b{name}"):
+        write_zip(good / one, {"manifest.ndjson": b'{"id": "1", "uri": "a", "y": 7}\n', "a": b"x"})
+    found = check_shards(good, num_classes=2, images="none")
+    assert found.warnings and found.problems.count
+    with pytest.raises(ShardError) as refused, open_zip(bad / name):
+        pass
+    with pytest.raises(ConfigError) as too_few:
+        infer_num_classes(found, 2)
+    with pytest.raises(ShardError) as unsafe:
+        check_shards(bad, manifest_required=True).raise_for_problems()
+    texts = [
+        *found.warnings,
+        *found.problems.shown,
+        unpack(bad / name),
+        str(refused.value),
+        str(too_few.value),
+        str(unsafe.value),
+    ]
+    texts += [repr(found), found._repr_html_(), repr(check_shards(bad, manifest_required=True))]
+    for text in texts:
+        assert text.replace("\n", "").isprintable()
+        assert not any(line.startswith("no problems") for line in text.splitlines())
+        text.encode()
+    assert all(repr(name)[1:-1] in text for text in (repr(found), str(refused.value)))
 
 
 def test_a_directory_too_large_for_the_memory_is_not_read(tmp_path: Path) -> None:
@@ -119,8 +177,9 @@ def test_a_member_that_lies_about_its_size_takes_no_more_memory_than_it_claims(e
     with open_zip(evil["lying and deflated"]) as archive:
         tracemalloc.start()
         try:
-            with pytest.raises(Exception, match="Bad CRC"):
-                read_member(archive, archive.infolist()[0])
+            with pytest.raises(Exception, match="Bad CRC"), open_member(archive, archive.infolist()[0]) as file:
+                while file.readline(1_000):
+                    pass
             assert tracemalloc.get_traced_memory()[1] < 1 << 20
         finally:
             tracemalloc.stop()
@@ -171,7 +230,7 @@ PAYLOADS = [
 def uri_problems(uri: str, image_hosts: list[str]) -> list[str]:
     problems = Problems()
     line = json.dumps({"id": "1", "uri": uri, "y": 0}).encode()
-    assert bool(list(scan_manifest(line, problems, image_hosts))) != bool(problems.count)
+    assert bool(list(scan_manifest(io.BytesIO(line), problems, image_hosts))) != bool(problems.count)
     return problems.shown
 
 

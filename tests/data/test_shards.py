@@ -32,7 +32,8 @@ def test_shards_are_the_zips_of_the_folder_in_the_platforms_order(tmp_path: Path
 
 def test_a_folder_without_shards_says_what_is_expected(tmp_path: Path) -> None:
     (tmp_path / "._shard_0.zip").touch()
-    for folder in (tmp_path, tmp_path / "none", tmp_path / "._shard_0.zip"):
+    (tmp_path / "notes.txt").touch()
+    for folder in (tmp_path, tmp_path / "none", tmp_path / "notes.txt"):
         with pytest.raises(ShardError) as caught:
             find_shards(folder)
         assert str(folder) in caught.value.message
@@ -64,7 +65,7 @@ def test_the_classic_mistake_of_zipping_the_folder_says_how_to_do_it_right(tmp_p
 
 def test_a_shard_without_a_manifest_is_a_problem_only_where_one_is_needed(tmp_path: Path) -> None:
     write_zip(tmp_path / "s.zip", {"train.pt": b"x"})
-    assert problems(tmp_path) == ["s.zip: it has no manifest.ndjson at its root"]
+    assert problems(tmp_path, manifest_required=True) == ["s.zip: it has no manifest.ndjson at its root"]
     assert problems(tmp_path, manifest_required=False) == []
     assert not read_shard(tmp_path / "s.zip", manifest_required=False).has_manifest
 
@@ -103,7 +104,8 @@ def test_a_manifest_without_samples_is_a_problem(tmp_path: Path) -> None:
 
 def test_no_label_is_an_answer_only_in_multi_label_data(tmp_path: Path) -> None:
     write_shard(tmp_path / "shard_0.zip", 0, [])
-    assert problems(tmp_path) == ["shard_0.zip: manifest.ndjson: line 2: y is empty, and no sample has several labels"]
+    why = "an empty list is for multi-label data only, and here no sample has several labels"
+    assert problems(tmp_path) == [f"shard_0.zip: manifest.ndjson: line 2: y is empty; {why}"]
     write_shard(tmp_path / "shard_1.zip", [0, 3])
     assert problems(tmp_path) == []
     assert check_shards(tmp_path, images="none").multi_label
@@ -112,15 +114,65 @@ def test_no_label_is_an_answer_only_in_multi_label_data(tmp_path: Path) -> None:
 def test_the_problems_of_all_shards_are_in_one_error(tmp_path: Path) -> None:
     (tmp_path / "shard_0.zip").write_bytes(b"")
     (tmp_path / "shard_1.zip").write_bytes(b"not a zip")
-    write_zip(tmp_path / "shard_2.zip", {"manifest.ndjson": b"{}\n" * 30})
+    write_zip(tmp_path / "shard_2.zip", {"manifest.ndjson": b"{}\n" * 900})
     write_zip(tmp_path / "shard_3.zip", {"a": b""})
     with pytest.raises(ShardError) as caught:
-        check_shards(tmp_path).raise_for_problems()
-    message = caught.value.message
-    assert "33 problems" in message
-    assert "shard_0.zip is not a zip file: it is empty" in message
-    assert "shard_1.zip is not a zip file" in message
-    assert message.count("\n") == 21
+        check_shards(tmp_path, sites=3).raise_for_problems()
+    title, *lines = caught.value.message.splitlines()
+    assert title == "The shards cannot be used: 904 problems"
+    assert lines[0] == "  - there are 4 shards for 3 sites; every site needs one of its own"
+    assert lines[1].startswith("  - shard_0.zip: ") and "shard_0.zip is not a zip file: it is empty" in lines[1]
+    assert lines[2].startswith("  - shard_1.zip: ") and "is not a zip file" in lines[2]
+    assert lines[3:18] == [f"  - shard_2.zip: manifest.ndjson: line {n}: id, uri, y are missing" for n in range(1, 16)]
+    assert lines[18:] == ["  - shard_2.zip: and 885 more", "  - shard_3.zip: it has no manifest.ndjson at its root"]
+
+
+def test_of_many_bad_shards_each_is_named_in_few_lines(tmp_path: Path) -> None:
+    for number in range(40):
+        write_zip(tmp_path / f"shard_{number:02}.zip", {"manifest.ndjson": b"{}\n" * 30})
+    shown = problems(tmp_path)
+    assert len(shown) == 80 and {line.partition(":")[0] for line in shown} == {f"shard_{n:02}.zip" for n in range(40)}
+
+
+NO_MANIFEST = "no shard has manifest.ndjson: the default training needs one, a train function of one's own does not"
+
+
+def test_where_no_shard_has_a_manifest_none_is_missed_but_a_warning_tells_who_needs_one(tmp_path: Path) -> None:
+    write_zip(tmp_path / "a.zip", {"train.csv": b"1,2"})
+    write_zip(tmp_path / "b.zip", {"train.csv": b"3,4"})
+    report = check_shards(tmp_path)
+    assert (report.problems.count, report.warnings) == (0, (NO_MANIFEST,))
+    assert warnings(tmp_path, manifest_required=False) == ()
+    assert len(problems(tmp_path, manifest_required=True)) == 2
+    (tmp_path / "c.zip").write_bytes(b"no zip")
+    assert check_shards(tmp_path).problems.count == 1 and warnings(tmp_path) == (NO_MANIFEST,)
+    write_shard(tmp_path / "d.zip", 0)
+    assert len(problems(tmp_path)) == 3 and warnings(tmp_path) == ()
+
+
+def test_damaged_shards_are_not_said_to_lack_a_manifest(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"no zip")
+    assert warnings(tmp_path) == () and len(problems(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "manifest.jsonl"])
+def test_a_manifest_of_another_name_is_to_be_renamed(tmp_path: Path, name: str) -> None:
+    write_zip(tmp_path / "s.zip", {name: manifest(0), "images/0.png": b"x"})
+    form = "the manifest must have that name, and one JSON object with id, uri and y on each line"
+    assert problems(tmp_path) == [f"s.zip: it has no manifest.ndjson at its root but {name}; {form}"]
+
+
+def test_class_folders_in_a_zip_are_to_be_made_into_shards(tmp_path: Path) -> None:
+    write_zip(tmp_path / "s.zip", {"dog/1.jpg": b"x", "cat/1.JPG": b"x", "__MACOSX/cat/._1.jpg": b"x"})
+    said = "it has images in folders (cat, dog): unpack it, and make shards of the folders: %reson shards make"
+    assert warnings(tmp_path) == (NO_MANIFEST, f"s.zip: {said}")
+    assert problems(tmp_path, manifest_required=True) == [f"s.zip: it has no manifest.ndjson at its root; {said}"]
+
+
+def test_a_command_that_is_advised_can_be_pasted(tmp_path: Path) -> None:
+    write_zip(tmp_path / "site of Bonn.zip", {"inner/manifest.ndjson": manifest(0)})
+    (problem,) = problems(tmp_path)
+    assert problem.endswith("zip -r0 '../site of Bonn.zip' .")
 
 
 def test_what_macos_adds_is_no_data(tmp_path: Path) -> None:
@@ -132,7 +184,7 @@ def test_what_macos_adds_is_no_data(tmp_path: Path) -> None:
     said = "line 2: 'images/._0.png' is a file that macOS adds, no sample; leave the line out"
     assert problems(tmp_path) == [f"s.zip: manifest.ndjson: {said}"]
     write_zip(tmp_path / "s.zip", dict.fromkeys(junk, b"junk"))
-    assert problems(tmp_path) == ["s.zip: it has no manifest.ndjson at its root"]
+    assert problems(tmp_path, manifest_required=True) == ["s.zip: it has no manifest.ndjson at its root"]
     assert problems(tmp_path, manifest_required=False) == ["s.zip: there is no file in it"]
 
 

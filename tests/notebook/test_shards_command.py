@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from IPython.utils.capture import capture_output
 from PIL import Image
 
 import reson_jupyter as reson
+from reson_jupyter.data import bars
 from reson_jupyter.data.making.plan import Partition
 from reson_jupyter.notebook import shards_command
 from reson_jupyter.notebook.kernel import kernel_of
@@ -101,6 +103,20 @@ def test_check_all_reads_every_image(shell: InteractiveShell, tmp_path: Path) ->
     assert run(shell, "%reson shards check . --all")[0].result.shards[0].images_read == 40
 
 
+def test_reading_all_shards_has_one_bar_which_is_no_error_and_goes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bars, "_QUICK", 0)
+    for name in "abc":
+        write_image_shard(tmp_path / f"{name}.zip", [0, 1] * 20, seed=ord(name))
+    reson.check_shards(tmp_path)
+    assert capsys.readouterr() == ("", "")
+    reson.check_shards(tmp_path, images="all")
+    shown, errors = capsys.readouterr()
+    assert errors == "" and "reading" in shown and "\n" not in shown
+    assert shown.endswith("\r") and not shown.rstrip("\r").rpartition("\r")[2].strip()
+
+
 OWN = """%%reson_train
 def fl_train(model, env, logger):
     return {"weights": model.state_dict(), "samples": 1}
@@ -109,10 +125,12 @@ def fl_train(model, env, logger):
 
 def test_check_wants_no_manifest_for_a_train_function_of_ones_own(shell: InteractiveShell, tmp_path: Path) -> None:
     write_plain_shards(tmp_path, 2)
-    assert "no manifest.ndjson" in run(shell, "%reson shards check .")[1]
+    result, text = run(shell, "%reson shards check .")
+    assert result.success and "warning: no shard has manifest.ndjson: the default training needs one" in text
     run(shell, OWN)
     assert reson.session().has_own_training
-    assert run(shell, "%reson shards check .")[0].success
+    result, text = run(shell, "%reson shards check .")
+    assert result.success and "warning" not in text
 
 
 # make
@@ -188,6 +206,24 @@ def test_cache_shows_what_is_kept_and_clear_deletes_it(shell: InteractiveShell, 
     _, text = run(shell, "%reson shards cache --clear")
     assert text == "deleted 5.0 of 5.0 MB of decoded images; what runs are using stays\n"
     assert not any(path.exists() for path in (*kept, left)) and other.exists()
+
+
+def test_cache_names_the_shard_where_it_is_known(shell: InteractiveShell, shards: Path, tmp_path: Path) -> None:
+    os.utime(shards / "a.zip", (1, 1))  # a file of this moment is not remembered
+    digest = reson.check_shards(shards).shards[0].sha256
+    folder = tmp_path / "home/cache/images"
+    folder.mkdir(parents=True)
+    (folder / f"{digest}-64-0123456789ab.u8").write_bytes(bytes(10))
+    _, text = run(shell, "%reson shards cache")
+    header, line = text.strip().splitlines()[-2:]
+    assert header.split() == ["shard", "img_size", "size", "last", "used"]
+    assert line.split()[:3] == ["a.zip", f"({digest[:12]})", "64"]
+
+
+def test_a_mistake_is_told_with_the_usage_of_the_action(shell: InteractiveShell) -> None:
+    result, text = run(shell, "%reson shards cache clear")
+    assert isinstance(result.error_in_exec, UsageError)
+    assert "unrecognized arguments: clear\nusage: reson shards cache [-h] [--clear]\n" in text
 
 
 def test_clear_leaves_what_a_run_is_using(shell: InteractiveShell, cached: Callable[[str, int], Path]) -> None:

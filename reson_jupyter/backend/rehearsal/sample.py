@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
 import random
+import zipfile
 from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from ...data.manifest import Sample, is_remote, member_of, scan_manifest
+from ...data.manifest import Sample, is_remote, member_of, scan_member
 from ...data.problems import Problems
-from ...data.unpack import checked_zip, read_member, write_members
+from ...data.unpack import checked_zip, open_member, write_members
 
 DEFAULT_SAMPLES = 8
 _MAX_OWN_SAMPLES = 256
@@ -48,7 +49,7 @@ def unpack_sample(shard: Path, manifest_file: str, count: int, dest: Path, image
         members = {member.orig_filename: member for member in archive.infolist()}
         manifest, left_out = b"", set[str]()
         if manifest_file in members:
-            manifest, left_out = _first_lines(read_member(archive, members[manifest_file]), count, image_hosts)
+            manifest, left_out = _first_lines(archive, members[manifest_file], count, image_hosts)
         if manifest:
             left_out.add(manifest_file)
         wanted = [member for name, member in members.items() if name not in left_out]
@@ -72,15 +73,18 @@ def make_up(arguments: Mapping[str, Any], dest: Path) -> None:
     (dest / str(arguments["manifest_file"])).write_text("\n".join(lines) + "\n")
 
 
-def _first_lines(manifest: bytes, count: int, image_hosts: Collection[str]) -> tuple[bytes, set[str]]:
+def _first_lines(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, count: int, image_hosts: Collection[str]
+) -> tuple[bytes, set[str]]:
     """The manifest of the first samples, and the files that only the others name; nothing if it is of some other form."""
     problems = Problems()
-    samples = list(scan_manifest(manifest, problems, image_hosts))
-    if problems.count or not samples:
+    samples = scan_member(archive, member, problems, image_hosts)
+    kept = list(islice(samples, count))
+    left_out = _members(samples) - _members(kept)
+    if problems.count or not kept:
         return b"", set()
-    kept, others = samples[:count], samples[count:]
-    head = io.BytesIO(manifest).readlines()[: kept[-1].line]
-    return b"".join(head), _members(others) - _members(kept)
+    with open_member(archive, member) as file:
+        return b"".join(islice(file, kept[-1].line)), left_out
 
 
 def _members(samples: Iterable[Sample]) -> set[str]:

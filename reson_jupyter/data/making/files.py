@@ -53,7 +53,12 @@ def _without_problems(given: Any, problems: Problems) -> Members:
         members[name] = content
     if not members and not problems.count:
         problems.add("there is no file")
-    _check_names(members, problems)
+    try:
+        _check_names(members, problems)
+    except OSError as error:
+        raise ShardError(
+            f"There is no place for a temporary file: {error.strerror or error}.", "Make room on the disk."
+        ) from None
     return dict(sorted(members.items()))
 
 
@@ -96,9 +101,14 @@ def _members_of(given: Any, problems: Problems) -> Iterator[tuple[str, Content]]
 def _of_path(path: Path, problems: Problems) -> Iterator[tuple[str, Content]]:
     if path.is_dir():
         for name in visible_files(str(path)):
-            yield name, InFile(str(path), name)
+            if (path / name).is_file():
+                yield name, InFile(str(path), name)
+            else:
+                problems.add(f"{path / name} is no file but a pipe, a socket, a device or a link to nothing")
     elif not path.exists():
         problems.add(f"there is no file {path}")
+    elif not path.is_file():
+        problems.add(f"{path} is no file but a pipe, a socket or a device")
     elif path.suffix.lower() == ".zip":
         problems.add(f"{path} is a zip already; put it among the shards as it is, or give the folder that it was made of")
     elif not os.access(path, os.R_OK):

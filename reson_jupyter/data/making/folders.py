@@ -11,12 +11,12 @@ from pathlib import Path
 
 from ...errors import ShardError
 from ..classes import SUFFIXES, all_numbers, labels_of, visible_files
-from ..manifest import MAX_LABEL, member_of, scan_manifest
+from ..manifest import MAX_LABEL, member_of, scan_manifest, scan_member
 from ..problems import Problems
 from ..report import counted
-from ..unpack import ZIP_ERRORS, open_zip, read_member
+from ..unpack import ZIP_ERRORS, open_zip
 from ..zip_problems import find_problems, is_of_macos
-from .items import InFile, InZip, Item, Items, id_of
+from .items import CANNOT_BE_USED, InFile, InZip, Item, Items, id_of
 from .pack import MANIFEST
 
 _OTHER_IMAGES = (
@@ -34,7 +34,10 @@ def items_of_class_folders(folder: Path) -> Items:
     Raises:
         ShardError: it is no such folder.
     """
-    names, left_out = _images_in(folder)
+    problems = Problems()
+    names, left_out = _images_in(folder, problems)
+    if not names:
+        problems.raise_if_any(*CANNOT_BE_USED)
     labels = labels_of(name.partition("/")[0] for name in names)
     _refuse_splits(folder, labels)
     if max(labels.values()) > MAX_LABEL:
@@ -44,12 +47,11 @@ def items_of_class_folders(folder: Path) -> Items:
     root = str(folder)
     items = [Item(id_of(name), *shared[name.partition("/")[0]], InFile(root, name)) for name in names]
     notes = [f"left out: {counted(len(left_out), 'file')} of other kinds, such as {left_out[0]}"] if left_out else []
-    return Items(items, list(map(id_of, labels)) if named else [], notes)
+    return Items(items, list(map(id_of, labels)) if named else [], notes, problems)
 
 
-def _images_in(folder: Path) -> tuple[list[str], list[str]]:
-    """Returns the images in class folders, and the files that are no images."""
-    problems = Problems()
+def _images_in(folder: Path, problems: Problems) -> tuple[list[str], list[str]]:
+    """Returns the images in class folders, and the files that are no images; notes images that cannot be samples."""
     images: list[str] = []
     left_out: list[str] = []
     for name in visible_files(str(folder)):
@@ -57,7 +59,7 @@ def _images_in(folder: Path) -> tuple[list[str], list[str]]:
         if suffix in SUFFIXES:
             images.append(name)
         elif suffix in _OTHER_IMAGES:
-            problems.add(f"{name} is neither JPEG nor PNG")
+            problems.add(f"{folder / name} is neither JPEG nor PNG; convert it to PNG")
         else:
             left_out.append(name)
     loose = [name for name in images if "/" not in name]
@@ -65,12 +67,8 @@ def _images_in(folder: Path) -> tuple[list[str], list[str]]:
         what = f"The images in {folder} lie in no class folders" if images else f"There is no JPEG or PNG in {folder}"
         raise ShardError(f"{what}.", "Pass a folder with one folder of images for each class, or a list of (path, labels).")
     for name in loose:
-        problems.add(f"{name} lies in no class folder")
-    problems.raise_if_any(
-        f"{folder} has images that cannot be samples",
-        "Put each image into the folder of its class, as JPEG or PNG, or pass a list of (path, labels).",
-    )
-    return images, left_out
+        problems.add(f"{folder / name} lies in no class folder; put it into that of its class")
+    return [name for name in images if "/" in name], left_out
 
 
 def _refuse_splits(folder: Path, classes: dict[str, int]) -> None:
@@ -90,7 +88,7 @@ def items_of_manifests(places: Sequence[Path], stack: ExitStack) -> Items:
     """
     problems = Problems()
     found = [(place, items) for place in places if (items := _items_of_manifest(place, stack, problems)) is not None]
-    problems.raise_if_any("The samples cannot be taken over", "Correct these first.")
+    problems.raise_if_any("The samples cannot be taken over", "Correct these first; rename files that no uri may name.")
     items = [item for _, items in found for item in items]
     if not items:
         raise ShardError(f"There is no sample in {', '.join(map(str, places))}.", "Pass shards, or a folder of class folders.")
@@ -107,11 +105,11 @@ def _items_of_manifest(place: Path, stack: ExitStack, problems: Problems) -> lis
     items = None
     try:
         if place.is_dir():
-            data = (place / MANIFEST).read_bytes()
-            items = [
-                Item(sample.id, tuple(sample.labels), sample.meta, InFile(str(place), member_of(sample.uri)))
-                for sample in scan_manifest(data, found)
-            ]
+            with (place / MANIFEST).open("rb") as file:
+                items = [
+                    Item(sample.id, tuple(sample.labels), sample.meta, InFile(str(place), member_of(sample.uri)))
+                    for sample in scan_manifest(file, found)
+                ]
         else:
             items = _items_of_zip(stack.enter_context(open_zip(place)), found)
     except ShardError as error:
@@ -131,7 +129,7 @@ def _items_of_zip(archive: zipfile.ZipFile, problems: Problems) -> list[Item]:
         problems.add(f"it has no {MANIFEST} at its root")
         return []
     items = []
-    for sample in scan_manifest(read_member(archive, archive.getinfo(MANIFEST)), problems):
+    for sample in scan_member(archive, archive.getinfo(MANIFEST), problems):
         name = member_of(sample.uri)
         if name in names:
             items.append(Item(sample.id, tuple(sample.labels), sample.meta, InZip(archive, name)))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
+import stat
 import zipfile
 import zlib
 from dataclasses import dataclass, field
 from typing import IO, Any, Protocol
 
 from ...errors import ShardError
+from ..problems import Problems
 
 CHUNK = 1 << 20
+# The subject and the hint of what is wrong with samples.
+CANNOT_BE_USED = ("These samples cannot be used", "Correct them or leave them out; nothing has been written.")
 
 
 class Content(Protocol):
@@ -53,8 +58,11 @@ class InFile:
         return os.path.getsize(str(self))
 
     def open(self) -> IO[bytes]:
-        """Opens the file."""
-        return open(str(self), "rb")
+        """Opens the file. Pipes and devices, which may never end, are refused."""
+        path = str(self)
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise OSError(errno.EINVAL, "it is no file but a folder, a pipe, a socket or a device", path)
+        return open(path, "rb")
 
     def write(self, target: IO[bytes]) -> None:
         """Copies the file."""
@@ -139,11 +147,13 @@ class Items:
         items: The samples.
         classes: The names of the labels, if they have names.
         notes: What the user should hear about them.
+        problems: Why no shards can be made of them; said when the images have been looked at, with what is wrong with those.
     """
 
     items: list[Item]
     classes: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
 
 
 def id_of(name: str) -> str:

@@ -24,6 +24,8 @@ def read_labels(value: Any) -> tuple[Label, ...]:
             raise ValueError(f"its label {_short(value)} looks like one place for each class; list the classes: y.nonzero()")
     several = isinstance(value, list | tuple | set | frozenset)
     labels = [one.tolist() if hasattr(one, "tolist") else one for one in (value if several else [value])]
+    # A column of integers with a gap in it is one of floats to pandas.
+    labels = [int(one) if isinstance(one, float) and one.is_integer() else one for one in labels]
     for label in labels:
         if label is None or label != label:
             raise ValueError("it has no label")

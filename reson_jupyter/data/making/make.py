@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-import tempfile
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
-from ...errors import ConfigError
-from ..problems import Problems
+from ...errors import ConfigError, ShardError
+from ..bars import bar
+from ..folder import TEST
 from ..shards import check_shards
-from .destination import TEST, check_room, existing_part, old_shards, replacing
+from .destination import check_room, existing_part, locked, new_spool, old_shards, replacing
 from .files import members_of_sites
 from .images import check_images
-from .items import Item
+from .items import CANNOT_BE_USED, Items
 from .pack import shard_names, write_files, write_shard
 from .plan import Parts, Plan, deal
 from .sources import items_of, shards_of
@@ -94,59 +91,66 @@ def make_shards(
         )
         return _pack_files(source, folder, progress)
     plan = Plan(sites, partition, alpha, sizes, column, test, seed)
-    old = old_shards(folder, shards_of(source), plan.test > 0)
+    old_shards(folder, shards_of(source), plan.test > 0)  # better said now than when all has been read
     with ExitStack() as stack:
-        # Not where temporary files usually lie: that may be memory.
-        spool = stack.enter_context(tempfile.TemporaryFile(dir=existing_part(folder)))
+        spool = stack.enter_context(new_spool(folder))
         found = items_of(source, path_column, label_column, stack, spool, progress)
-        _check(found.items, progress)
+        _check(found, progress)
         parts = deal(found.items, plan)
         check_room(existing_part(folder), sum(item.content.size + _OVERHEAD for item in found.items))
-        _write_samples(parts, folder, old, progress)
+        report = _write_samples(parts, folder, shards_of(source), progress)
     if progress:
         kept = [f"kept back: {len(parts.test):,} samples in {folder / TEST}"] if parts.test else []
-        _say([*found.notes, *_names(found.classes, "class"), *_names(parts.names, "site"), *kept])
-    return check_shards(folder, images="none")
+        for note in (*found.notes, *_names(found.classes, "class"), *_names(parts.names, "site"), *kept):
+            print(note)
+    return report
 
 
-def _check(items: Sequence[Item], progress: bool) -> None:
-    problems = Problems()
-    check_images(tqdm(items, desc="checking", unit="sample", leave=False, disable=not progress), problems)
-    problems.raise_if_any("These images cannot be used", "Correct them or leave them out; nothing has been written.")
+def _check(found: Items, progress: bool) -> None:
+    with bar(found.items, "checking", shown=progress) as items:
+        check_images(items, found.problems)
+    found.problems.raise_if_any(*CANNOT_BE_USED)
 
 
-def _write_samples(parts: Parts, folder: Path, old: Collection[Path], progress: bool) -> None:
+def _write_samples(parts: Parts, folder: Path, sources: Collection[Path], progress: bool) -> ShardsReport:
     count = sum(map(len, parts.sites)) + len(parts.test)
-    names = shard_names(len(parts.sites), parts.names)
-    with replacing(folder, old) as unfinished, tqdm(total=count, desc="writing", unit="sample", disable=not progress) as bar:
-        for name, items in zip(names, parts.sites, strict=True):
-            write_shard(unfinished / name, items, bar.update)
-        if parts.test:
-            (unfinished / TEST).parent.mkdir()
-            write_shard(unfinished / TEST, parts.test, bar.update)
+    names = list(shard_names(len(parts.sites), parts.names))
+    with locked(folder):
+        replaced = replacing(folder, sources, with_test=bool(parts.test))
+        with replaced as unfinished, bar(None, "writing", total=count, shown=progress) as written:
+            for name, items in zip(names, parts.sites, strict=True):
+                write_shard(unfinished / name, items, written.update)
+            if parts.test:
+                (unfinished / TEST).parent.mkdir()
+                write_shard(unfinished / TEST, parts.test, written.update)
+        return _report(folder, names, manifest_required=True)
 
 
 def _pack_files(source: Mapping[Any, Any], folder: Path, progress: bool) -> ShardsReport:
     sites = members_of_sites(source)
-    old = old_shards(folder, (), with_test=False)
+    old_shards(folder, (), with_test=False)
     check_room(existing_part(folder), sum(content.size or 0 for members in sites.values() for content in members.values()))
     count = sum(map(len, sites.values()))
-    names = shard_names(len(sites), list(sites))
-    with replacing(folder, old) as unfinished, tqdm(total=count, desc="writing", unit="file", disable=not progress) as bar:
-        for name, members in zip(names, sites.values(), strict=True):
-            write_files(unfinished / name, members.items(), bar.update)
-    return check_shards(folder, manifest_required=False, images="none")
+    names = list(shard_names(len(sites), list(sites)))
+    writing = bar(None, "writing", unit="file", total=count, shown=progress)
+    with locked(folder):
+        with replacing(folder, (), with_test=False) as unfinished, writing as written:
+            for name, members in zip(names, sites.values(), strict=True):
+                write_files(unfinished / name, members.items(), written.update)
+        return _report(folder, names, manifest_required=False)
+
+
+def _report(folder: Path, names: Sequence[str], manifest_required: bool) -> ShardsReport:
+    report = check_shards(folder, manifest_required=manifest_required, images="none")
+    if len(report.shards) != len(names) or not all((folder / name).is_file() for name in names):
+        raise ShardError(f"The shards were made, but something else changed {folder} meanwhile.", "See what is in it.")
+    return report
 
 
 def _refuse_options(**options: object) -> None:
     for name, value in options.items():
         if value is not None:
             raise ConfigError(f"{name} is of no effect where each site's files are given", f"Leave {name} out.")
-
-
-def _say(notes: Iterable[str]) -> None:
-    for note in notes:
-        tqdm.write(note, file=sys.stderr)
 
 
 def _names(names: Sequence[str], what: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -12,7 +13,7 @@ from ..pixels import png_of
 from ..problems import Problems
 from .items import ImageContent, InFile, InSpool, Item, Items, id_of
 from .labels import Label, indices_of, read_labels
-from .pack import plain
+from .pack import check_meta, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,13 +52,26 @@ def rows_of_frame(frame: pd.DataFrame, path_column: str, label_column: str) -> I
 
 def rows_of_pairs(pairs: Any, problems: Problems) -> Iterator[Row]:
     """Yields what a list, an iterator or a Dataset holds; nothing is kept of what was yielded."""
-    # A Dataset need not end an iteration, but it knows its length.
-    indexed = hasattr(pairs, "__len__") and hasattr(pairs, "__getitem__")
-    for number, pair in enumerate((pairs[number] for number in range(len(pairs))) if indexed else pairs):
+    for number, pair in enumerate(_each(pairs)):
         if isinstance(pair, tuple | list) and len(pair) == 2:
             yield pair[0], pair[1], {}
         else:
             problems.add(f"item {number} ({type(pair).__name__}) is no pair of an image and its labels")
+
+
+def _each(pairs: Any) -> Iterator[Any]:
+    # A Dataset need not end an iteration, but it knows its length.
+    indexed = hasattr(pairs, "__len__") and hasattr(pairs, "__getitem__")
+    each = (pairs[number] for number in range(len(pairs))) if indexed else iter(pairs)
+    for number in itertools.count():
+        try:
+            one = next(each)
+        except StopIteration:
+            return
+        except Exception as error:  # the user's own
+            error.add_note(f"This was item {number} of the {type(pairs).__name__}.")
+            raise
+        yield one
 
 
 def items_of_rows(rows: Iterable[Row], spool: IO[bytes], problems: Problems) -> Items:
@@ -68,6 +82,7 @@ def items_of_rows(rows: Iterable[Row], spool: IO[bytes], problems: Problems) -> 
     for number, (image, label, meta) in enumerate(rows):
         try:
             those = read_labels(label)
+            check_meta(meta)
             contents.append(_content(image, number, spool))
         except ValueError as error:
             named = f" ({os.fspath(image)})" if isinstance(image, str | os.PathLike) else ""
@@ -103,9 +118,17 @@ def _with_ids(
 def _content(image: Any, number: int, spool: IO[bytes]) -> ImageContent:
     if isinstance(image, str | os.PathLike):
         return InFile("", os.path.abspath(os.path.expanduser(os.fspath(image))))
-    data = png_of(image)
-    start = spool.seek(0, os.SEEK_END)
-    spool.write(data)
+    if image is None:
+        raise ValueError("it has no image")
+    try:
+        data = png_of(image)
+    except OSError as error:  # what Pillow cannot write as PNG
+        raise ValueError(f"it cannot be made a PNG: {error}") from None
+    try:
+        start = spool.seek(0, os.SEEK_END)
+        spool.write(data)
+    except OSError as error:
+        raise ShardError(f"Item {number} cannot be written: {error.strerror or error}.", "Make room on the disk.") from None
     return InSpool(spool, start, len(data), number)
 
 
@@ -117,6 +140,7 @@ def _base_of(contents: list[ImageContent]) -> str:
 
 def _frame_row(row: dict[str, Any], path_column: str, label_column: str) -> Row:
     image, label = row.pop(path_column), row.pop(label_column)
+    image, label = (None if _is_missing(value) else value for value in (image, label))
     return image, label, {name: _plain(value) for name, value in row.items() if not _is_missing(value)}
 
 

@@ -16,6 +16,8 @@ from .items import Item
 Labels = tuple[int, ...]
 # How often the shares of a label-skewed partition are drawn before it is said that some site always stays empty.
 _DRAWS = 200
+# What is left of a whole number of samples by rounding.
+_NOTHING = 1e-9
 
 
 def in_random_order(items: Iterable[Item], seed: int, purpose: str) -> list[Item]:
@@ -23,15 +25,17 @@ def in_random_order(items: Iterable[Item], seed: int, purpose: str) -> list[Item
     return sorted(items, key=lambda item: hashlib.sha256(f"{seed} {purpose} {item.id}".encode()).digest())
 
 
-def stratified(labels: Sequence[Labels], shares: Sequence[float]) -> list[int]:
+def stratified(labels: Sequence[Labels], shares: Sequence[float], chance: random.Random) -> list[int]:
     """Deals samples out so that every part has its share of all samples exactly, and of each label as nearly as that allows.
 
     Samples may have several labels: the rarest label is dealt out first, each sample to the part that lacks the label most
-    (Sechidis, Tsoumakas, Vlahavas: On the Stratification of Multi-Label Data, 2011).
+    (Sechidis, Tsoumakas, Vlahavas: On the Stratification of Multi-Label Data, 2011). Which of those that lack it alike is left to
+    chance, for each label anew: parts too small to hold every label get random mixtures of them.
 
     Args:
         labels: The labels of each sample.
         shares: How much each part gets, in any unit.
+        chance: Where two parts, or two labels, are equal.
 
     Returns:
         The part of each sample.
@@ -44,20 +48,35 @@ def stratified(labels: Sequence[Labels], shares: Sequence[float]) -> list[int]:
     for number, those in enumerate(labels):
         for label in those:
             having[label].append(number)
-    by_rarity = sorted(counts, key=lambda label: (counts[label], label))
+    drawn = {label: chance.random() for label in sorted(counts)}
+    by_rarity = sorted(counts, key=lambda label: (counts[label], drawn[label]))
     rounds = [(wanted[label], having[label]) for label in by_rarity]
     unlabelled = [number for number, those in enumerate(labels) if not those]
     parts = [-1] * len(labels)
     for lacking, numbers in [*rounds, ([0.0] * len(shares), unlabelled)]:
+        left = sum(room)
+        owed = [free - left * share / total for free, share in zip(room, shares, strict=True)]
+        tie = [chance.random() for _ in shares]
         for number in numbers:
             if parts[number] >= 0:
                 continue
-            part = max((one for one, free in enumerate(room) if free), key=lambda one: (lacking[one], room[one]))
+            free_parts = (one for one, free in enumerate(room) if free)
+            part = max(free_parts, key=lambda one: (*_need(lacking[one], owed[one]), room[one], tie[one]))
             parts[number] = part
             room[part] -= 1
             for label in labels[number]:
                 wanted[label][part] -= 1
     return parts
+
+
+def _need(lacking: float, owed: float) -> tuple[bool, bool, float]:
+    """Returns how much a part needs one more sample of a label.
+
+    Those that lack whole samples come first. Where it is less than a whole one, it is made up for what earlier labels left a part
+    short of, or gave it too much.
+    """
+    whole = lacking > 1 - _NOTHING
+    return whole, lacking > _NOTHING, lacking if whole else lacking + owed
 
 
 def label_skewed(labels: Sequence[Labels], sites: int, alpha: float, seed: int) -> list[int]:
@@ -104,12 +123,12 @@ def by_column(items: Sequence[Item], column: str) -> tuple[list[int], list[str]]
     problems = Problems()
     for item in items:
         value = item.meta.get(column)
-        if value is None or value == "":
+        if value is None or value == "" or value != value:
             problems.add(f"sample {item.id!r} has no {column}")
         elif not isinstance(value, str | int | float):
             problems.add(f"sample {item.id!r}: its {column} is a {type(value).__name__}, neither text nor a number")
     problems.raise_if_any(f"The samples cannot be parted by column {column!r}", "Fill these in, or leave the samples out.")
-    values = _in_order({item.meta[column] for item in items})
+    values = _in_order([item.meta[column] for item in items])
     place = {value: number for number, value in enumerate(values)}
     return [place[str(item.meta[column])] for item in items], values
 
@@ -125,9 +144,12 @@ def quotas(count: int, shares: Sequence[float]) -> list[int]:
     return parts
 
 
-def _in_order(values: set[Any]) -> list[str]:
-    numbers = all(isinstance(value, int | float) for value in values)
-    return list(dict.fromkeys(map(str, sorted(values) if numbers else sorted(map(str, values)))))
+def _in_order(values: Sequence[Any]) -> list[str]:
+    """Returns the values as text, each once: values are the same if they are written the same, so that True is not 1."""
+    if not all(isinstance(value, int | float) for value in values):
+        return sorted(set(map(str, values)))
+    numbers = {str(value): value for value in values}
+    return sorted(numbers, key=lambda text: (numbers[text], text))
 
 
 def _dirichlet(chance: random.Random, alpha: float, count: int) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -15,6 +16,11 @@ from .partition import by_column, in_random_order, label_skewed, stratified
 Partition = Literal["iid", "size", "label", "column"]
 _SITES = 3
 _ALPHA = 0.5
+_MAX_SITES = 1_000_000
+# With more the shares of sites differ by less than any sample.
+_MAX_ALPHA = 1_000_000_000
+_SEED_DIGITS = 1000
+_MIN_SIZE, _MAX_SIZE = 1e-15, 1e15
 # The argument of each partition, and an example where it has no default.
 _OWN = {
     "label": ("alpha", None),
@@ -44,14 +50,14 @@ class Plan:
             raise ConfigError(f"partition is {self.partition!r}", f"It must be one of {', '.join(get_args(Partition))}.")
         for partition, (name, example) in _OWN.items():
             self._check_own(partition, name, getattr(self, name) is not None, example)
-        if self.sites is not None and (type(self.sites) is not int or self.sites < 1):
-            raise ConfigError(f"sites is {self.sites!r}", "It must be a whole number above 0.")
-        if self.alpha is not None and not (_is_number(self.alpha) and self.alpha > 0):
-            raise ConfigError(f"alpha is {self.alpha!r}", "It must be a number above 0.")
+        if self.sites is not None and (type(self.sites) is not int or not 1 <= self.sites <= _MAX_SITES):
+            raise ConfigError(f"sites is {_shown(self.sites)}", f"It must be a whole number from 1 to {_MAX_SITES:,}.")
+        if self.alpha is not None and not (_is_number(self.alpha) and 0 < self.alpha <= _MAX_ALPHA):
+            raise ConfigError(f"alpha is {_shown(self.alpha)}", f"It must be a number above 0, at most {_MAX_ALPHA:,}.")
         if not _is_number(self.test) or not 0 <= self.test < 1:
-            raise ConfigError(f"test is {self.test!r}", "It must be the share of the samples to keep back, such as 0.2.")
-        if type(self.seed) is not int:
-            raise ConfigError(f"seed is {self.seed!r}", "It must be a whole number.")
+            raise ConfigError(f"test is {_shown(self.test)}", "It must be the share of the samples to keep back, such as 0.2.")
+        if type(self.seed) is not int or abs(self.seed) >= 10**_SEED_DIGITS:
+            raise ConfigError(f"seed is {_shown(self.seed)}", f"It must be a whole number of at most {_SEED_DIGITS} digits.")
         if self.sizes is not None:
             self._check_sizes(self.sizes)
 
@@ -66,8 +72,11 @@ class Plan:
     def _check_sizes(self, sizes: Sequence[float]) -> None:
         # A list, a tuple, an array; text has a length, too.
         count = len(sizes) if hasattr(sizes, "__len__") else 0
-        if not count or not all(_is_number(size) and size > 0 for size in sizes):
-            raise ConfigError(f"sizes is {sizes!r}", "Each site's share must be a number above 0, such as sizes=[0.5, 0.3, 0.2].")
+        if not count or not all(_is_number(size) and _MIN_SIZE <= size <= _MAX_SIZE for size in sizes):
+            raise ConfigError(
+                f"sizes is {_shown(sizes)}",
+                f"Each site's share must be a number from {_MIN_SIZE:g} to {_MAX_SIZE:g}, such as sizes=[0.5, 0.3, 0.2].",
+            )
         if self.sites not in (None, count):
             raise ConfigError(f"sites is {self.sites}, but there are {count} sizes", "Leave sites out, or give each a size.")
 
@@ -107,7 +116,7 @@ def deal(items: Sequence[Item], plan: Plan) -> Parts:
     elif plan.partition == "label":
         parts = label_skewed(labels, len(shares), plan.alpha or _ALPHA, plan.seed)
     else:
-        parts = stratified(labels, shares)
+        parts = stratified(labels, shares, random.Random(f"{plan.seed} site"))
     sites: list[list[Item]] = [[] for _ in shares]
     for item, part in zip(ordered, parts, strict=True):
         sites[part].append(item)
@@ -119,7 +128,8 @@ def _without_test(items: Sequence[Item], plan: Plan) -> tuple[list[Item], list[I
     ordered = in_random_order(items, plan.seed, "test")
     if not plan.test:
         return ordered, []
-    parts = stratified([item.labels for item in ordered], [1 - plan.test, plan.test])
+    chance = random.Random(f"{plan.seed} test")
+    parts = stratified([item.labels for item in ordered], [1 - plan.test, plan.test], chance)
     split = [[item for item, part in zip(ordered, parts, strict=True) if part == wanted] for wanted in (0, 1)]
     if not split[1]:
         raise ShardError(f"test={plan.test:g} of {len(items)} samples is none.", "Make test larger.")
@@ -137,4 +147,12 @@ def _refuse_empty(sites: Sequence[Sequence[Item]], names: Sequence[str]) -> None
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-from tqdm import tqdm
-
 from ...errors import ShardError
+from ..bars import bar
 from ..classes import SUFFIXES, visible_files
+from ..folder import refuse_unfinished
 from ..problems import Problems
 from ..shards import find_shards
 from .folders import items_of_class_folders, items_of_manifests
-from .items import Items
+from .items import Item, Items
 from .pack import MANIFEST
 from .pairs import is_frame, items_of_rows, rows_of_frame, rows_of_pairs
 
@@ -27,19 +28,17 @@ TAKEN = (
 def items_of(source: Any, path_column: str, label_column: str, stack: ExitStack, spool: IO[bytes], progress: bool) -> Items:
     """Returns the samples of a source, in the order of their ids.
 
+    What is wrong with some of them is noted, as far as all can be looked at nevertheless.
+
     Raises:
-        ShardError: there are none, or something is wrong with one.
+        ShardError: there are none, or none can be told from another.
     """
     found = _items_of(source, path_column, label_column, stack, spool, progress)
     if not found.items:
         raise ShardError("There is no sample to make shards of.", TAKEN)
     found.items.sort(key=lambda item: item.id)
-    problems = Problems()
-    for one, other in zip(found.items, found.items[1:], strict=False):
-        if one.id == other.id:
-            problems.add(f"{other.content} is there twice")
-    problems.raise_if_any("Samples must be different", "Take each of them once: one and the same must not get to two sites.")
-    _refuse_unlabelled(found)
+    _keep_one_of_each(found)
+    _note_unlabelled(found)
     return found
 
 
@@ -50,6 +49,8 @@ def shards_of(source: Any) -> list[Path]:
         return []
     if path.is_file():
         return [path]
+    if path.is_dir():
+        refuse_unfinished(path)
     try:
         shards = find_shards(path)
     except ShardError:
@@ -66,6 +67,7 @@ def _items_of(source: Any, path_column: str, label_column: str, stack: ExitStack
         shards = shards_of(path)
         return items_of_manifests(shards, stack) if shards else items_of_class_folders(path)
     problems = Problems()
+    _refuse_loader(source)
     if is_frame(source):
         rows = rows_of_frame(source, path_column, label_column)
     elif isinstance(source, Iterable) or hasattr(source, "__getitem__"):
@@ -73,8 +75,8 @@ def _items_of(source: Any, path_column: str, label_column: str, stack: ExitStack
     else:
         raise ShardError(f"Shards cannot be made of a {type(source).__name__}.", TAKEN)
     total = len(source) if hasattr(source, "__len__") else None
-    bar = tqdm(rows, desc="reading", total=total, unit="sample", leave=False, disable=not progress)
-    return items_of_rows(bar, spool, problems)
+    with bar(rows, "reading", total=total, shown=progress) as shown_rows:
+        return items_of_rows(shown_rows, spool, problems)
 
 
 def _path_of(source: Any) -> Path | None:
@@ -83,18 +85,35 @@ def _path_of(source: Any) -> Path | None:
     path = Path(source).expanduser()
     if not path.exists():
         raise ShardError(f"There is no file or folder {source}.", TAKEN)
+    if path.is_file() and path.name == MANIFEST:
+        return path.absolute().parent
     if path.is_file() and path.suffix.lower() != ".zip":
         table = "Read it with pandas.read_csv and pass the DataFrame." if path.suffix.lower() in (".csv", ".tsv") else TAKEN
         raise ShardError(f"{source} is neither a folder nor a zip.", table)
     return path.absolute()
 
 
-def _refuse_unlabelled(found: Items) -> None:
+def _refuse_loader(source: Any) -> None:
+    data = sys.modules.get("torch.utils.data")
+    if data is not None and isinstance(source, data.DataLoader):
+        raise ShardError("A DataLoader yields batches, and shards are made of samples.", "Pass its Dataset: loader.dataset.")
+
+
+def _keep_one_of_each(found: Items) -> None:
+    """Notes samples that are there more than once, for one and the same must not get to two sites."""
+    different: list[Item] = []
+    for item in found.items:
+        if different and different[-1].id == item.id:
+            found.problems.add(f"{item.content} is there twice; take it once")
+        else:
+            different.append(item)
+    found.items = different
+
+
+def _note_unlabelled(found: Items) -> None:
     """Only where samples may have several labels is "none of them" an answer."""
     if any(len(item.labels) > 1 for item in found.items):
         return
-    problems = Problems()
     for item in found.items:
         if not item.labels:
-            problems.add(f"{item.content} has no label, and no sample has several")
-    problems.raise_if_any("Every sample needs a label", "Add the labels, or leave these samples out.")
+            found.problems.add(f"{item.content} has no label, and no sample has several")

@@ -1,0 +1,14 @@
+"""Names that nobody vouches for, as people may see them."""
+
+from __future__ import annotations
+
+
+def printable(text: str) -> str:
+    """Returns a text in which what is not printable is escaped as Python does it, so that a line break is a backslash and an n.
+
+    Such marks in a file's name would colour a terminal, turn a line around or make one up; half a character cannot even
+    be written.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
