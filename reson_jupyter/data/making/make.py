@@ -11,12 +11,13 @@ from ...errors import ConfigError, ShardError
 from ..bars import bar
 from ..folder import TEST
 from ..shards import check_shards
-from .destination import check_room, existing_part, locked, new_spool, old_shards, replacing
+from .destination import check_room, existing_part, new_spool, old_shards
 from .files import members_of_sites
 from .images import check_images
 from .items import CANNOT_BE_USED, Items
 from .pack import shard_names, write_files, write_shard
 from .plan import Parts, Plan, deal
+from .replacing import locked, replacing
 from .sources import items_of, shards_of
 
 if TYPE_CHECKING:
@@ -100,8 +101,7 @@ def make_shards(
         check_room(existing_part(folder), sum(item.content.size + _OVERHEAD for item in found.items))
         report = _write_samples(parts, folder, shards_of(source), progress)
     if progress:
-        kept = [f"kept back: {len(parts.test):,} samples in {folder / TEST}"] if parts.test else []
-        for note in (*found.notes, *_names(found.classes, "class"), *_names(parts.names, "site"), *kept):
+        for note in (*found.notes, *_names(found.classes, "class"), *_names(parts.names, "site")):
             print(note)
     return report
 

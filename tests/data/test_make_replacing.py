@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-import reson_jupyter.data.making.destination as destination
 import reson_jupyter.data.making.make as make
-from reson_jupyter.data.making import make_shards
+from reson_jupyter.data.making import make_shards, replacing
 from reson_jupyter.data.shards import check_shards
 from reson_jupyter.errors import ShardError
 
@@ -54,7 +53,7 @@ def _fail_at(patch: pytest.MonkeyPatch, number: int, error: BaseException) -> No
 def _kill_at(number: int, photos: Path, out: Path) -> None:
     """Replaces the shards until so many files and folders are renamed, and leaves all as it is then."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(destination, "_roll_back", lambda folder: None)
+        patch.setattr(replacing, "_roll_back", lambda folder: None)
         _fail_at(patch, number, _Killed())
         with pytest.raises(_Killed):
             make_shards(photos, out, 2, test=0.5, seed=1, progress=False)
@@ -199,7 +198,7 @@ def test_a_lock_that_was_deleted_as_it_was_waited_for_is_no_lock(
         if len(locks) == 1:
             (out / ".making.lock").unlink()
 
-    monkeypatch.setattr(destination.fcntl, "flock", delete_the_first)
+    monkeypatch.setattr(replacing.fcntl, "flock", delete_the_first)
     made(photos, out, 2)
     assert locks == [1, 1]
 
