@@ -111,7 +111,7 @@ def require_arguments(value: Callable[..., object], arguments: Iterable[str], wh
 
 def executor_arguments() -> tuple[str, ...]:
     """Returns the names of the keyword arguments that every executor gets; a run may add hyperparameters of the user's own."""
-    return (*_OF_EVERY_EXECUTOR, *TrainingConfig.model_fields)
+    return (*_OF_EVERY_EXECUTOR, *TrainingConfig().as_arguments())
 
 
 def require_constructor(role: Role, live: type) -> None:
