@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from IPython.display import display
 
 from ..data.cache import ImageCache, image_cache
 from ..data.making import make_shards
+from ..data.making.plan import Partition
 from ..data.report import HINT, ShardsReport, counted
 from ..data.shards import check_shards
 from ..errors import ShardError
 from ..session import current_session
 from .parser import Parser
-
-PARTITIONS = ("iid", "size", "label", "column")
 
 
 def add_shards_verbs(shards: Parser) -> None:
@@ -28,11 +27,15 @@ def add_shards_verbs(shards: Parser) -> None:
 
     make = action("make", "make one shard for each site of images")
     make.add_argument(
-        "source", metavar="SOURCE", help="a folder of class folders, a folder of shards, or a variable of the notebook"
+        "source",
+        metavar="SOURCE",
+        help="a folder of class folders, a shard, a folder of shards; else a variable of the notebook (list, DataFrame, Dataset)",
     )
     make.add_argument("--out", metavar="DIR", required=True, help="folder for the shards")
     make.add_argument("--sites", metavar="N", type=int, help="number of sites (default: 3, or what --sizes or --column tell)")
-    make.add_argument("--partition", choices=PARTITIONS, default="iid", help="how the samples are dealt out (default: iid)")
+    make.add_argument(
+        "--partition", choices=get_args(Partition), default="iid", help="how the samples are dealt out (default: iid)"
+    )
     make.add_argument("--alpha", metavar="A", type=float, help="of partition label: the smaller, the more unequal")
     make.add_argument("--sizes", metavar="A,B,...", type=numbers, help="of partition size: each site's part, such as 0.5,0.3,0.2")
     make.add_argument("--column", metavar="NAME", help="of partition column: what tells the site, such as hospital")

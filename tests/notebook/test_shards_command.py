@@ -16,7 +16,6 @@ from PIL import Image
 
 import reson_jupyter as reson
 from reson_jupyter.data import bars
-from reson_jupyter.data.making.plan import Partition
 from reson_jupyter.notebook import shards_command
 from reson_jupyter.notebook.kernel import kernel_of
 from tests.notebook import test_command
@@ -65,10 +64,6 @@ def test_help_is_printed_and_nothing_else_happens(shell: InteractiveShell, actio
 def test_a_line_that_cannot_be_understood_is_a_usage_error(shell: InteractiveShell, line: str) -> None:
     result, text = run(shell, f"%reson shards {line}")
     assert isinstance(result.error_in_exec, UsageError) and "Traceback" not in text and "usage: reson" in text
-
-
-def test_every_partition_can_be_asked_for() -> None:
-    assert Partition.__args__ == shards_command.PARTITIONS
 
 
 # check
