@@ -91,8 +91,10 @@ def compare(endpoint: S3Endpoint, folder: Path, title: str, goal: float) -> None
         ways["aws s3"] = lambda: aws(endpoint, folder)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     busy: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(ROUNDS):
-        for name, way in ways.items():
+    for number in range(ROUNDS):
+        # Each begins a round in turn: the first after a pause finds a colder server.
+        turn = number % len(ways)
+        for name, way in [*ways.items()][turn:] + [*ways.items()][:turn]:
             begun, used = time.perf_counter(), cpu()
             way()
             seconds[name].append(time.perf_counter() - begun)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from s3transfer.futures import TransferFuture
     from s3transfer.manager import TransferManager
 
-THREADS = 8
+THREADS = 4
 # Only below these may a bucket's unfinished uploads be removed; the rest may be anybody's.
 _OURS = ("jobs/", "shards/sha256/")
 # One request copies up to 5 GiB; before that it may take longer than a server, or a proxy before it, lets a request take.
