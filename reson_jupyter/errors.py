@@ -35,8 +35,8 @@ class ResonError(Exception):
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
-        self.message = _printable(message)
-        self.hint = hint and _printable(hint)
+        self.message = _encodable(message)
+        self.hint = hint and _encodable(hint)
 
     def __str__(self) -> str:
         return f"{self.message}\n  {self.hint}" if self.hint else self.message
@@ -46,7 +46,7 @@ class ResonError(Exception):
         return [f"{type(self).__name__}: {self}"]
 
 
-def _printable(text: str) -> str:
+def _encodable(text: str) -> str:
     """Returns text that any terminal takes: bytes of a file's name that are no UTF-8 are escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
 

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from ...errors import ResonError, TargetError
 from ...events import RunState
+from ...names import printable
 from ...table import html_table, text_table
 from ..event_log import EventLogReader, peek
 from ..progress import RunProgress
@@ -47,8 +48,7 @@ class Runs(list[RunSummary]):
             started = datetime.fromtimestamp(run.created).strftime("%Y-%m-%d %H:%M")
             took = "" if run.ended is None else _duration(run.ended - run.created)
             # A name is any text; one that breaks the line, or hides what follows, would break the table.
-            name = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in run.name[:40])
-            yield run.id, name, run.state.value, rounds, str(run.sites or "?"), started, took, run.target
+            yield run.id, printable(run.name[:40]), run.state.value, rounds, str(run.sites or "?"), started, took, run.target
 
     def _rest(self) -> list[str]:
         return [f"and {len(self) - _SHOWN} older ones"] if len(self) > _SHOWN else []
