@@ -16,6 +16,7 @@ from .backend.history.origin import read_submitted
 from .backend.history.runs import Runs, known_runs
 from .backend.job import Job
 from .backend.observers import announce, on_rehearsal, on_run, rehearse_told
+from .backend.placement import Survey, place
 from .backend.record import RunRecord
 from .backend.rehearsal import Rehearsal
 from .backend.run.handle import Run
@@ -27,7 +28,7 @@ from .errors import ResonError, RunNotFound, StoreError
 from .home import home
 from .prepare import Prepared, prepare
 from .request import Request
-from .session import current_session
+from .session import Session, current_session
 
 __all__ = ["abort", "attach", "build", "check", "delete", "find", "on_rehearsal", "on_run", "rerun", "runs", "submit"]
 
@@ -96,7 +97,7 @@ def submit(
     model: type | None = None,
     *,
     name: str,
-    shards_dir: str | Path,
+    shards_dir: str | Path | None = None,
     training: TrainingConfig | None = None,
     federation: FederationConfig | None = None,
     model_config: ModelConfig | None = None,
@@ -115,7 +116,7 @@ def submit(
     Args:
         model: The model's class; None for what `%%reson_model` captured.
         name: The run's name, for people.
-        shards_dir: Folder with one zip for each site.
+        shards_dir: Folder with one zip for each site; None where the sites have their data themselves.
         training: How each site trains; None for this session's config, as are the other configs.
         federation: How the rounds run; a `min_clients` that nobody set becomes the number of shards.
         model_config: The model's class by dotted path, and its constructor's arguments.
@@ -141,13 +142,16 @@ def submit(
     where = target or session.target
     destination = open_target(where)
     connection = session.connection
-    store_url = store or session.store or default_store_url(connection, home())
-    opened = open_store(store_url, connection)
-    prepared = prepare(request, session)
-    notes = (*prepared.notes, *(f"rehearsal: {note}" for note in _rehearse(prepared).notes)) if check else prepared.notes
-    record = RunRecord.new(name, where, store_url)
-    shards, federation = local_shards(prepared.shards), request.federation or session.federation
-    submission = Submission(prepared.job, shards, federation, record, opened, destination, connection)
+    survey = destination.survey(connection)
+    opened = destination.open_store(_store_url(store, session, survey), connection)
+    prepared = prepare(request, session, sites=len(survey.sites))
+    sites = place(survey, local_shards(prepared.shards))
+    notes = [*survey.notes, *prepared.notes]
+    if check:
+        notes += (f"rehearsal: {note}" for note in _rehearse(prepared).notes)
+    record = RunRecord.new(name, where, opened.url)
+    federation = request.federation or session.federation
+    submission = Submission(prepared.job, sites, federation, record, opened, destination, connection)
     return announce(submission.start(notes, prepared.model_class))
 
 
@@ -217,6 +221,11 @@ def find(run_id: str, store: str | None = None) -> Run:
     run = Run(record, open_store(record.store, connection), open_target(record.target), connection=connection)
     history.add(record, run.progress)
     return run
+
+
+def _store_url(named: str | None, session: Session, survey: Survey) -> str:
+    """Where a run's files go: where the target has a store of its own nobody has to name it."""
+    return named or session.store or survey.store or default_store_url(session.connection, home())
 
 
 def _record(run_id: str, store: str | None) -> RunRecord:

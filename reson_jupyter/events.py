@@ -14,6 +14,7 @@ not by the worker. The worker files write the same objects as plain dicts (they 
 | stopping       | runner            |       |       | grace: seconds that the sites get to end by themselves |
 | run_started    | reporter          |       |       | num_rounds, min_clients, nvflare (version) |
 | round_started  | reporter          |       | yes   | |
+| prepared       | preparation       | yes   |       | what the site has; see below |
 | site           | executor, agent   | yes   | maybe | phase; see below |
 | stalled        | runner            | yes   | maybe | seconds without progress (0: it goes on), traceback (of where it stands) |
 | metrics        | executor          | yes   | yes   | step (int \| null), values {name: float or null}, stage |
@@ -31,12 +32,18 @@ not by the worker. The worker files write the same objects as plain dicts (they 
 | run_ended      | reporter          |       |       | |
 | result         | runner            |       |       | files {name: {"bytes", "sha256"}} in model_out/ |
 
-A site's phase is "training", "validating", "returned", "aborted", "skipping" (it is asked to and its function has not ended
-yet) or "skipped".
+Where sites are other machines, each says before the first round what it has: python, torch, nvflare (versions), packages {name:
+version, "" if it is not there}, device ("cpu" or the GPU's name), disk (free bytes), data (where its data comes from: a path, or
+"shard"; "" if there is none), samples and classes (int | null), problems (a sentence each; with one the site cannot train) and
+notes (a sentence each).
+
+A site's phase is "preparing", "training", "validating", "returned", "aborted", "skipping" (it is asked to and its function has
+not ended yet) or "skipped".
 
 Besides the log, which keeps everything, the newest sign of life of each site stands in latest.json (`SiteTelemetry`).
 
-`submitted` has name, target, num_rounds, min_clients, site_timeout, round_timeout, notes; sites {site: {"shard", "sha256"}};
+`submitted` has name, target, num_rounds, min_clients, site_timeout, round_timeout, notes; sites {site: {"shard", "sha256"}} (""
+for a site that has its data itself);
 digest (of all files of the job) and digests {"code", "config"}; versions {"python", "torch", ...} of the submitting kernel; and
 lines, which tells where the lines of the scripts stand in the notebook: {"model_def.py": [[first line, how many, cell, line in
 it], ...], ...} (`SourceMap.to_json`). An answer is written by whoever could not pass the request on, if not by the agent.
@@ -99,6 +106,7 @@ class EventType(StrEnum):
     STATE = "state"
     STOPPING = "stopping"
     RUN_STARTED = "run_started"
+    PREPARED = "prepared"
     ROUND_STARTED = "round_started"
     SITE = "site"
     STALLED = "stalled"

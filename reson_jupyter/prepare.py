@@ -38,8 +38,13 @@ class Prepared:
     default_training: bool
 
 
-def prepare(request: Request, session: Session) -> Prepared:
+def prepare(request: Request, session: Session, sites: int = 0) -> Prepared:
     """Checks everything that a run needs and builds its job.
+
+    Args:
+        request: What the user asks for.
+        session: What gives the rest.
+        sites: How many sites are there that have their data themselves, for a run without shards.
 
     Raises:
         ResonError: something cannot be used.
@@ -50,7 +55,11 @@ def prepare(request: Request, session: Session) -> Prepared:
     report = _check_shards(request.shards_dir, training, parts.default_training)
     if report is not None:
         notes += (f"shards: {warning}" for warning in report.warnings)
-        training, federation = _fit(training, federation, report, notes)
+        training = _fit(training, report, notes)
+    if report is not None:
+        federation = _for_sites(federation, len(report.shards), f"{len(report.shards)} shards, so only", notes)
+    elif sites:
+        federation = _for_sites(federation, sites, "only", notes)
     requirements = _requirements(request, parts)
     notes += requirements.notes
     job = _build(request, session, parts, training, federation, requirements)
@@ -141,11 +150,8 @@ def _check_shards(folder: str | Path | None, training: TrainingConfig, default_t
     return report
 
 
-def _fit(
-    training: TrainingConfig, federation: FederationConfig, report: ShardsReport, notes: list[str]
-) -> tuple[TrainingConfig, FederationConfig]:
-    """Takes from the shards what the configs leave open, and notes what was taken."""
-    sites = len(report.shards)
+def _fit(training: TrainingConfig, report: ShardsReport, notes: list[str]) -> TrainingConfig:
+    """Takes from the shards what the config leaves open, and notes what was taken."""
     classes = infer_num_classes(report, training.num_classes)
     if classes != training.num_classes:
         notes.append(f"num_classes is {classes}, the greatest label in the shards plus one")
@@ -153,15 +159,20 @@ def _fit(
     if report.multi_label and "multi_label" not in training.extra:
         # A site whose own shard happens to have one label per sample must use the loss of the others.
         training = training.replace(multi_label=True)
+    return training
+
+
+def _for_sites(federation: FederationConfig, sites: int, there_are: str, notes: list[str]) -> FederationConfig:
+    """Fits the rounds to the number of sites, and notes what was taken."""
     if "min_clients" not in federation.model_fields_set:
         notes.append(f"min_clients was not set, so every round needs all {sites} sites")
         federation = federation.replace(min_clients=sites)
     elif federation.min_clients > sites:
         raise JobError(
-            f"min_clients is {federation.min_clients}, but there are {sites} shards, so only {sites} sites",
+            f"min_clients is {federation.min_clients}, but there are {there_are} {sites} sites",
             "Lower min_clients, or make more shards: every site has one.",
         )
-    return training, federation
+    return federation
 
 
 def _module(capture: Capture | None) -> UserModule | None:

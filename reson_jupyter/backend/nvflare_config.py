@@ -142,7 +142,7 @@ def read_client(client: Json) -> tuple[TrainingConfig, ModelConfig]:
 
 def read_server(server: Json) -> Json:
     """Returns the fields of a federation config that `server_config` wrote."""
-    rounds = server["workflows"][0]["args"]
+    rounds = rounds_of(server)
     return {name: rounds[name] for name in _ROUNDS} | {"heart_beat_timeout": server["server"]["heart_beat_timeout"]}
 
 
@@ -160,11 +160,17 @@ def changed_server(server: Json, federation: FederationConfig, model: ModelConfi
     """Returns config_fed_server.json with other configs in it; all else stays."""
     changed = copy.deepcopy(server)
     changed["server"]["heart_beat_timeout"] = federation.heart_beat_timeout
-    changed["workflows"][0]["args"] |= {name: getattr(federation, name) for name in _ROUNDS}
+    rounds_of(changed).update({name: getattr(federation, name) for name in _ROUNDS})
     persistor = next(component for component in changed["components"] if component["id"] == "persistor")
     path = model.model_class if "." in model.model_class else f"model_def.{model.model_class}"
     persistor["args"]["model"] = {"path": path, "args": model.model_args}
     return changed
+
+
+def rounds_of(server: Json) -> Json:
+    """Returns the arguments of the rounds' workflow in config_fed_server.json."""
+    args: Json = next(workflow["args"] for workflow in server["workflows"] if workflow["id"] == "scatter_and_gather")
+    return args
 
 
 def executor_args(client: Json) -> Json:

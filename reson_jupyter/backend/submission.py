@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..config import FederationConfig, ResonTechConfig
 from ..data.report import ShardSummary
@@ -18,12 +18,13 @@ from .history import history
 from .history.origin import digests, versions
 from .interruptible import done_unless
 from .job import Job
+from .nvflare_config import rounds_of
 from .record import RunLock, RunRecord
 from .run.handle import Run
 from .sending import Sending, Shard
 from .store import ObjectInfo, Store
 from .targets.base import Target
-from .targets.local import is_unwanted
+from .targets.detached import is_unwanted
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +40,7 @@ class Submission:
 
     Args:
         job: The job.
-        shards: The sites' data, in their order.
+        sites: The sites, each with its shard; None for one that has its data itself.
         federation: What the job was built with; the watching of the sites, which no file of the job tells, is taken from it.
         record: The new run's record.
         store: Where the files go.
@@ -51,7 +52,7 @@ class Submission:
     def __init__(
         self,
         job: Job,
-        shards: Sequence[Shard],
+        sites: Mapping[str, Shard | None],
         federation: FederationConfig,
         record: RunRecord,
         store: Store,
@@ -59,8 +60,8 @@ class Submission:
         connection: ResonTechConfig,
         checkpoint: ObjectInfo | None = None,
     ) -> None:
-        self._job = job
-        self._shards = shards
+        self._job = job = target.adapt(job, record, store)
+        self._sites = sites
         self._federation = federation
         self._record = record
         self._store = store
@@ -71,6 +72,7 @@ class Submission:
         files: dict[str, bytes | Path | ObjectInfo] = dict(job.files)
         if weights := checkpoint or job.checkpoint:
             files[f"model/{weights.name}"] = weights
+        shards = [shard for shard in sites.values() if shard]
         self._sending = Sending(store, record, files, shards, target.shards_in_job, self._cancel)
 
     def start(self, notes: Sequence[str] = (), model_class: type[torch.nn.Module] | None = None) -> Run:
@@ -129,7 +131,7 @@ class Submission:
 
     def _submitted(self, notes: Sequence[str]) -> Event:
         server = self._job.config("config_fed_server.json")
-        rounds: dict[str, Any] = server["workflows"][0]["args"]
+        rounds = rounds_of(server)
         data = {
             "name": self._job.name,
             "target": self._record.target,
@@ -142,8 +144,8 @@ class Submission:
             "versions": versions(self._job),
             "notes": list(notes),
             "sites": {
-                f"site-{number}": {"shard": shard.name, "sha256": shard.sha256}
-                for number, shard in enumerate(self._shards, start=1)
+                site: {"shard": shard.name if shard else "", "sha256": shard.sha256 if shard else ""}
+                for site, shard in self._sites.items()
             },
             "lines": {name: source.to_json() for name, source in self._job.sources.items()},
         }

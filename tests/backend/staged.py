@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from reson_jupyter.backend.event_log import EventLogWriter
+from reson_jupyter.backend.job import Job
+from reson_jupyter.backend.placement import Survey
 from reson_jupyter.backend.record import RunLock, RunRecord
 from reson_jupyter.backend.run.handle import Run
 from reson_jupyter.backend.store import Store, open_store
@@ -28,6 +30,18 @@ class StagedTarget:
         self.on_settle: Callable[[], None] = lambda: None
         self.logs: dict[str, bytes] = {}
         self.aborted = 0
+
+    def survey(self, connection: ResonTechConfig) -> Survey:
+        return Survey()
+
+    def open_store(self, url: str, connection: ResonTechConfig) -> Store:
+        return open_store(url, connection)
+
+    def adapt(self, job: Job, record: RunRecord, store: Store) -> Job:
+        return job
+
+    def resume(self, record: RunRecord, connection: ResonTechConfig) -> bool:
+        return False
 
     def start(self, record: RunRecord, lock: RunLock, connection: ResonTechConfig) -> None:
         raise AssertionError("a staged run is not started")

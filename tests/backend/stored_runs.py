@@ -9,9 +9,10 @@ from typing import Any
 
 from reson_jupyter.backend.event_log import EventLogWriter
 from reson_jupyter.backend.job import Job, JobParts, build_job
+from reson_jupyter.backend.placement import Survey, place
 from reson_jupyter.backend.record import RunLock, RunRecord, is_carried
 from reson_jupyter.backend.run.handle import Run
-from reson_jupyter.backend.store import Store
+from reson_jupyter.backend.store import Store, open_store
 from reson_jupyter.backend.submission import Submission, local_shards
 from reson_jupyter.config import FederationConfig, ResonTechConfig, TrainingConfig
 from reson_jupyter.data.shards import check_shards
@@ -40,6 +41,18 @@ class Nowhere:
         self._store = store
         self.started: list[RunRecord] = []
         self.settled: list[str] = []
+
+    def survey(self, connection: ResonTechConfig) -> Survey:
+        return Survey()
+
+    def open_store(self, url: str, connection: ResonTechConfig) -> Store:
+        return open_store(url, connection)
+
+    def adapt(self, job: Job, record: RunRecord, store: Store) -> Job:
+        return job
+
+    def resume(self, record: RunRecord, connection: ResonTechConfig) -> bool:
+        return False
 
     def start(self, record: RunRecord, lock: RunLock, connection: ResonTechConfig) -> None:
         log = EventLogWriter(self._store, record.prefix)
@@ -85,7 +98,7 @@ def submitted(store: Store, target: Nowhere, shards: Path, **changes: Any) -> tu
     job = build_job(parts)
     record = RunRecord.new(parts.name, "local", store.url)
     data = local_shards(check_shards(shards, manifest_required=False).shards)
-    run = Submission(job, data, parts.federation, record, store, target, ResonTechConfig()).start(["a note"])
+    run = Submission(job, place(Survey(), data), parts.federation, record, store, target, ResonTechConfig()).start(["a note"])
     until = time.monotonic() + 20
     while not run.state.done:
         assert time.monotonic() < until

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from reson_jupyter.backend.carrying.journal import Journal
+from reson_jupyter.backend.carrying.mailbox import REQUESTS_FOLDER, Mailbox
+from reson_jupyter.backend.carrying.requests import Requests
 from reson_jupyter.backend.event_log import EventLogReader, EventLogWriter
-from reson_jupyter.backend.runner.journal import Journal
-from reson_jupyter.backend.runner.mailbox import Mailbox
 from reson_jupyter.backend.runner.remains import WorkFolder
-from reson_jupyter.backend.runner.requests import REQUESTS_FOLDER, Requests
 from reson_jupyter.backend.store import DirectoryStore
 from reson_jupyter.errors import StoreError
 from reson_jupyter.events import EventType, RunState
@@ -87,7 +87,8 @@ def work(tmp_path: Path) -> WorkFolder:
 
 @pytest.fixture
 def requests(tmp_path: Path, work: WorkFolder, journal: Journal) -> Requests:
-    return Requests(tmp_path, work, journal)
+    outgoing = Mailbox(work.server / REQUESTS_FOLDER)
+    return Requests(tmp_path, journal, (work.server / "events.ndjson").exists, outgoing.put)
 
 
 def ask(folder: Path, identity: str, sites: list[str] | None = None, op: str = "command") -> None:

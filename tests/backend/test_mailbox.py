@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from reson_jupyter.backend.runner.mailbox import Mailbox
+from reson_jupyter.backend.carrying.mailbox import Mailbox
 
 
 def test_requests_are_taken_once_in_their_order(tmp_path: Path) -> None:

@@ -149,5 +149,5 @@ def test_nothing_is_remembered_of_a_submit_that_the_store_refuses(store: Store, 
     monkeypatch.setattr(DirectoryStore, "put", refuse)
     parts, record = job_parts(), RunRecord.new("n", "local", store.url)
     with pytest.raises(StoreError):
-        Submission(build_job(parts), [], parts.federation, record, store, Nowhere(store), reson.ResonTechConfig()).start()
+        Submission(build_job(parts), {}, parts.federation, record, store, Nowhere(store), reson.ResonTechConfig()).start()
     assert list(reson.runs()) == [] and not record.folder.exists()

@@ -166,7 +166,7 @@ def test_other_keys_and_a_store_that_does_not_answer_are_no_reason_to_look_with_
 
 
 def test_looks_become_rare_while_nothing_happens_and_signs_of_life_change_nothing_about_it(staged: Staged) -> None:
-    follower = Follower(staged.record, staged.store, staged.target)
+    follower = Follower(staged.record, staged.store, staged.target, ResonTechConfig())
     pauses: list[Any] = []
     for beat in range(20):
         staged.writer.sites = {"site-1": SiteTelemetry(time=1.0, beat=beat, pid=1, memory=1, cpu=0.0)}

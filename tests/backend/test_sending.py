@@ -15,6 +15,7 @@ import reson_jupyter as reson
 from reson_jupyter.backend import sending
 from reson_jupyter.backend.history.deletion import delete
 from reson_jupyter.backend.job import build_job
+from reson_jupyter.backend.placement import Survey, place
 from reson_jupyter.backend.record import RunLock, RunRecord
 from reson_jupyter.backend.run.handle import Run
 from reson_jupyter.backend.sending import Sending, Shard
@@ -89,7 +90,9 @@ def begin(store: Store, target: Nowhere, shards: Path) -> Run:
     parts = job_parts()
     record = RunRecord.new("digits", "local", store.url)
     data = local_shards(check_shards(shards, manifest_required=False).shards)
-    return Submission(build_job(parts), data, parts.federation, record, store, target, reson.ResonTechConfig()).start()
+    return Submission(
+        build_job(parts), place(Survey(), data), parts.federation, record, store, target, reson.ResonTechConfig()
+    ).start()
 
 
 def over(run: Run) -> Run:
@@ -307,14 +310,14 @@ def test_over_a_bucket_the_second_submit_sends_no_byte_of_the_data_and_copies_ar
 
 
 def test_two_submits_at_once_of_the_same_shards_both_have_them(bucket: S3Endpoint, store: Store, shards: Path) -> None:
-    for place in (store, open_store(f"s3://{bucket.bucket}")):
-        target = Nowhere(place)
-        runs = [begin(place, target, shards) for _ in range(2)]
+    for where in (store, open_store(f"s3://{bucket.bucket}")):
+        target = Nowhere(where)
+        runs = [begin(where, target, shards) for _ in range(2)]
         assert [over(run).state for run in runs] == ["aborted", "aborted"], [run.reason for run in runs]
         assert {record.id for record in target.started} == {run.id for run in runs}, "the target got both"
-        assert keys(place, "shards/sha256/") == contents(shards)
-        assert [len(claims(place, run)) for run in runs] == [3, 3]
-        delete(RunRecord.load(runs[0].id), place, target)
-        assert keys(place, "shards/sha256/") == contents(shards)
-        delete(RunRecord.load(runs[1].id), place, target)
-        assert keys(place, "") == []
+        assert keys(where, "shards/sha256/") == contents(shards)
+        assert [len(claims(where, run)) for run in runs] == [3, 3]
+        delete(RunRecord.load(runs[0].id), where, target)
+        assert keys(where, "shards/sha256/") == contents(shards)
+        delete(RunRecord.load(runs[1].id), where, target)
+        assert keys(where, "") == []

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from reson_jupyter.backend.carrying.storing import storable_models
 from reson_jupyter.backend.runner.processes import RunProcesses, kill, runs
-from reson_jupyter.backend.runner.remains import WorkFolder, storable_models
+from reson_jupyter.backend.runner.remains import WorkFolder
 from reson_jupyter.backend.runner.simulator import Simulator
 
 
@@ -73,7 +74,7 @@ def test_a_model_file_that_no_store_can_hold_is_left_out_with_a_warning(tmp_path
     work.out.mkdir()
     for name in ("GLOBAL_MODEL.pt", "a\\b.pt", "e\u0301.pt", "\udc80.pt"):
         (work.out / name).touch()
-    models, warnings = storable_models(work, "jobs/r")
+    models, warnings = storable_models(work.models(), work.out, "jobs/r")
     assert models == {"jobs/r/model_out/GLOBAL_MODEL.pt": work.out / "GLOBAL_MODEL.pt"}
     assert [event.data["level"] for event in warnings] == ["warning"] * 3
     assert "backslash" in warnings[0].data["message"] and "normal form C" in warnings[1].data["message"]

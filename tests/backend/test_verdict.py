@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from reson_jupyter.backend.carrying.verdict import verdict
 from reson_jupyter.backend.progress import RunProgress
-from reson_jupyter.backend.runner.verdict import verdict
 from reson_jupyter.events import Event, RunState
 
 

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from reson_jupyter.backend.runner.vigil import STALLED_AFTER, Change, Look, Vigil
+from reson_jupyter.backend.carrying.vigil import STALLED_AFTER, Change, Look, Vigil
 
 PATIENCE = 12.0
 TRAIN = ("train", 0)

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from reson_jupyter.backend.runner.vigil import STALLED_AFTER
+from reson_jupyter.backend.carrying.vigil import STALLED_AFTER
 from reson_jupyter.home import home
 from tests.faults.table import Fault, Outcome
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 import reson_jupyter as reson
 from reson_jupyter.backend.job import JobParts, build_job
+from reson_jupyter.backend.placement import Survey, place
 from reson_jupyter.backend.record import RunRecord
 from reson_jupyter.backend.store import default_store_url, open_store
 from reson_jupyter.backend.submission import Submission, local_shards
@@ -91,7 +92,7 @@ def submit_parts(parts: JobParts, shards: Path) -> reson.Run:
     record = RunRecord.new(parts.name, "local", url)
     connection = reson.ResonTechConfig()
     shards, store, target = local_shards(report.shards), open_store(url), open_target("local")
-    return Submission(build_job(parts), shards, parts.federation, record, store, target, connection).start()
+    return Submission(build_job(parts), place(Survey(), shards), parts.federation, record, store, target, connection).start()
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:

@@ -52,12 +52,15 @@ def rerun(record: RunRecord, store: Store, target: Target, connection: ResonTech
     if secrets := find_leaks(job.files, job.sources).secrets:
         raise JobError("this must not ship:\n  " + "\n  ".join(secrets), SECRET_HINT)
     checkpoint = next(store.list(f"{record.prefix}/model/"), None)
-    rehearsal_notes = _rehearse(job, store, next(iter(stored.values())), checkpoint)
+    rehearsal_notes = _rehearse(job, store, next(iter(stored.values()), None), checkpoint)
     said = ", ".join(f"{field}={value!r}" for field, value in changes.items())
     notes = [f"rerun of {record.id}{f' with {said}' if said else ''}", *_other_versions(origin), *rehearsal_notes]
-    shards = [Shard(shard["shard"], shard["sha256"], stored[site]) for site, shard in origin.submitted["sites"].items()]
+    sites = {
+        site: Shard(shard["shard"], shard["sha256"], stored[site]) if shard["sha256"] else None
+        for site, shard in origin.submitted["sites"].items()
+    }
     new = RunRecord.new(name, record.target, record.store)
-    return announce(Submission(job, shards, config.federation, new, store, target, connection, checkpoint).start(notes))
+    return announce(Submission(job, sites, config.federation, new, store, target, connection, checkpoint).start(notes))
 
 
 def changed(origin: Origin, changes: Mapping[str, Any]) -> tuple[str, RunConfig]:
@@ -145,6 +148,8 @@ def _shards(origin: Origin, store: Store) -> dict[str, ObjectInfo]:
     """The sites' shards, as they lie in the store. They are claimed when the new run is sent, which looks once more."""
     found = {}
     for site, shard in origin.submitted["sites"].items():
+        if not shard["sha256"]:
+            continue
         info = store.stat(content_key(shard["sha256"]))
         if info is None:
             raise RunError(
@@ -155,12 +160,12 @@ def _shards(origin: Origin, store: Store) -> dict[str, ObjectInfo]:
     return found
 
 
-def _rehearse(job: Job, store: Store, shard: ObjectInfo, checkpoint: ObjectInfo | None) -> list[str]:
+def _rehearse(job: Job, store: Store, shard: ObjectInfo | None, checkpoint: ObjectInfo | None) -> list[str]:
     """Rehearses the job as a submit does, with the first shard where it is small; returns the notes."""
     default_training = nvflare_config.executor_args(job.config("config_fed_client.json"))["train_fn"] == "rt_train_model"
     with tempfile.TemporaryDirectory(prefix="reson-rerun-") as folder:
         here = Path(folder)
-        samples = _fetched(store, shard, here / "shard.zip") if shard.bytes <= _REHEARSED_SHARD else None
+        samples = _fetched(store, shard, here / "shard.zip") if shard and shard.bytes <= _REHEARSED_SHARD else None
         weights = _fetched(store, checkpoint, here / checkpoint.name) if checkpoint else None
         job = replace(job, checkpoint=weights)
         rehearsal = rehearse_told(job, samples, default_training=default_training, hint=_HINT)

@@ -8,6 +8,7 @@ import traceback
 import weakref
 from collections.abc import Callable
 
+from ...config import ResonTechConfig
 from ...errors import ResonError, RunNotFound, StoreError
 from ...events import Event, EventType
 from ..event_log import EventLogReader
@@ -49,7 +50,7 @@ class Follower:
         RunNotFound: there is none.
     """
 
-    def __init__(self, record: RunRecord, store: Store, target: Target) -> None:
+    def __init__(self, record: RunRecord, store: Store, target: Target, connection: ResonTechConfig) -> None:
         self.progress = RunProgress()
         self.note = ""
         self.over = threading.Event()
@@ -57,6 +58,7 @@ class Follower:
         self.lock = threading.RLock()
         self._record = record
         self._target = target
+        self._connection = connection
         self._store = store
         self._reader = EventLogReader(store, record.prefix)
         self._changed = threading.Condition(self.lock)
@@ -227,8 +229,10 @@ class Follower:
             self._settle()
 
     def _settle(self) -> None:
-        """Has what a carrier left behind cleared up; its last word is what the log says then."""
+        """Has a run without a carrier carried on, or else cleared up; its last word is what the log says then."""
         try:
+            if self._target.resume(self._record, self._connection):
+                return
             self._target.settle(self._record, self._store)
             self._read()
         except (ResonError, OSError) as error:

@@ -31,7 +31,7 @@ def follower_of(record: RunRecord, store: Store, target: Target, connection: Res
     if known := _going_on(key):
         return known
     # This reads the whole log, which nobody who asks for another run should wait for.
-    new = Follower(record, store, target)
+    new = Follower(record, store, target, connection)
     with _registering:
         if known := _going_on(key):
             return known

@@ -21,20 +21,23 @@ from typing import Any
 from ...config import ResonTechConfig
 from ...errors import ResonError, StoreError
 from ...events import Event, EventType, RunState
+from ..carrying.journal import Journal
+from ..carrying.mailbox import REQUESTS_FOLDER, Mailbox
+from ..carrying.requests import Requests
+from ..carrying.storing import storable_models, store_logs, store_models
+from ..carrying.tail import EventFile
+from ..carrying.verdict import Verdict, is_trained, verdict
 from ..interruptible import done_unless
 from ..job import write_nvflare_folder
 from ..progress import AT_A_TASK
 from ..record import RunRecord
 from ..store import Store, open_store
-from ..targets.local import WORK_FILE, LocalTarget, is_unwanted
+from ..targets.detached import is_unwanted
+from ..targets.local import WORK_FILE, LocalTarget
 from .fetch import fetch_files, fetch_shards
-from .journal import Journal
-from .remains import WorkFolder, storable_models, store_logs, store_models
-from .requests import Requests
+from .remains import WorkFolder
 from .rounds import RoundKeeper
 from .simulator import Simulator, make_work_folder
-from .tail import EventFile
-from .verdict import Verdict, is_trained, verdict
 from .watchdog import Watchdog, cause
 
 _POLL = 0.1
@@ -59,7 +62,8 @@ class Runner:
         self._progress = self._journal.progress
         self._simulator = Simulator(work, len(self._progress.sites))
         self._file = EventFile(work.server / "events.ndjson")
-        self._requests = Requests(self._folder, work, self._journal)
+        outgoing = Mailbox(work.server / REQUESTS_FOLDER)
+        self._requests = Requests(self._folder, self._journal, self._simulator.is_up, outgoing.put)
         self._keeper = RoundKeeper(work.rounds, store, record.prefix)
         self._validates = False
         self._terminated = False
@@ -187,7 +191,7 @@ class Runner:
 
     def _conclude(self, stopped: str) -> Verdict:
         """Judges the run, and stores its logs and its model."""
-        models, warnings = storable_models(self._work, self._record.prefix)
+        models, warnings = storable_models(self._work.models(), self._work.out, self._record.prefix)
         for event in warnings:
             self._journal.add(event)
         judged = self._judge(stopped, len(models))
@@ -199,7 +203,7 @@ class Runner:
             self._journal.say(EventType.RESULT, files=files)
         if not self._keeper.finish(self._patience, self._hurry):
             self._journal.say(EventType.LOG, level="warning", message="the models of some rounds could not be kept")
-        store_logs(self._work, self._record.prefix, self._store)
+        store_logs(self._work.logs(), self._record.prefix, self._store)
         return judged
 
     def _judge(self, stopped: str, files: int) -> Verdict:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ...data.shards import unpack_shard
 from ...errors import NotFound, StoreError
+from ..carrying.storing import sha256
 from ..shard_pool import content_key
 from ..store import Store
-from .remains import WorkFolder, sha256
+from .remains import WorkFolder
 
 _AGAIN = "Submit the run again, with its folder of shards."
 

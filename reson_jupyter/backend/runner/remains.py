@@ -1,19 +1,9 @@
-"""What a run leaves in its work folder: found there, and put into the store."""
+"""What a run leaves in its work folder."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from ...errors import StoreError
-from ...events import Event, EventType
-from ..store import Store, check_key
-
-Put = Callable[[str, Path], object]
 
 
 class WorkFolder:
@@ -66,42 +56,3 @@ class WorkFolder:
         # A file that is named .tmp was being written when its server died.
         written = sorted(path for path in self.out.glob("**/*") if path.is_file() and path.suffix != ".tmp")
         return written or sorted((self.server / "app_server").glob("*.pt"))
-
-
-def storable_models(work: WorkFolder, prefix: str) -> tuple[dict[str, Path], list[Event]]:
-    """Returns the model files by their keys, and a warning for each whose name no store can hold."""
-    models, warnings = {}, []
-    for path in work.models():
-        name = path.relative_to(work.out).as_posix() if path.is_relative_to(work.out) else path.name
-        try:
-            models[check_key(f"{_folder(prefix)}{name}")] = path
-        except StoreError as error:
-            said = {"level": "warning", "message": f"the model file {name!a} was not stored: {error.message}"}
-            warnings.append(Event(time=time.time(), type=EventType.LOG, data=said))
-    return models, warnings
-
-
-def store_models(models: Mapping[str, Path], prefix: str, put: Put) -> dict[str, dict[str, Any]]:
-    """Stores model files below the run's model_out/ and returns what the event `result` says of them."""
-    result = {}
-    for key, path in models.items():
-        put(key, path)
-        result[key.removeprefix(_folder(prefix))] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
-    return result
-
-
-def _folder(prefix: str) -> str:
-    return f"{prefix}/model_out/"
-
-
-def store_logs(work: WorkFolder, prefix: str, store: Store) -> None:
-    """Stores the logs below the run's files_out/logs/; a log less is no reason to fail a run."""
-    for name, path in work.logs().items():
-        with contextlib.suppress(StoreError, OSError):
-            store.put_file(f"{prefix}/files_out/logs/{name}", path, content_type="text/plain")
-
-
-def sha256(path: Path) -> str:
-    """Returns a file's digest."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,12 +7,14 @@ import time
 
 from ...errors import StoreError
 from ...events import Event, EventType, RunState
+from ..carrying.relay import content_of
+from ..carrying.storing import storable_models, store_logs, store_models
+from ..carrying.tail import EventFile
 from ..event_log import EventLogReader, EventLogWriter
 from ..record import RunRecord
 from ..store import Store
 from .processes import kill, left_behind
-from .remains import WorkFolder, storable_models, store_logs, store_models
-from .tail import EventFile
+from .remains import WorkFolder
 
 _REASON = "The process that carried the run ended without saying how."
 
@@ -47,18 +49,13 @@ def _tell(record: RunRecord, store: Store, work: WorkFolder | None) -> None:
     said = EventLogReader(store, record.prefix).read()
     events = []
     if work is not None and work.path.is_dir():
-        known = {_content(event) for event in said}
-        events = [event for event in EventFile(work.server / "events.ndjson").read() if _content(event) not in known]
+        known = {content_of(event) for event in said}
+        events = [event for event in EventFile(work.server / "events.ndjson").read() if content_of(event) not in known]
         if any(event.type is EventType.AGGREGATED for event in [*said, *events]):
-            models, warnings = storable_models(work, record.prefix)
+            models, warnings = storable_models(work.models(), work.out, record.prefix)
             files = store_models(models, record.prefix, store.put_file)
             events += warnings
             events.append(Event(time=time.time(), type=EventType.RESULT, data={"files": files}))
-        store_logs(work, record.prefix, store)
+        store_logs(work.logs(), record.prefix, store)
     lost = {"state": RunState.LOST.value, "reason": _REASON}
     log.append([*events, Event(time=time.time(), type=EventType.STATE, data=lost)])
-
-
-def _content(event: Event) -> str:
-    """What an event says, whatever its place in the log is."""
-    return event.model_copy(update={"seq": -1}).model_dump_json()

@@ -102,9 +102,13 @@ class Simulator:
         self._seen |= {name: self.processes.of(name)[0] for name in self.processes.sites if runs(self.processes.of(name)[0])}
         return [name for name in gone if name not in self._seen]
 
+    def is_up(self) -> bool:
+        """Whether the server is there and takes requests."""
+        return (self._work.server / "events.ndjson").exists()
+
     def ask_to_stop(self) -> bool:
         """Has the reporter end the run in good order; False if the server is not up yet and nobody would hear it."""
-        if not (self._work.server / "events.ndjson").exists():
+        if not self.is_up():
             return False
         (self._work.server / STOP_FILE).touch()
         return True

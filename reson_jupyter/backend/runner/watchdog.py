@@ -8,16 +8,17 @@ import re
 import shutil
 import time
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from ...events import Event, EventType, SiteTelemetry
+from ...events import Event, EventType
+from ..carrying.channel import Telemetry
+from ..carrying.journal import Journal
+from ..carrying.vigil import STALLED_AFTER, Change, Look, Vigil
 from ..progress import AT_A_TASK
-from .journal import Journal
 from .processes import Load, is_stopped, kill, times_out_of_memory
 from .remains import WorkFolder
 from .simulator import Simulator
 from .stacks import Place, as_traceback, take_stack, traceback_of
-from .vigil import STALLED_AFTER, Change, Look, Vigil
 
 INTERVAL = 1.0  # seconds between two looks
 _WORKS = 5.0  # percent of a core that are more than waiting
@@ -27,13 +28,6 @@ _SPARE = 4_000_000  # bytes, which are given back when the disk is full, so that
 _FULL_LOOKS = 5
 _KILL_WAIT = 2.0
 _EXCEPTION = re.compile(r"^[\w.]*(?:Error|Exception|Exit): .+", re.MULTILINE)
-
-
-class Telemetry(BaseModel):
-    """The content of the reporter's telemetry.json."""
-
-    beat: int = -1
-    sites: dict[str, SiteTelemetry] = {}
 
 
 class Watchdog:

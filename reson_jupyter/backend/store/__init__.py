@@ -9,10 +9,10 @@ from urllib.request import url2pathname
 
 from ...config import ResonTechConfig
 from ...errors import StoreError
-from .base import ObjectInfo, Progress, Store, check_key
+from .base import ObjectInfo, Progress, Store, UploadForm, check_key
 from .directory import DirectoryStore
 
-__all__ = ["DirectoryStore", "ObjectInfo", "Progress", "Store", "check_key", "default_store_url", "open_store"]
+__all__ = ["DirectoryStore", "ObjectInfo", "Progress", "Store", "UploadForm", "check_key", "default_store_url", "open_store"]
 
 _HINT = "Use file:///a/folder for a folder of this machine, or s3://bucket or s3://bucket/prefix for a bucket."
 

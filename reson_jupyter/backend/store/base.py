@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event as Flag
 from typing import Protocol
@@ -30,6 +30,21 @@ class ObjectInfo:
     def name(self) -> str:
         """The last part of the key."""
         return self.key.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class UploadForm:
+    """What lets somebody without keys add objects below one prefix, and nothing else: a form for a browser's POST.
+
+    Attributes:
+        url: Where it is posted to.
+        fields: What goes with it, besides "key" and "file"; it is a secret for as long as it is good.
+        prefix: What every key has to start with, as the bucket has it.
+    """
+
+    url: str
+    fields: Mapping[str, str] = field(repr=False)
+    prefix: str
 
 
 @dataclass(frozen=True)
@@ -112,6 +127,12 @@ class Store(Protocol):
 
     def delete(self, key: str) -> None:
         """Removes an object; none there is no error."""
+
+    def offer_uploads(self, prefix: str, seconds: int) -> UploadForm | None:
+        """Returns a form to add objects below `prefix` with; None if no other machine could reach this store."""
+
+    def offer_download(self, key: str, seconds: int) -> str | None:
+        """Returns a URL that gives one object to whoever has it; None if no other machine could reach this store."""
 
 
 def check_key(key: str) -> str:

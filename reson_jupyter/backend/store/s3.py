@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event as Flag
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from boto3.s3.transfer import TransferConfig, create_transfer_manager
 from botocore.exceptions import ClientError
@@ -16,7 +16,7 @@ from s3transfer.subscribers import BaseSubscriber
 
 from ...config import ResonTechConfig
 from ...errors import NotFound, StoreError
-from .base import ObjectInfo, Progress, check_key, check_prefix, stamp_of
+from .base import ObjectInfo, Progress, UploadForm, check_key, check_prefix, stamp_of
 from .body import Counter
 from .multipart import PART_BYTES, FileUpload
 from .s3_client import FAILURES, explain, is_code, make_client, wait
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from s3transfer.manager import TransferManager
 
 THREADS = 4
+# No signature of S3 is good for longer.
+LONGEST_OFFER = 7 * 24 * 3600
+_OFFERED_BYTES = 8 << 20
 # Only below these may a bucket's unfinished uploads be removed; the rest may be anybody's.
 _OURS = ("jobs/", "shards/sha256/")
 # One request copies up to 5 GiB; before that it may take longer than a server, or a proxy before it, lets a request take.
@@ -170,6 +173,23 @@ class S3Store:
         """Removes an object; none there is no error."""
         with self._explained(f"{key} could not be deleted", key):
             self._client.delete_object(Bucket=self.bucket, Key=self._full(key))
+
+    def offer_uploads(self, prefix: str, seconds: int) -> UploadForm:
+        """Returns a form to add objects of up to 8 MiB below `prefix` with; AWS and Garage take it for up to 7 days."""
+        full = self.prefix + check_prefix(prefix)
+        limits: list[Any] = [["starts-with", "$key", full], ["content-length-range", 0, _OFFERED_BYTES]]
+        with self._explained(f"no upload below {prefix} could be offered", prefix):
+            made = self._client.generate_presigned_post(
+                self.bucket, f"{full}${{filename}}", Conditions=limits, ExpiresIn=min(seconds, LONGEST_OFFER)
+            )
+        fields = {name: value for name, value in made["fields"].items() if name != "key"}
+        return UploadForm(made["url"], fields, full)
+
+    def offer_download(self, key: str, seconds: int) -> str:
+        """Returns a URL that gives one object to whoever has it, for up to 7 days."""
+        place = {"Bucket": self.bucket, "Key": self._full(key)}
+        with self._explained(f"no download of {key} could be offered", key):
+            return self._client.generate_presigned_url("get_object", Params=place, ExpiresIn=min(seconds, LONGEST_OFFER))
 
     def _full(self, key: str) -> str:
         return check_key(self.prefix + check_key(key))

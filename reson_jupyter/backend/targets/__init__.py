@@ -10,11 +10,20 @@ __all__ = ["LocalTarget", "Target", "open_target"]
 
 
 def open_target(name: str) -> Target:
-    """Returns the target of that name.
+    """Returns the target of that name: "local", "flare" or "reson".
 
     Raises:
-        TargetError: this version cannot reach that target.
+        TargetError: there is no such target.
     """
+    # A notebook that stays on its machine should not wait for what the others import.
     if name == "local":
         return LocalTarget()
-    raise TargetError(f"this version cannot run on the target {name!r}", "Use target='local': it trains on this machine.")
+    if name == "flare":
+        from .flare import FlareTarget
+
+        return FlareTarget()
+    if name == "reson":
+        from .platform import PlatformTarget
+
+        return PlatformTarget()
+    raise TargetError(f"there is no target {name!r}", "Choose one of local, flare, reson.")

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from ...config import ResonTechConfig
+from ..job import Job
+from ..placement import Survey
 from ..record import RunLock, RunRecord
 from ..store import Store
 
@@ -19,6 +21,15 @@ class Target(Protocol):
     """
 
     shards_in_job: bool
+
+    def survey(self, connection: ResonTechConfig) -> Survey:
+        """Looks at where the run would run, before anything is built or sent. Raises `TargetError` if it could not."""
+
+    def open_store(self, url: str, connection: ResonTechConfig) -> Store:
+        """Opens the store that a run's files are sent to. Raises `StoreError`."""
+
+    def adapt(self, job: Job, record: RunRecord, store: Store) -> Job:
+        """Returns the job as it is stored for this target. Raises `ResonError` if it cannot run there."""
 
     def start(self, record: RunRecord, lock: RunLock, connection: ResonTechConfig) -> None:
         """Starts the run and returns; from here on the target holds the lock. Raises `TargetError`."""
@@ -37,8 +48,11 @@ class Target(Protocol):
     def read_log(self, record: RunRecord, name: str, offset: int) -> bytes | None:
         """Returns what the running log of a site, or of "server", has beyond `offset` bytes; None if it is not here."""
 
+    def resume(self, record: RunRecord, connection: ResonTechConfig) -> bool:
+        """Has a run carried on that lost its carrier; False where it cannot be, as it ended with its carrier."""
+
     def settle(self, record: RunRecord, store: Store) -> bool:
-        """Clears up after a run that nobody carries any more: processes, work folder. Returns whether it was settled here.
+        """Clears up after a run that nobody carries any more. Returns whether it was settled here.
 
         The last word of such a run's log is then that it is lost.
         """

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+REQUESTS_FOLDER = "requests"
+
 
 class Mailbox:
     """A folder of requests: any process puts them there, one takes them out.

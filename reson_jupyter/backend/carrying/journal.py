@@ -56,6 +56,11 @@ class Journal:
         with self._delivered:
             self._unsent.append(event)
 
+    @property
+    def is_delivered(self) -> bool:
+        """Whether everything that was added is in the log."""
+        return not self._unsent
+
     def set_sites(self, telemetry: Mapping[str, SiteTelemetry]) -> None:
         """Takes the sites' newest telemetry, which goes out with whatever is delivered next."""
         self._log.sites = telemetry

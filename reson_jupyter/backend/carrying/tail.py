@@ -28,11 +28,11 @@ class EventFile:
             return []
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
-        return [_parse(line) for line in whole.splitlines() if line.strip()]
+        return [parse_line(line) for line in whole.splitlines() if line.strip()]
 
 
-def _parse(line: bytes) -> Event:
-    """A line that is no event is the reporter's fault, and is shown rather than dropped."""
+def parse_line(line: bytes) -> Event:
+    """Returns a line as an event; one that is none is the reporter's fault, and is shown rather than dropped."""
     try:
         return Event.model_validate(json.loads(line))
     except (ValueError, ValidationError):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ...errors import ResonError
 from ...events import EventType
 from .journal import Journal
-from .mailbox import Mailbox
-from .remains import WorkFolder
-
-REQUESTS_FOLDER = "requests"
+from .mailbox import REQUESTS_FOLDER, Mailbox
 
 
 class Requests:
@@ -19,17 +17,21 @@ class Requests:
 
     Args:
         run: The run's folder, where they come in.
-        work: The run's work folder, where the server takes them.
         journal: Where answers are said.
+        is_up: Whether there is a server that would take one.
+        send: Passes one on to the server; raises `OSError` or `ResonError` if it cannot.
     """
 
-    def __init__(self, run: Path, work: WorkFolder, journal: Journal) -> None:
+    def __init__(
+        self, run: Path, journal: Journal, is_up: Callable[[], bool], send: Callable[[Mapping[str, Any]], object]
+    ) -> None:
         self._incoming = Mailbox(run / REQUESTS_FOLDER)
-        self._work = work
         self._journal = journal
+        self._is_up = is_up
+        self._pass = send
         self._open: dict[str, list[str]] = {}
 
-    def pass_on(self, dead: Collection[str]) -> None:
+    def pass_on(self, dead: Collection[str] = ()) -> None:
         """Takes what has come; `dead` are the sites that nobody reaches any more."""
         for request in self._incoming.take():
             sites = self._sites_of(request)
@@ -37,7 +39,7 @@ class Requests:
                 self._journal.say(EventType.ERRORS_RESET)
             elif self._journal.progress.run_ended:
                 self._refuse(request, sites, "the run is over")
-            elif not (self._work.server / "events.ndjson").exists():
+            elif not self._is_up():
                 self._refuse(request, sites, "the server is still starting; try again when the run is running")
             else:
                 self._refuse(request, [site for site in sites if site in dead], "the site's process has ended")
@@ -60,8 +62,8 @@ class Requests:
         if not sites:
             return
         try:
-            Mailbox(self._work.server / REQUESTS_FOLDER).put({**request, "sites": sites})
-        except OSError as error:
+            self._pass({**request, "sites": sites})
+        except (OSError, ResonError) as error:
             self._refuse(request, sites, f"the request could not be passed on: {error}")
         else:
             self._open[request["id"]] = sites

@@ -1,0 +1,1 @@
+"""What every process that carries a run does, wherever the run runs."""

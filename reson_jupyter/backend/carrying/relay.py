@@ -1,0 +1,54 @@
+"""Takes what a server reports into the run's log, and tells from it what state the run is in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...events import Event, EventType, RunState
+from .channel import Channel
+from .journal import Journal
+
+
+class Relay:
+    """Relays the reports of one run.
+
+    A carrier that takes a run over from one that died hears again what that one had heard; nothing gets into the log twice.
+
+    Args:
+        channel: The way to the server.
+        journal: The run's log.
+    """
+
+    def __init__(self, channel: Channel, journal: Journal) -> None:
+        self.channel = channel
+        self._journal = journal
+        self._known = {content_of(event) for event in journal.progress.events}
+
+    def take(self) -> list[Event]:
+        """Relays what is new and returns it. Raises `ResonError` if the server cannot be asked."""
+        if self._journal.is_delivered:
+            self.channel.forget()
+        events = self.add(self.channel.read())
+        self._journal.set_sites(self.channel.telemetry.sites)
+        return events
+
+    def add(self, events: Iterable[Event]) -> list[Event]:
+        """Relays events of the server however they came here, and returns those that are new."""
+        new = []
+        for event in events:
+            content = content_of(event)
+            if content in self._known:
+                continue
+            self._known.add(content)
+            new.append(event)
+            self._journal.add(event)
+            if event.type is EventType.RUN_STARTED:
+                self._journal.say_state(RunState.RUNNING)
+            elif event.type is EventType.RUN_ENDED and not self._journal.progress.stopping_until:
+                self._journal.say_state(RunState.FINISHING)
+        return new
+
+
+def content_of(event: Event) -> str:
+    """Returns what an event says, whatever its place in the log is."""
+    return event.model_copy(update={"seq": -1}).model_dump_json()

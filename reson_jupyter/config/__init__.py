@@ -1,0 +1,22 @@
+"""What a user can set: four configs, each one pydantic schema from which every form is drawn.
+
+All are immutable; `replace` gives a changed copy, so a refused value leaves the old config as it was. Bad values raise
+`ConfigError` with one line per field.
+"""
+
+from .base import Config, refuse_slip
+from .connection import ResonTechConfig
+from .federation import FederationConfig, ModelConfig
+from .training import RESERVED_KEYS, TrainingConfig
+from .urls import check_url
+
+__all__ = [
+    "RESERVED_KEYS",
+    "Config",
+    "FederationConfig",
+    "ModelConfig",
+    "ResonTechConfig",
+    "TrainingConfig",
+    "check_url",
+    "refuse_slip",
+]

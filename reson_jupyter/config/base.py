@@ -1,0 +1,87 @@
+"""What all configs have in common: immutable, and a bad value is told with one line for each field."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ..errors import ConfigError
+
+# How alike a name must be to a field's to be taken for a slip: "batchsize" (0.95) is one, "patch_size" (0.90) is not.
+ALMOST = 0.92
+
+
+class Config(BaseModel):
+    """Base of the configs: immutable, refuses unknown fields with the nearest known name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _as_config_error(type(self), error) from None
+
+    def replace(self, **changes: Any) -> Self:
+        """Returns a copy with `changes`; fields that nobody set stay unset, and None unsets a field or drops an extra key.
+
+        Raises:
+            ConfigError: a value cannot be used; nothing has changed.
+        """
+        kept = {name: getattr(self, name) for name in self.model_fields_set}
+        extra = self.model_extra or {}
+        return type(self)(**{key: value for key, value in {**extra, **kept, **changes}.items() if value is not None})
+
+
+def _as_config_error(config: type[BaseModel], error: ValidationError) -> ConfigError:
+    lines = []
+    for problem in error.errors():
+        field = ".".join(str(part) for part in problem["loc"])
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(field, list(config.model_fields), n=1)
+            message = f"there is no such field{f'; did you mean {near[0]!r}?' if near else ''}"
+        elif field and not problem["type"].startswith("value_error"):
+            # A secret's wrong value must not be shown, so values appear only where they are numbers or short plain text.
+            given = problem["input"]
+            shown = f" (got {given!r})" if isinstance(given, int | float | bool) else ""
+            message = message[0].lower() + message[1:] + shown
+        lines.append(f"{field}: {message}" if field else message)
+    return ConfigError(f"{config.__name__}: " + "; ".join(lines))
+
+
+def check_json(key: str, value: Any) -> None:
+    """Extra values travel as JSON; a nested dict with "path" would be built into an object by NVFlare's config reader."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{key}: {value} cannot be written as JSON; give a finite number or null")
+    if isinstance(value, Mapping):
+        if isinstance(value.get("path"), str) or isinstance(value.get("class_path"), str):
+            raise ValueError(
+                f"{key}: a dict with a key 'path' or 'class_path' is built into an object by NVFlare; rename that key"
+            )
+        for name, item in value.items():
+            if not isinstance(name, str):
+                raise ValueError(f"{key}: the key {name!r} must be a string")
+            check_json(f"{key}.{name}", item)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            check_json(f"{key}[{index}]", item)
+    else:
+        try:
+            json.dumps(value)
+        except TypeError:
+            raise ValueError(
+                f"{key}: a {type(value).__name__} cannot travel in a config; use numbers, text, booleans, null, lists or dicts"
+            ) from None
+
+
+def refuse_slip(name: str, known: Iterable[str]) -> None:
+    """Raises `ConfigError` if `name`, which is no field, is nearly one of the `known`: else it is a name of the user's own."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=ALMOST)
+    if near:
+        raise ConfigError(f"There is no field {name!r}; did you mean {near[0]!r}?")
