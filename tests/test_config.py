@@ -170,3 +170,29 @@ def test_any_extra_value_is_refused_or_survives_json_unchanged(value: object) ->
         assert "path" in repr(value)
         return
     assert json.loads(json.dumps(config.extra))["mine"] == config.extra["mine"]
+
+
+def test_a_process_that_gets_the_environment_of_a_connection_has_the_same_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = ResonTechConfig(
+        allow_http=True, base_url="http://10.77.0.1:8000", platform_api_key="rsk_dev_canary", gpu_models=["rtx_5090", "rtx_4090"],
+        max_price_per_gpu_hour=2.5, only_mine_workers=True, estimated_memory_mb=6000, startup_kit="/kits/admin",
+        s3_access_key_id="id", s3_secret_access_key="canary", s3_bucket="b",
+    )  # fmt: skip
+    for name, value in given.environment().items():
+        monkeypatch.setenv(name, value)
+    assert ResonTechConfig() == given
+    assert ResonTechConfig().platform_api_key.get_secret_value() == "rsk_dev_canary"
+
+
+def test_plain_http_to_another_machine_is_taken_when_it_is_allowed_and_the_error_says_how(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ConfigError, match="RESON_ALLOW_HTTP=1"):
+        ResonTechConfig(base_url="http://10.77.0.1:8000")
+    monkeypatch.setenv("RESON_ALLOW_HTTP", "1")
+    assert ResonTechConfig(base_url="http://10.77.0.1:8000/").base_url == "http://10.77.0.1:8000"
+
+
+def test_several_models_of_gpus_may_be_given_as_text() -> None:
+    assert ResonTechConfig(gpu_models="rtx_5090, rtx_4090").gpu_models == ("rtx_5090", "rtx_4090")
+    assert ResonTechConfig(gpu_models="rtx_5090").gpu_models == ("rtx_5090",)

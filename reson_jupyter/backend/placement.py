@@ -41,7 +41,7 @@ def place(survey: Survey, shards: Sequence[Shard]) -> dict[str, Shard | None]:
             raise TargetError("no shards were named, and here every site's data is its shard", "Name their folder: --shards DIR.")
         if survey.capacity is not None and len(shards) > survey.capacity:
             raise TargetError(
-                f"there are {len(shards)} shards, so the run needs as many workers, and {survey.capacity} are online",
+                f"there are {len(shards)} shards, and every one needs a worker, of which there are only {survey.capacity} online",
                 "Make fewer shards, or wait until more workers are online.",
             )
         return {f"site-{number}": shard for number, shard in enumerate(shards, start=1)}
@@ -50,7 +50,7 @@ def place(survey: Survey, shards: Sequence[Shard]) -> dict[str, Shard | None]:
         return dict.fromkeys(names)
     if len(shards) > len(names):
         raise TargetError(
-            f"there are {len(shards)} shards, but only {len(names)} sites are connected: {', '.join(names)}",
+            f"there are {len(shards)} shards, more than sites that are connected ({len(names)}: {', '.join(names)})",
             "Every shard needs a site of its own; make fewer shards, or connect more sites.",
         )
     by_name = {Path(shard.name).stem: shard for shard in shards}

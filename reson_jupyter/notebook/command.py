@@ -67,17 +67,17 @@ def _parsers() -> tuple[Parser, dict[str, Any]]:
     config.add_argument("fields", nargs="*", metavar="KEY=VALUE", help="any field, or a hyperparameter of your own")
 
     submit = verb("submit", _submit, "check, upload and start a run; its live view appears under the cell")
-    _add_job_arguments(submit, shards_required=True)
+    _add_job_arguments(submit, name_required=True)
     submit.add_argument("--target", metavar="TARGET", help="where it runs (default: the session's, local)")
     submit.add_argument("--store", metavar="URL", help="where its files lie: file:///folder or s3://bucket")
     submit.add_argument("--no-check", action="store_true", help="submit without a rehearsal")
     submit.add_argument("--wait", action="store_true", help="return only when the run is over")
 
     check = verb("check", _check, "rehearse the job in a clean process, on a few samples of the first shard; nothing is sent")
-    _add_job_arguments(check, shards_required=False)
+    _add_job_arguments(check, name_required=False)
 
     build = verb("build", _build, "build the job and write the folder that nvflare simulator takes")
-    _add_job_arguments(build, shards_required=False)
+    _add_job_arguments(build, name_required=False)
     build.add_argument("--out", metavar="DIR", required=True, help="folder to write")
 
     attach = verb(
@@ -115,9 +115,11 @@ def _parsers() -> tuple[Parser, dict[str, Any]]:
     return parser, verbs
 
 
-def _add_job_arguments(command: Parser, *, shards_required: bool) -> None:
-    command.add_argument("--name", metavar="NAME", required=shards_required, default="job", help="the run's name, for people")
-    command.add_argument("--shards", metavar="DIR", required=shards_required, help="folder with one zip for each site")
+def _add_job_arguments(command: Parser, *, name_required: bool) -> None:
+    command.add_argument("--name", metavar="NAME", required=name_required, default="job", help="the run's name, for people")
+    command.add_argument(
+        "--shards", metavar="DIR", help="folder with one zip for each site (none: sites that have their data themselves)"
+    )
     command.add_argument(
         "--requirements", metavar="FILE", help="what the sites install (default: what the imports that ship need)"
     )
