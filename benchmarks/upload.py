@@ -1,11 +1,14 @@
 """Uploads beside plain boto3 and the aws command, and the bytes that a second upload sends.
 
-The server is moto in a process of its own, over plain http: on loopback, where it needs more time than any client, which hides
-most of what clients do better; and at the end of a line of 40 ms there and back, as to a bucket in another country. One file of
-512 MiB and eight of 64 MiB, in turn by `upload` with its plan and its look afterwards, by `boto3.client.upload_file` in a loop,
-and by `aws s3 cp` or `sync` (with the start of the command) where it is installed. Then bytes on the wire, headers included:
-eight shards of which one has changed, and 512 MiB after SIGKILL when the server has half of the parts. Prints medians of seconds
-and ratios; ratios of seconds are theirs / ours: higher is better.
+One file of 512 MiB and eight of 64 MiB, in turn by `upload` with its plan and its look afterwards, by `upload_file` of boto3 in
+a loop, and by `aws s3 cp` or `sync` where it is installed; each from the making of its client to the end, and each first in turn.
+Over plain http to three servers: one that is faster than any client, as it only counts what comes, so the client decides; the
+same at the end of a line of 40 ms there and back, as a bucket in another country; and moto, which keeps and checks everything and
+needs several times the CPU of any client, so that little of what clients do shows. Ratios are theirs / ours, the median of the
+rounds: higher is better.
+
+Then bytes on the wire, headers included: eight shards of which one has changed, and 512 MiB after SIGKILL when moto has half of
+the parts.
 """
 
 from __future__ import annotations
@@ -13,7 +16,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,6 +24,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -30,6 +33,7 @@ from reson_jupyter.backend.store import open_store
 from reson_jupyter.backend.store.multipart import PART_BYTES
 from reson_jupyter.backend.store.transfer import Upload, make_plan, upload
 from reson_jupyter.config import ResonTechConfig
+from tests.bare_server import bare_server
 from tests.servers import Line, S3Endpoint, client_of, s3_server
 
 MIB = 1 << 20
@@ -80,19 +84,24 @@ def cpu() -> float:
     return sum(os.times()[:4])
 
 
-def compare(endpoint: S3Endpoint, folder: Path, title: str, goal: float) -> None:
+def boto(endpoint: S3Endpoint, folder: Path) -> None:
+    """Sends the files as a user of boto3 does."""
+    client = client_of(endpoint)
+    for path in sorted(folder.iterdir()):
+        client.upload_file(str(path), endpoint.bucket, path.name)
+
+
+def compare(endpoint: S3Endpoint, folder: Path, title: str, goal: str) -> None:
     """Prints the seconds of each way, taken in turn, and the ratios."""
-    plain = client_of(endpoint)
     ways: dict[str, Callable[[], Any]] = {
         "ours": lambda: send(f"s3://{endpoint.bucket}", folder),
-        "upload_file": lambda: [plain.upload_file(str(path), endpoint.bucket, path.name) for path in folder.iterdir()],
+        "upload_file": lambda: boto(endpoint, folder),
     }
     if shutil.which("aws"):
         ways["aws s3"] = lambda: aws(endpoint, folder)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     busy: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(ROUNDS):
-        # Each begins a round in turn: the first after a pause finds a colder server.
         turn = number % len(ways)
         for name, way in [*ways.items()][turn:] + [*ways.items()][:turn]:
             begun, used = time.perf_counter(), cpu()
@@ -100,13 +109,13 @@ def compare(endpoint: S3Endpoint, folder: Path, title: str, goal: float) -> None
             seconds[name].append(time.perf_counter() - begun)
             busy[name].append(cpu() - used)
             clear(endpoint)
-    medians = {name: statistics.median(times) for name, times in seconds.items()}
-    shares = {name: statistics.median(times) for name, times in busy.items()}
-    print(f"{title}: " + ", ".join(f"{name} {median:.2f} s (CPU {shares[name]:.2f} s)" for name, median in medians.items()))
-    for name, median in medians.items():
-        if name != "ours":
-            ratio, of_cpu = median / medians["ours"], shares[name] / shares["ours"]
-            print(f"  {name} / ours: {ratio:.2f}x (goal: {goal:.1f}x), CPU of the client alone: {of_cpu:.1f}x")
+    print(f"{len(list(folder.iterdir()))} x {next(folder.iterdir()).stat().st_size // MIB} MiB, {title}")
+    print("  " + ", ".join(f"{name} {median(seconds[name]):.2f} s (CPU {median(busy[name]):.2f} s)" for name in ways))
+    for name in [*ways][1:]:
+        ratios = [theirs / ours for theirs, ours in zip(seconds[name], seconds["ours"], strict=True)]
+        of_cpu = median([theirs / ours for theirs, ours in zip(busy[name], busy["ours"], strict=True)])
+        rounds = " ".join(f"{ratio:.2f}" for ratio in ratios)
+        print(f"  {name} / ours: {median(ratios):.2f}x ({goal}; rounds: {rounds}), CPU of the client: {of_cpu:.2f}x")
     if "aws s3" not in ways:
         print("  aws s3: not installed")
 
@@ -174,17 +183,23 @@ def parts_there(endpoint: S3Endpoint) -> int:
 
 
 def main() -> None:
-    """Prints one line for each measurement."""
-    with tempfile.TemporaryDirectory() as folder, s3_server() as endpoint:
-        os.environ.update(endpoint.environment, RESON_HOME=folder)
-        big, small = made(Path(folder, "big"), 1, BIG), made(Path(folder, "small"), FILES, SMALL)
-        compare(endpoint, big, "512 MiB on loopback", 1.0)
-        compare(endpoint, small, "8 x 64 MiB on loopback", 1.3)
-        with at_a_distance(endpoint) as far:
-            compare(far, big, "512 MiB over 40 ms", 1.0)
-            compare(far, small, "8 x 64 MiB over 40 ms", 1.3)
-        resubmit(endpoint, small)
-        resume(endpoint, big)
+    """Prints some lines for each measurement."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["RESON_HOME"] = folder
+        files = {"1.0": made(Path(folder, "big"), 1, BIG), "1.3": made(Path(folder, "small"), FILES, SMALL)}
+        with bare_server() as bare:
+            os.environ.update(bare.environment)
+            for goal, each in files.items():
+                compare(bare, each, "to a server that only counts", f"goal: {goal}x")
+            with at_a_distance(bare) as far:
+                for goal, each in files.items():
+                    compare(far, each, "to that server over 40 ms", f"goal: {goal}x")
+        with s3_server() as moto:
+            os.environ.update(moto.environment)
+            for each in files.values():
+                compare(moto, each, "to moto, which decides itself", "no goal")
+            resubmit(moto, files["1.3"])
+            resume(moto, files["1.0"])
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ._version import __version__
 from .api import attach, build, check, delete, rerun, runs, submit
+from .backend.federation import Federation, federation, start_federation, stop_federation
 from .backend.job import Job
 from .backend.rehearsal import Rehearsal
 from .backend.run.handle import Run
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Detached",
     "Event",
+    "Federation",
     "FederationConfig",
     "Job",
     "ModelConfig",
@@ -51,11 +53,14 @@ __all__ = [
     "check",
     "check_shards",
     "delete",
+    "federation",
     "image_cache",
     "make_shards",
     "rerun",
     "runs",
     "session",
+    "start_federation",
+    "stop_federation",
     "submit",
 ]
 

@@ -152,7 +152,7 @@ def submit(
     record = RunRecord.new(name, where, opened.url)
     federation = request.federation or session.federation
     submission = Submission(prepared.job, sites, federation, record, opened, destination, connection)
-    return announce(submission.start(notes, prepared.model_class))
+    return announce(submission.start(notes, prepared.model_class, place=survey.place))
 
 
 def attach(run_id: str, *, store: str | None = None) -> Run:

@@ -9,6 +9,7 @@
     ├── StoreError       files could not be written to or read from a store
     │   └── NotFound     there is no such object in the store
     ├── TargetError      the run could not be started or reached where it should run
+    │   └── PlatformError  the platform refused something, or did not answer
     └── RunError         something about a run
         ├── RunFailed    the run ended without a trained model; carries the failures
         ├── RunTimeout   waiting ended before the run did (the run goes on)
@@ -91,6 +92,22 @@ class NotFound(StoreError):
 
 class TargetError(ResonError):
     """The run could not be started or reached where it should run."""
+
+
+class PlatformError(TargetError):
+    """The ResonTech platform refused something, or did not answer.
+
+    Args:
+        message: What happened.
+        hint: What to do about it.
+        status: The HTTP status of the answer; 0: there was none, so nobody can tell whether the request arrived.
+        code: What the platform calls it, such as "invalid_api_key"; "" if it gave no name.
+    """
+
+    def __init__(self, message: str, hint: str | None = None, *, status: int = 0, code: str = "") -> None:
+        super().__init__(message, hint)
+        self.status = status
+        self.code = code
 
 
 class RunError(ResonError):

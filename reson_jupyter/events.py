@@ -42,8 +42,8 @@ not ended yet) or "skipped".
 
 Besides the log, which keeps everything, the newest sign of life of each site stands in latest.json (`SiteTelemetry`).
 
-`submitted` has name, target, num_rounds, min_clients, site_timeout, round_timeout, notes; sites {site: {"shard", "sha256"}} (""
-for a site that has its data itself);
+`submitted` has name, target, place (where the target runs it, for people, or ""), num_rounds, min_clients, site_timeout,
+round_timeout, notes; sites {site: {"shard", "sha256"}} ("" for a site that has its data itself);
 digest (of all files of the job) and digests {"code", "config"}; versions {"python", "torch", ...} of the submitting kernel; and
 lines, which tells where the lines of the scripts stand in the notebook: {"model_def.py": [[first line, how many, cell, line in
 it], ...], ...} (`SourceMap.to_json`). An answer is written by whoever could not pass the request on, if not by the agent.

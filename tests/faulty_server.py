@@ -95,7 +95,8 @@ def operation_of(command: str, path: str) -> str:
         return kinds[command]
     if "uploads" in query:
         return {"POST": "CreateMultipartUpload", "GET": "ListMultipartUploads"}[command]
-    return {"PUT": "PutObject", "GET": "GetObject", "HEAD": "HeadObject", "DELETE": "DeleteObject"}[command]
+    kinds = {"PUT": "PutObject", "GET": "GetObject", "HEAD": "HeadObject", "DELETE": "DeleteObject", "POST": "PostObject"}
+    return kinds[command]
 
 
 @contextmanager

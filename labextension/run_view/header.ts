@@ -2,7 +2,9 @@ import { AbortButton } from './abort';
 import { element, setText } from './dom';
 import { duration } from './format';
 import type { Link } from './link';
+import { linked } from './links';
 import type { RunModel } from './state';
+import type { RunInfo } from './types';
 
 const TONES: Record<string, string> = { finished: 'good', degraded: 'warn', failed: 'bad', lost: 'bad', aborted: 'idle' };
 /** Silence for longer than this is worth a word. */
@@ -46,9 +48,9 @@ export class Header {
     this.bar.dataset['tone'] = TONES[run.state] ?? 'busy';
     setText(this.name, run.name || run.id);
     this.name.title = run.id;
-    setText(this.target, run.target && `on ${run.target} · ${run.id}`);
+    setText(this.target, run.target && `on ${[run.target, run.place].filter(Boolean).join(', ')} · ${run.id}`);
     setText(this.offer, run.offer);
-    setText(this.notes, run.notes.join(' · '));
+    this.showNotes(run.notes.join(' · '));
     this.progress(model);
     this.tick();
   }
@@ -67,17 +69,29 @@ export class Header {
     setText(this.times, times(this.link));
   }
 
+  private showNotes(text: string): void {
+    // Written anew only when they change, so that a link keeps the focus.
+    if (this.notes.textContent !== text) {
+      this.notes.replaceChildren(...linked(text));
+    }
+  }
+
   private progress({ run }: RunModel): void {
     const part = run.rounds ? Math.min(1, run.round / run.rounds) : 0;
     this.filled.style.width = `${100 * part}%`;
     this.bar.setAttribute('aria-valuemax', String(run.rounds));
     this.bar.setAttribute('aria-valuenow', String(run.round));
-    const text = run.state === 'running' && run.round < run.rounds
-      ? `Round ${run.round + 1} of ${run.rounds}`
-      : `${run.round} of ${run.rounds} rounds done`;
+    const text = roundText(run);
     this.bar.setAttribute('aria-valuetext', text);
     setText(this.rounds, run.rounds ? text : '');
   }
+}
+
+function roundText({ state, round, rounds, preparing }: RunInfo): string {
+  if (state !== 'running' || round >= rounds) {
+    return `${round} of ${rounds} rounds done`;
+  }
+  return preparing ? `Before round 1 of ${rounds}` : `Round ${round + 1} of ${rounds}`;
 }
 
 function countdown(seconds: number): string {

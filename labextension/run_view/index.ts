@@ -4,6 +4,7 @@ import 'uplot/dist/uPlot.min.css';
 import './run_view.css';
 import './charts.css';
 import './failures.css';
+import './environments.css';
 import { Link } from './link';
 import type { Traits } from './link';
 import { mount } from './view';

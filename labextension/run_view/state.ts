@@ -1,4 +1,4 @@
-import type { Failures, Letter, Message, Point, RunEvent, RunInfo, SiteRow, Value } from './types';
+import type { Environments, Failures, Letter, Message, Point, RunEvent, RunInfo, SiteRow, Value } from './types';
 import { DONE_STATES } from './types';
 
 const EVENTS_KEPT = 8;
@@ -8,6 +8,7 @@ const EMPTY_RUN: RunInfo = {
   id: '',
   name: '',
   target: '',
+  place: '',
   state: 'pending',
   sentence: '',
   reason: '',
@@ -19,7 +20,8 @@ const EMPTY_RUN: RunInfo = {
   remaining: null,
   now: null,
   stopping: null,
-  offer: ''
+  offer: '',
+  preparing: false
 };
 
 const BLANK_SITE = {
@@ -52,6 +54,7 @@ export class RunModel {
   sites = new Map<string, SiteRow>();
   events: RunEvent[] = [];
   failures = NO_FAILURES;
+  environments: Environments | null = null;
   version = -1;
   /** The kernel's clock at the newest letter. */
   clock = 0;
@@ -111,6 +114,7 @@ export class RunModel {
     this.values.clear();
     this.events = [];
     this.failures = NO_FAILURES;
+    this.environments = null;
   }
 
   private fold(message: Message): void {
@@ -124,6 +128,7 @@ export class RunModel {
     }
     this.events = [...this.events, ...(message.events ?? [])].slice(-EVENTS_KEPT);
     this.failures = message.failures ?? this.failures;
+    this.environments = message.environments ?? this.environments;
   }
 
   private point({ name, site, round, value }: Point): void {

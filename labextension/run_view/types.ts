@@ -4,6 +4,8 @@ export interface RunInfo {
   id: string;
   name: string;
   target: string;
+  /** Where the target runs it, such as a federation's server. */
+  place: string;
   state: string;
   sentence: string;
   reason: string;
@@ -20,6 +22,8 @@ export interface RunInfo {
   stopping: number | null;
   /** What is left of a run that has no final model. */
   offer: string;
+  /** Whether the sites get ready for the first round. */
+  preparing: boolean;
 }
 
 /** JSON has no NaN or infinity: those arrive as text. */
@@ -82,6 +86,23 @@ export interface Failures {
   more: number;
 }
 
+export interface EnvironmentRow {
+  site: string;
+  /** One for each column: its text, and whether it stands out. */
+  cells: [string, boolean][];
+  problems: string[];
+  notes: string[];
+}
+
+/** What the sites said before the first round that they have. */
+export interface Environments {
+  summary: string;
+  /** Whether somebody should look. */
+  wrong: boolean;
+  columns: string[];
+  rows: EnvironmentRow[];
+}
+
 /** A delta carries only what changed; a full message everything. */
 export interface Message {
   version: number;
@@ -91,6 +112,7 @@ export interface Message {
   points?: Point[];
   events?: RunEvent[];
   failures?: Failures;
+  environments?: Environments | null;
 }
 
 /** A message and the kernel's clock when it was sent. */

@@ -1,5 +1,6 @@
 import { Charts } from './charts';
 import { element } from './dom';
+import { EnvironmentTable } from './environments';
 import { EventList } from './events';
 import { FailureList } from './failures';
 import { Header } from './header';
@@ -12,17 +13,19 @@ const TICK_MS = 1000;
 export function mount(link: Link, el: HTMLElement): () => void {
   const root = element('div', 'reson-run', '', { role: 'region', 'aria-label': 'Training run' });
   const header = new Header(link);
+  const environments = new EnvironmentTable();
   const charts = new Charts();
   const sites = new SiteTable();
   const failures = new FailureList();
   const events = new EventList();
-  root.append(header.node, charts.node, sites.node, failures.node, events.node);
+  root.append(header.node, environments.node, charts.node, sites.node, failures.node, events.node);
   el.append(root);
 
   let frame = 0;
   const draw = () => {
     frame = 0;
     header.update();
+    environments.update(link.model.environments);
     charts.update(link.model);
     sites.update(link.model, link.now);
     failures.update(link.model.failures, link.model.done);

@@ -12,7 +12,7 @@ from typing import Any
 from ..config import FederationConfig, TrainingConfig
 from ..errors import JobError
 from ..source_map import SourceMap
-from ..worker import ADAPTER
+from ..worker import ADAPTER, CLIENT, SERVER
 from ..worker import source as worker_source
 from . import nvflare_config
 
@@ -127,14 +127,11 @@ def build_job(parts: JobParts) -> Job:
             "scripts/model_def.py": _join(parts.model_source, *(map(worker_source, ADAPTER) if default_training else ())),
             "scripts/custom_client_executor.py": _join(
                 parts.executor.source if parts.executor else worker_source("executor"),
-                worker_source("messenger"),
-                worker_source("agent"),
+                *map(worker_source, CLIENT),
             ),
             "scripts/custom_persistor.py": _join(
                 parts.persistor.source if parts.persistor else worker_source("persistor"),
-                worker_source("reporter"),
-                worker_source("control"),
-                worker_source("final_validation"),
+                *map(worker_source, SERVER),
             ),
             "configs/config_fed_client.json": as_json(client),
             "configs/config_fed_server.json": as_json(server),

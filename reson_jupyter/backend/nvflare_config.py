@@ -18,6 +18,9 @@ DATA_ROOT = "/app/payload"
 _RESULT_TIMEOUT = 300.0
 # The executor's arguments that are no part of the training config.
 _STRUCTURE = ("data_root", "adapter_module", "model_class", "model_args", "train_fn", "validate_fn")
+# The workflow that trains.
+ROUNDS_ID = "scatter_and_gather"
+ROUNDS_PATH = "nvflare.app_common.workflows.scatter_and_gather.ScatterAndGather"
 _ROUNDS = ("min_clients", "num_rounds", "wait_time_after_min_received")
 _FINAL_VALIDATION: Json = {"id": "final_validation", "path": "custom_persistor.ResonFinalValidation", "args": {}}
 
@@ -114,8 +117,8 @@ def server_config(
         ],
         "workflows": [
             {
-                "id": "scatter_and_gather",
-                "path": "nvflare.app_common.workflows.scatter_and_gather.ScatterAndGather",
+                "id": ROUNDS_ID,
+                "path": ROUNDS_PATH,
                 "args": {
                     "min_clients": federation.min_clients,
                     "num_rounds": federation.num_rounds,
@@ -169,13 +172,19 @@ def changed_server(server: Json, federation: FederationConfig, model: ModelConfi
 
 def rounds_of(server: Json) -> Json:
     """Returns the arguments of the rounds' workflow in config_fed_server.json."""
-    args: Json = next(workflow["args"] for workflow in server["workflows"] if workflow["id"] == "scatter_and_gather")
+    args: Json = rounds_workflow(server)["args"]
     return args
 
 
+def rounds_workflow(server: Json) -> Json:
+    """Returns the workflow that trains in config_fed_server.json."""
+    workflow: Json = next(workflow for workflow in server["workflows"] if workflow["id"] == ROUNDS_ID)
+    return workflow
+
+
 def executor_args(client: Json) -> Json:
-    """Returns the arguments of the executor in config_fed_client.json."""
-    args: Json = client["executors"][0]["executor"]["args"]
+    """Returns the arguments of the executor that trains in config_fed_client.json."""
+    args: Json = next(entry["executor"]["args"] for entry in client["executors"] if "train" in entry["tasks"])
     return args
 
 

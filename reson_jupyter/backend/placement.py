@@ -18,12 +18,16 @@ class Survey:
     Attributes:
         sites: The sites that are there, by name; () where sites come into being with the run, one for each shard.
         capacity: How many sites a run can have; None if nobody can tell.
+        needed: How many sites a run has to have, as its workers were named; None if that is free.
+        place: What people call where the run would run, such as a server's address; "" where the target's name says it.
         store: URL of the store that belongs to the target; "" if any will do.
         notes: What the user should know.
     """
 
     sites: tuple[str, ...] = ()
     capacity: int | None = None
+    needed: int | None = None
+    place: str = ""
     store: str = ""
     notes: tuple[str, ...] = ()
 
@@ -39,6 +43,11 @@ def place(survey: Survey, shards: Sequence[Shard]) -> dict[str, Shard | None]:
     if not survey.sites:
         if not shards:
             raise TargetError("no shards were named, and here every site's data is its shard", "Name their folder: --shards DIR.")
+        if survey.needed is not None and len(shards) != survey.needed:
+            raise TargetError(
+                f"there are {len(shards)} shards, but {survey.needed} workers were named, and every worker trains on one",
+                "Name as many workers as there are shards.",
+            )
         if survey.capacity is not None and len(shards) > survey.capacity:
             raise TargetError(
                 f"there are {len(shards)} shards, and every one needs a worker, of which there are only {survey.capacity} online",

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 from ..events import Event, RunState, SiteTelemetry
 from ..source_map import SourceMap
 from .failure.explain import Explained, explain
+from .site_state import SiteEnvironment, SiteProgress
 
 AT_A_TASK = ("training", "validating", "skipping")  # the phases of a site that has not returned yet
 
@@ -22,25 +23,6 @@ class MetricRecord(TypedDict):
     name: str
     value: float
     time: float
-
-
-@dataclass
-class SiteProgress:
-    """What is known of one site.
-
-    `step` is that of its newest metric in this task; `stalled` says in words where it makes no progress, "" while it does.
-    """
-
-    name: str
-    shard: str = ""
-    phase: str = "waiting"
-    round: int | None = None
-    step: int | None = None
-    samples: float | None = None
-    metrics: dict[str, float] = field(default_factory=dict)
-    last_seen: float | None = None
-    problem: str | None = None
-    stalled: str = ""
 
 
 @dataclass
@@ -86,6 +68,10 @@ class RunProgress:
     The final model's validation comes after the last round and is none itself: its values have `num_rounds` as their round.
 
     Attributes:
+        place: Where the target runs it, such as a federation's server; "" if that was not said.
+        versions: What the submitting kernel had, by package, of what the job requires.
+        planned: The sites that were submitted to. A target that names its sites itself has others instead: whoever is heard of
+            and was not planned takes the place of one that was planned and never heard of, so that their number is right.
         stopping_until: When the sites' time to end by themselves is over, seconds since the epoch; None unless asked to stop.
         stages: "train" or "validate" by metric name, as its newest value says.
         validated: The sites that validated the final model; None if that was not asked or has not ended.
@@ -97,6 +83,9 @@ class RunProgress:
     def __init__(self) -> None:
         self.name = ""
         self.target = ""
+        self.place = ""
+        self.versions: dict[str, str] = {}
+        self.planned: tuple[str, ...] = ()
         self.num_rounds = 0
         self.min_clients = 0
         self.digest = ""
@@ -145,6 +134,12 @@ class RunProgress:
         return next(traced, self.failures[0] if self.failures else None)
 
     @property
+    def preparing(self) -> bool:
+        """Whether the sites look at what they have, and no round has begun."""
+        waiting = not self.rounds and not self.run_ended and not self.state.done
+        return waiting and any(site.environment or site.phase == "preparing" for site in self.sites.values())
+
+    @property
     def rounds_done(self) -> int:
         """How many rounds have been aggregated."""
         return sum(entry.aggregated is not None for entry in self.rounds.values())
@@ -162,20 +157,25 @@ class RunProgress:
         return [self._means[key] for key in sorted(self._means, key=lambda key: (key[1], key[0]))]
 
     def _site(self, name: str) -> SiteProgress:
-        return self.sites.setdefault(name, SiteProgress(name))
+        if name not in self.sites:
+            if unheard := next((site.name for site in self.sites.values() if not site.is_there), None):
+                del self.sites[unheard]
+            self.sites[name] = SiteProgress(name)
+        return self.sites[name]
 
     def _on_submitted(self, event: Event, data: dict[str, Any]) -> None:
         self.submitted = event.time
         self.name, self.target, self.digest = data["name"], data["target"], data["digest"]
         self.notes = list(data.get("notes", []))
         self.num_rounds, self.min_clients = data["num_rounds"], data["min_clients"]
-        for name, shard in data["sites"].items():
-            self._site(name).shard = shard["shard"]
+        self.place, self.versions = data.get("place", ""), dict(data.get("versions", {}))
+        self.planned = tuple(data["sites"])
+        self.sites = {name: SiteProgress(name, shard["shard"]) for name, shard in data["sites"].items()}
         # Runs that were submitted before there were any have no lines.
         self.sources = {name: SourceMap.from_json(rows) for name, rows in data.get("lines", {}).items()}
 
     def _on_log(self, event: Event, data: dict[str, Any]) -> None:
-        if data.get("note"):
+        if data.get("note") and event.site is None:
             self.notes.append(data["message"])
 
     def _on_state(self, event: Event, data: dict[str, Any]) -> None:
@@ -184,7 +184,7 @@ class RunProgress:
             self.ended, self.stopping_until = event.time, None
             trained = self.state in (RunState.FINISHED, RunState.DEGRADED)
             for site in self.sites.values():
-                site.phase = "problem" if site.problem else "done" if trained else "stopped"
+                site.phase = "problem" if site.problem or site.cannot_train else "done" if trained else "stopped"
                 site.stalled = ""
 
     def _on_stopping(self, event: Event, data: dict[str, Any]) -> None:
@@ -192,6 +192,12 @@ class RunProgress:
 
     def _on_run_started(self, event: Event, data: dict[str, Any]) -> None:
         self.started = event.time
+
+    def _on_prepared(self, event: Event, data: dict[str, Any]) -> None:
+        assert event.site is not None
+        site = self._site(event.site)
+        site.environment = SiteEnvironment.model_validate(data)
+        site.phase = "problem" if site.environment.problems else "ready"
 
     def _on_round_started(self, event: Event, data: dict[str, Any]) -> None:
         assert event.round is not None

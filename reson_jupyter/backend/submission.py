@@ -60,7 +60,7 @@ class Submission:
         connection: ResonTechConfig,
         checkpoint: ObjectInfo | None = None,
     ) -> None:
-        self._job = job = target.adapt(job, record, store)
+        self._job = job = target.adapt(job, record, store, sites)
         self._sites = sites
         self._federation = federation
         self._record = record
@@ -75,18 +75,19 @@ class Submission:
         shards = [shard for shard in sites.values() if shard]
         self._sending = Sending(store, record, files, shards, target.shards_in_job, self._cancel)
 
-    def start(self, notes: Sequence[str] = (), model_class: type[torch.nn.Module] | None = None) -> Run:
+    def start(self, notes: Sequence[str] = (), model_class: type[torch.nn.Module] | None = None, *, place: str = "") -> Run:
         """Begins the run's log and returns the run; files are uploaded by a thread that outlasts the main program.
 
         Args:
             notes: What the user should know of how the job was made.
             model_class: The live class of the model, for `Run.model`.
+            place: What people call where the run runs, see `Survey`.
 
         Raises:
             StoreError: the store cannot be written to.
         """
         log = EventLogWriter(self._store, self._record.prefix)
-        log.append([self._submitted(notes), _state(RunState.PENDING)])
+        log.append([self._submitted(notes, place), _state(RunState.PENDING)])
         self._record.save()
         lock = RunLock(self._record.folder)
         run = Run(self._record, self._store, self._target, connection=self._connection, model_class=model_class)
@@ -129,12 +130,13 @@ class Submission:
             self._cancel.set()
         return self._cancel.is_set()
 
-    def _submitted(self, notes: Sequence[str]) -> Event:
+    def _submitted(self, notes: Sequence[str], place: str) -> Event:
         server = self._job.config("config_fed_server.json")
         rounds = rounds_of(server)
         data = {
             "name": self._job.name,
             "target": self._record.target,
+            "place": place,
             "num_rounds": rounds["num_rounds"],
             "min_clients": rounds["min_clients"],
             "site_timeout": self._federation.site_timeout,

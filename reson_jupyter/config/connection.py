@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from .base import Config
+from .hosts import bucket_url, pages_url
 from .urls import check_url
 
 
@@ -38,7 +39,7 @@ class ResonTechConfig(Config):
         "RESON_ESTIMATED_MEMORY_MB", "GPU memory that a worker needs, in MB; 0: not said.", "0", ge=0
     )
     startup_kit: str = _from_env("RESON_STARTUP_KIT", "Folder of the NVFlare federation's startup kit, for the target flare.")
-    s3_endpoint: str = _from_env("RESON_S3_ENDPOINT", "URL of the S3 API; empty: AWS.")
+    s3_endpoint: str = _from_env("RESON_S3_ENDPOINT", "URL of the S3 API; empty: as the platform's address tells, else AWS.")
     s3_access_key_id: str = _from_env("RESON_S3_KEY", "Access key id of the bucket.")
     s3_secret_access_key: SecretStr = _from_env("RESON_S3_SECRET", "Secret key of the bucket.")
     s3_bucket: str = _from_env("RESON_S3_BUCKET", "Bucket that holds the jobs.")
@@ -53,6 +54,16 @@ class ResonTechConfig(Config):
     @classmethod
     def _one_or_several(cls, value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("dashboard_url", mode="before")
+    @classmethod
+    def _pages(cls, value: Any, info: ValidationInfo) -> Any:
+        return value or pages_url(info.data.get("base_url", ""))
+
+    @field_validator("s3_endpoint", mode="before")
+    @classmethod
+    def _bucket(cls, value: Any, info: ValidationInfo) -> Any:
+        return value or bucket_url(info.data.get("base_url", ""))
 
     @field_validator("base_url", "dashboard_url", "s3_endpoint")
     @classmethod

@@ -15,9 +15,10 @@ from ..backend.job import Job
 from ..backend.rehearsal import Rehearsal
 from ..backend.run.handle import Run
 from ..capture.roles.contract import ROLES
-from ..config import Config
 from ..errors import ConfigError
 from ..session import current_session
+from .config_text import config_text
+from .federation_command import add_federation_verbs, run_federation
 from .parser import HelpShown, Parser
 from .shards_command import add_shards_verbs, run_shards
 
@@ -111,6 +112,8 @@ def _parsers() -> tuple[Parser, dict[str, Any]]:
 
     add_shards_verbs(verb("shards", run_shards, "make shards of data, check them, or show the cache of their images"))
 
+    add_federation_verbs(verb("federation", run_federation, "start, stop or show an NVFlare federation on this machine"))
+
     verb("help", None, "show this help")
     return parser, verbs
 
@@ -176,17 +179,8 @@ def _config(arguments: argparse.Namespace) -> None:
         if own:
             print(f"{', '.join(own)}: of your own, for your train function")
         return
-    parts: list[Config] = [session.training, session.federation, session.model_config, session.connection]
-    for part in parts:
-        print(type(part).__name__)
-        for name, value in part:
-            unset = (
-                "   (unset: every site that has a shard)" if name == "min_clients" and name not in part.model_fields_set else ""
-            )
-            print(f"  {name} = {value!s}{unset}")
-    for role, capture in session.captures.items():
-        print(f"{role} = {capture.name} of {capture.cell}")
-    print(f"store = {session.store or '(by environment)'}\ntarget = {session.target}")
+    for group in config_text(session):
+        print(group)
 
 
 def _assignment(text: str) -> tuple[str, Any]:

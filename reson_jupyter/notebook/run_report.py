@@ -14,7 +14,9 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
 
 from ..backend.failure.cards import Cards
+from .environments_html import environments_html, environments_text
 from .failure_card import card_text, cards_html, rest
+from .links import linked
 from .run_snapshot import Message
 
 if TYPE_CHECKING:
@@ -44,7 +46,9 @@ def report_html(snapshot: Message) -> str:
     cards = cards_html(_failures(snapshot))
     # Of a run that failed, why it did is what people look for.
     shown = [cards, *rest_of_it] if run.get("state") == "failed" else [*rest_of_it, cards]
-    parts = [_heading(run), sentence, offer, _facts(snapshot), _notes(snapshot), *shown]
+    environments = snapshot.get("environments")
+    had = environments_html(environments) if environments else ""
+    parts = [_heading(run), sentence, offer, _facts(snapshot), _notes(snapshot), had, *shown]
     return f"<div style='max-width:1100px;line-height:1.4'>{''.join(parts)}</div>"
 
 
@@ -54,6 +58,8 @@ def report_text(snapshot: Message) -> str:
     facts = " · ".join(f"{name} {value}" for name, value in _fact_pairs(snapshot))
     state = f"{run.get('state', '')}{', stopping' if run.get('stopping') else ''}"
     lines = [f"Reson run {run.get('name') or run.get('id', '')}: {state}", _sentence(run), run.get("offer", ""), facts]
+    if environments := snapshot.get("environments"):
+        lines.append(environments_text(environments))
     for row in snapshot["sites"]:
         metrics = ", ".join(f"{name} {_number(value)}" for name, value in row.get("metrics", {}).items())
         lines.append(f"  {row['site']}: {row.get('phase', '')} {metrics} {_trouble(row)}".rstrip())
@@ -100,7 +106,7 @@ def _fact_pairs(snapshot: Message) -> Iterable[tuple[str, str]]:
         if run.get("ended") is not None:
             yield "took", _duration(run["ended"] - run["started"])
     if run.get("target"):
-        yield "target", str(run["target"])
+        yield "target", f"{run['target']}, {run['place']}" if run.get("place") else str(run["target"])
     if run.get("id"):
         yield "run", str(run["id"])
 
@@ -123,7 +129,7 @@ def _metric_names(snapshot: Message) -> list[str]:
 
 
 def _notes(snapshot: Message) -> str:
-    notes = " · ".join(map(_text, snapshot["run"].get("notes", [])))
+    notes = " · ".join(map(linked, snapshot["run"].get("notes", [])))
     return f"<p style='margin:4px 0;opacity:0.75'>{notes}</p>" if notes else ""
 
 

@@ -1,18 +1,21 @@
 """What a page must know about a run, kept current from the messages that are sent to it.
 
     {"version": 7, "full": false,
-     "run": {"id", "name", "target", "state", "sentence", "reason", "notes" [text, ...], "round" (completed), "rounds",
+     "run": {"id", "name", "target", "place" (where there), "state", "sentence", "reason", "notes" [text, ...],
+             "round" (completed), "rounds",
              "started", "ended", "remaining", "now",           times in epoch seconds, durations in seconds; may be None
-             "stopping" (when the end is forced; None unless it was asked for), "offer" (what is left without a final model)},
+             "stopping" (when the end is forced; None unless it was asked for), "offer" (what is left without a final model),
+             "preparing" (whether the sites get ready for the first round)},
      "sites": [{"site", "phase", "round", "step", "samples", "metrics": {name: value}, "last_seen", "problem",
                 "stalled" (where, in words), "memory" (bytes), "cpu" (percent of a core)}],
      "points": [{"name", "site" (None: weighted mean over sites), "round", "value"}],
      "events": [{"time", "level", "site", "text"}],
-     "failures": {"cards": [...], "more"}}                     `backend.failure_cards.Cards`
+     "failures": {"cards": [...], "more"},                     `backend.failure.cards.Cards`
+     "environments": {"summary", "wrong", "columns", "rows"}}  `backend.run.environments.Environments`; None: nobody said
 
 A delta carries only what changed: keys of `run`, rows of `sites`, new points (a later one replaces an earlier one of the same
-name, site and round), new events, and all of `failures`. A full message replaces everything. Rounds of sites and points are
-0-based; points of the final model's validation have `rounds` as their round.
+name, site and round), new events, and all of `failures` and of `environments`. A full message replaces everything. Rounds of
+sites and points are 0-based; points of the final model's validation have `rounds` as their round.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import math
 from typing import Any
 
 from ..backend.failure.cards import Cards
+from ..backend.run.environments import Environments
 from ..events import RunState
 
 EVENTS_KEPT = 8
@@ -41,6 +45,7 @@ class RunSnapshot:
         self._points: dict[tuple[str, str | None, int], Any] = {}
         self._events: list[dict[str, Any]] = []
         self._failures = Cards(cards=[], more=0)
+        self._environments: Environments | None = None
 
     @property
     def done(self) -> bool:
@@ -60,6 +65,7 @@ class RunSnapshot:
             self._points[point["name"], point["site"], point["round"]] = point["value"]
         self._events = [*self._events, *message.get("events", [])][-EVENTS_KEPT:]
         self._failures = message.get("failures", self._failures)
+        self._environments = message.get("environments", self._environments)
 
     def message(self) -> Message:
         """Everything that is known, as one full message."""
@@ -74,6 +80,7 @@ class RunSnapshot:
             ],
             "events": list(self._events),
             "failures": self._failures,
+            "environments": self._environments,
         }
 
 

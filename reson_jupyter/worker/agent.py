@@ -5,20 +5,16 @@ other, every name at its top level but the class's starts with `_reson_`, and it
 replaces.
 """
 
-import builtins as _reson_py
-import faulthandler as _reson_faulthandler
+import contextlib as _reson_contextlib
 import importlib as _reson_importlib
 import inspect as _reson_inspect
 import json as _reson_json
 import logging as _reson_logging
 import os as _reson_os
-import signal as _reson_signal
 import sys as _reson_sys
 import threading as _reson_threading
-import time as _reson_time
 from typing import Any as _reson_Any
 
-import psutil as _reson_psutil
 import torch as _reson_torch
 from nvflare.apis.event_type import EventType as _reson_EventType
 from nvflare.apis.fl_constant import FLContextKey as _reson_FLContextKey
@@ -27,7 +23,12 @@ from nvflare.apis.shareable import make_reply as _reson_make_reply
 from nvflare.app_common.app_constant import AppConstants as _reson_AppConstants
 from nvflare.widgets.widget import Widget as _reson_Widget
 
+from .common import _reson_log_beyond
+from .process import _reson_register_stack_file, _reson_Usage
+
 _reson_CONTROL = "reson.control"  # topic of the server's messages to the sites
+_reson_LOG = "reson.log"  # topic of those that ask for the log
+_reson_DATA_FILE = "data_root"  # in the run's state folder: where the data is that was prepared
 _reson_BEAT = 2.0  # seconds between two signs of life
 _reson_STACK_FILE = "stack.txt"  # in the run folder: what SIGUSR1 makes the process write
 _reson_MAX_VALUE = 1_000_000  # characters of a command's result
@@ -41,19 +42,20 @@ class ResonAgent(_reson_Widget):
     """A site's end of the control path.
 
     Args:
-        data_root: Where the site's data lies, unless the environment variable RESON_DATA_ROOT says another place.
+        data_root: Where the site's data lies, unless it was prepared elsewhere, or RESON_DATA_ROOT says another place.
         adapter_module: The module with the functions that can be called.
         commands: Functions of it, by the names that they are called by; any other goes by its own.
     """
 
     def __init__(self, data_root: str, adapter_module: str, commands: dict[str, str]) -> None:
         super().__init__()
-        self._data_root = data_root
-        self._module = adapter_module
+        self.data_root = data_root
+        self.adapter_module = adapter_module
         self._commands = commands
         self._engine: _reson_Any = None
         self._messenger: _reson_Any = None
         self._base_env: dict[str, _reson_Any] = {}  # as far as it is the same in all rounds
+        self._prepared_root = ""
         self._rounds: dict[str, _reson_Any] = {}
         self._run_abort: _reson_Any = None
         self._task: _reson_Any = None  # the running one: (name, round, thread)
@@ -82,17 +84,28 @@ class ResonAgent(_reson_Widget):
     def env(self, data_root: str, training: dict[str, _reson_Any], **rounds: _reson_Any) -> dict[str, _reson_Any]:
         """What user functions get as `env`; `training` are the hyperparameters, `rounds` what changes with the round."""
         root = _reson_os.environ.get("RESON_DATA_ROOT") or data_root
-        own = _reson_os.path.join(root, self._base_env["SITE_NAME"])
         return {
             **training,
             **self._base_env,
             **rounds,
-            "DATA_ROOT": own if _reson_os.path.isdir(own) else root,
+            "DATA_ROOT": self._prepared_root or _reson_own_folder(root, self._base_env["SITE_NAME"]),
             "DEVICE": "cuda" if _reson_torch.cuda.is_available() else "cpu",
             "EPOCHS": training.get("local_epochs"),
             "BATCH_SIZE": training.get("batch_size"),
             "LR": training.get("learning_rate"),
         }
+
+    @property
+    def is_prepared(self) -> "bool":
+        """Whether it is known where this site's data was prepared."""
+        return self._prepared_root != ""
+
+    def use_data(self, root: str) -> None:
+        """Takes the folder where this site's data was prepared, for this process and those that come after it in the run."""
+        self._prepared_root = root
+        with open(_reson_os.path.join(self._base_env["STATE_DIR"], _reson_DATA_FILE), "w", encoding="utf-8") as file:
+            file.write(root)
+        _reson_os.environ["RESON_DATA_ROOT"] = root  # for an executor of the user's own
 
     # The site's life
 
@@ -104,6 +117,11 @@ class ResonAgent(_reson_Widget):
         state = _reson_os.path.join(run_dir, "state")
         _reson_os.makedirs(state, exist_ok=True)
         self._base_env = {"SITE_NAME": fl_ctx.get_identity_name(), "JOB_ID": fl_ctx.get_job_id(), "STATE_DIR": state}
+        with (
+            _reson_contextlib.suppress(FileNotFoundError),
+            open(_reson_os.path.join(state, _reson_DATA_FILE), encoding="utf-8") as file,
+        ):
+            self.use_data(file.read())
         self._config = _reson_os.path.join(fl_ctx.get_prop(_reson_FLContextKey.APP_ROOT), "config", "config_fed_client.json")
         module, _, name = self._executor()["path"].rpartition(".")
         self._speaks = not getattr(getattr(_reson_importlib.import_module(module), name), "says_phases", False)
@@ -112,6 +130,7 @@ class ResonAgent(_reson_Widget):
         self._stack_file = _reson_os.open(path, flags, 0o600)
         _reson_register_stack_file(self._stack_file)
         self._engine.register_aux_message_handler(topic=_reson_CONTROL, message_handle_func=self._on_request)
+        self._engine.register_aux_message_handler(topic=_reson_LOG, message_handle_func=self._on_log)
         _reson_threading.Thread(target=self._beat, name="reson-agent", daemon=True).start()
 
     def _on_task(self, fl_ctx: _reson_Any) -> None:
@@ -141,7 +160,7 @@ class ResonAgent(_reson_Widget):
             phase = "aborted"
         elif code == _reson_ReturnCode.OK and (self._speaks or skipping):  # "skipping" was said too late
             phase = "returned"
-        if phase and task:
+        if phase and task and task[0] in _reson_PHASES:
             self._messenger.report("site", task[1], {"phase": phase})
             self._messenger.flush()
 
@@ -163,7 +182,12 @@ class ResonAgent(_reson_Widget):
                 self._seen = {"memory": memory, "cpu": cpu, "place": self._place(task[2]) if task else None}
             except Exception:  # such as too many open files; a site that stops telling would be taken for dead
                 pass
-            data = {"beat": self._beats, "pid": _reson_os.getpid(), "task": task[0] if task else "", **self._seen}
+            data = {
+                "beat": self._beats,
+                "pid": _reson_os.getpid(),
+                "task": task[0] if task and task[0] in _reson_PHASES else "",
+                **self._seen,
+            }
             self._messenger.report("telemetry", task[1] if task else None, data)
             self._beats += 1
 
@@ -191,6 +215,15 @@ class ResonAgent(_reson_Widget):
         _reson_threading.Thread(target=self._carry_out, args=(asked,), name=f"reson-{asked['op']}", daemon=True).start()
         return _reson_make_reply(_reson_ReturnCode.OK)
 
+    def _on_log(self, topic: str, request: _reson_Any, fl_ctx: _reson_Any) -> _reson_Any:
+        """Answers with what the site's log has beyond so many bytes."""
+        reply = _reson_make_reply(_reson_ReturnCode.OK)
+        try:
+            reply["text"] = _reson_log_beyond(request["offset"])
+        except (OSError, ValueError) as exc:
+            reply["error"] = f"the log cannot be read: {exc}"
+        return reply
+
     def _carry_out(self, request: dict[str, _reson_Any]) -> None:
         try:
             self._answer(request["id"], value=self._operations[request["op"]](request))
@@ -206,7 +239,7 @@ class ResonAgent(_reson_Widget):
 
     def _skip(self, request: dict[str, _reson_Any]) -> _reson_Any:
         with self._lock:
-            if self._task is None:
+            if self._task is None or self._task[0] not in _reson_PHASES:
                 raise _reson_Refused("the site is in no task now, so there is nothing to skip")
             self._skipping = True
             # Said before it is done: until then the notebook would count on this site's contribution when it skips another.
@@ -227,13 +260,13 @@ class ResonAgent(_reson_Widget):
 
     def _command(self, request: dict[str, _reson_Any]) -> _reson_Any:
         name = request["command"]
-        module = _reson_importlib.import_module(self._module)
+        module = _reson_importlib.import_module(self.adapter_module)
         function = getattr(module, self._commands.get(name, name), None)
         if not callable(function):
             there = sorted({*self._commands, *_reson_functions(module)})
             raise _reson_Refused(f"there is no command {name!r}; there are: {', '.join(there) or 'none'}")
         offered = {
-            "env": self.env(self._data_root, self._training(), **self._rounds),
+            "env": self.env(self.data_root, self.training, **self._rounds),
             "logger": self._messenger.make_logger(self._rounds.get("CURRENT_ROUND"), self._run_abort),
         }
         parameters = _reson_inspect.signature(function).parameters
@@ -247,14 +280,18 @@ class ResonAgent(_reson_Widget):
             raise _reson_Refused(f"{name}() returned {len(text):,} characters of JSON; at most {_reson_MAX_VALUE:,} are sent")
         return _reson_json.loads(text)
 
-    def _training(self) -> dict[str, _reson_Any]:
+    @property
+    def training(self) -> dict[str, _reson_Any]:
         """The hyperparameters: the executor's arguments, ours or a user's, that are no wiring."""
         return {key: value for key, value in self._executor()["args"].items() if key not in _reson_OF_THE_EXECUTOR}
 
     def _executor(self) -> dict[str, _reson_Any]:
-        """The executor's entry in the site's configuration."""
+        """The entry of the executor that trains in the site's configuration."""
         with open(self._config, encoding="utf-8") as file:
-            entry: dict[str, _reson_Any] = _reson_json.load(file)["executors"][0]["executor"]
+            entries = _reson_json.load(file)["executors"]
+        entry: dict[str, _reson_Any] = next(
+            entry["executor"] for entry in entries if _reson_AppConstants.TASK_TRAIN in entry["tasks"]
+        )
         return entry
 
 
@@ -262,39 +299,10 @@ class _reson_Refused(Exception):
     """A request that cannot be carried out; its words are all there is to say."""
 
 
-class _reson_Usage:
-    """What this process and those that it started use."""
-
-    def __init__(self) -> None:
-        self._process = _reson_psutil.Process()
-        self._seconds: _reson_Any = None
-        self._at = 0.0
-
-    def measure(self) -> "tuple[int, float]":
-        """Bytes of memory, and percent of one core since the measurement before."""
-        memory, seconds = 0, 0.0
-        for process in (self._process, *self._process.children(recursive=True)):
-            try:
-                times = process.cpu_times()
-                memory += process.memory_info().rss
-                seconds += times.user + times.system
-            except _reson_psutil.Error:
-                pass  # it has just ended
-        now = _reson_time.monotonic()
-        before = seconds if self._seconds is None else self._seconds
-        percent = 100 * _reson_py.max(0.0, seconds - before) / _reson_py.max(now - self._at, 0.001)
-        self._seconds, self._at = seconds, now
-        return memory, _reson_py.round(percent, 1)
-
-
-def _reson_register_stack_file(descriptor: "int") -> None:
-    """Has SIGUSR1 write the stacks of all threads; no turn of the interpreter is needed, so it works in a hanging C call, too."""
-    if hasattr(_reson_faulthandler, "register"):
-        _reson_faulthandler.unregister(_reson_signal.SIGUSR1)  # what is registered already would not be installed again
-        if _reson_threading.current_thread() is _reson_threading.main_thread():
-            # In between, and at the next renewal, the signal must not end the process. Python takes this on its main thread only.
-            _reson_signal.signal(_reson_signal.SIGUSR1, _reson_signal.SIG_IGN)
-        _reson_faulthandler.register(_reson_signal.SIGUSR1, file=descriptor, all_threads=True, chain=False)
+def _reson_own_folder(root: str, site: str) -> str:
+    """The folder of a site's data, where several sites of a machine have theirs below one root."""
+    own = _reson_os.path.join(root, site)
+    return own if _reson_os.path.isdir(own) else root
 
 
 def _reson_is_ours(code: _reson_Any) -> _reson_Any:

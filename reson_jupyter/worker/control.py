@@ -6,10 +6,20 @@ sites (None: all). Every site concerned answers with an event of its own, or it 
 The other way goes `telemetry.json`, {"beat": count, "sites": {site: its newest telemetry}}, every second: the server's sign of
 life.
 
+Where nobody reaches the folder, the same is had by NVFlare's app command "reson.control", whose data says what is wanted:
+
+    {"op": "events", "from": number of a line}             {"lines": [...], "telemetry": {...}}, at most 1 MB of lines
+    {"op": "request", "request": {...}}                    {}
+    {"op": "stop"}                                         {}
+    {"op": "log", "site": a site or "server", "offset": n} {"text": what its log has beyond n bytes, at most 256 KiB of it}
+
+or {"error": why not}.
+
 This file travels to the server below the persistor's module and the reporter. So that they do not disturb each other, every name
 at its top level but the class's starts with `_reson_`, and it uses no builtin that `from torch import *` replaces.
 """
 
+import contextlib as _reson_contextlib
 import json as _reson_json
 import os as _reson_os
 import threading as _reson_threading
@@ -22,10 +32,16 @@ from nvflare.apis.fl_constant import ReturnCode as _reson_ReturnCode
 from nvflare.apis.shareable import Shareable as _reson_Shareable
 from nvflare.widgets.widget import Widget as _reson_Widget
 
-_reson_CONTROL = "reson.control"  # topic of the messages to the sites' agents
+from .common import _reson_log_beyond
+from .lines import _reson_LineReader
+
+_reson_CONTROL = "reson.control"  # topic of the messages to the sites' agents, and of the app command
+_reson_LOG = "reson.log"  # topic of the messages that ask for a site's log
 _reson_POLL = 0.25  # seconds between two looks for what the runner asks
 _reson_SERVER_BEAT = 1.0  # seconds between two signs of life
 _reson_ACKNOWLEDGE = 5.0  # seconds that a site may take to take a request
+_reson_LOG_PATIENCE = 3.0  # seconds for its log; NVFlare gives an app command 5
+_reson_ANSWER_BYTES = 1 << 20  # of lines
 _reson_UNREACHED = {
     _reson_ReturnCode.COMMUNICATION_ERROR: "it has no process now",
     _reson_ReturnCode.TIMEOUT: f"no sign of it within {_reson_ACKNOWLEDGE:g} s",
@@ -42,6 +58,9 @@ class ResonControl(_reson_Widget):
         self._engine: _reson_Any = None
         self._reporter: _reson_Any = None
         self._run_dir = ""
+        self._lines: _reson_Any = None
+        self._taken: set[str] = set()  # ids of requests
+        self._operations = {"events": self._events, "request": self._request, "stop": self._ask_to_stop, "log": self._log}
 
     def handle_event(self, event_type: str, fl_ctx: _reson_Any) -> None:
         """Called by NVFlare for every event of the run."""
@@ -49,10 +68,79 @@ class ResonControl(_reson_Widget):
             self._engine = fl_ctx.get_engine()
             self._reporter = self._engine.get_component("reporter")
             self._run_dir = self._engine.get_workspace().get_run_dir(fl_ctx.get_job_id())
+            self._lines = _reson_LineReader(_reson_os.path.join(self._run_dir, "events.ndjson"))
+            if hasattr(self._engine, "register_app_command"):
+                self._engine.register_app_command(_reson_CONTROL, self._on_command)
             abort_signal = fl_ctx.get_run_abort_signal()
             _reson_threading.Thread(target=self._watch, args=(abort_signal,), name="reson-control", daemon=True).start()
         elif event_type == _reson_EventType.END_RUN:
             self._ended.set()
+
+    def leave(self, request: dict[str, _reson_Any]) -> None:
+        """Takes a request that came by another way, once: whoever did not hear that it arrived sends it again.
+
+        Raises:
+            OSError: it cannot be kept.
+            ValueError: it is none.
+        """
+        identity = request.get("id") if isinstance(request, dict) else None
+        if not identity or not isinstance(identity, str) or "op" not in request or "sites" not in request:
+            raise ValueError("it is no request with id, op and sites")
+        if identity not in self._taken:
+            folder = _reson_os.path.join(self._run_dir, "requests")
+            _reson_os.makedirs(folder, exist_ok=True)
+            # In the order in which they came: the folder is read by the names.
+            path = _reson_os.path.join(folder, f"{_reson_time.monotonic_ns():020d}.json")
+            with open(f"{path}.part", "w", encoding="utf-8") as file:
+                _reson_json.dump(request, file)
+            _reson_os.replace(f"{path}.part", path)
+            self._taken.add(identity)
+
+    def ask_to_stop(self) -> None:
+        """Has the run end in good order. Raises OSError."""
+        with open(_reson_os.path.join(self._run_dir, "STOP"), "w"):
+            pass
+
+    def _on_command(self, topic: str, data: _reson_Any, fl_ctx: _reson_Any) -> dict[str, _reson_Any]:
+        """Called by NVFlare for an app command."""
+        operation = self._operations.get(str(data.get("op"))) if isinstance(data, dict) else None
+        if operation is None:
+            return {"error": f"there is no such operation; there are {', '.join(self._operations)}"}
+        try:
+            return operation(data)
+        except (OSError, ValueError, KeyError, TypeError) as exc:
+            return {"error": f"{type(exc).__name__}: {exc}"}
+
+    def _events(self, data: dict[str, _reson_Any]) -> dict[str, _reson_Any]:
+        telemetry: dict[str, _reson_Any] = {}
+        with _reson_contextlib.suppress(OSError), open(_reson_os.path.join(self._run_dir, "telemetry.json")) as file:
+            telemetry = _reson_json.load(file)
+        lines = self._lines.read(data["from"], _reson_ANSWER_BYTES).decode().splitlines()
+        return {"lines": lines, "telemetry": telemetry}
+
+    def _request(self, data: dict[str, _reson_Any]) -> dict[str, _reson_Any]:
+        self.leave(data["request"])
+        return {}
+
+    def _ask_to_stop(self, data: dict[str, _reson_Any]) -> dict[str, _reson_Any]:
+        self.ask_to_stop()
+        return {}
+
+    def _log(self, data: dict[str, _reson_Any]) -> dict[str, _reson_Any]:
+        site, offset = data["site"], data["offset"]
+        if site == "server":
+            return {"text": _reson_log_beyond(offset)}
+        if site not in [client.name for client in self._engine.get_clients()]:
+            return {"error": f"there is no site {site!r} in this run"}
+        with self._engine.new_context() as fl_ctx:
+            replies = self._engine.send_aux_request(
+                [site], _reson_LOG, _reson_Shareable({"offset": offset}), _reson_LOG_PATIENCE, fl_ctx, optional=True
+            )
+        reply = replies.get(site)
+        code = reply.get_return_code() if reply else _reson_ReturnCode.COMMUNICATION_ERROR
+        if code != _reson_ReturnCode.OK:
+            return {"error": f"{site} does not show its log: {_reson_UNREACHED.get(code, code)}"}
+        return {key: reply[key] for key in ("text", "error") if key in reply}
 
     def _watch(self, abort_signal: _reson_Any) -> None:
         stopped, beat, due = False, 0, _reson_time.monotonic()

@@ -7,7 +7,6 @@ its top level but the class's starts with `_reson_`, and it uses no builtin that
 import builtins as _reson_py
 import hashlib as _reson_hashlib
 import json as _reson_json
-import math as _reson_math
 import os as _reson_os
 import re as _reson_re
 import threading as _reson_threading
@@ -28,21 +27,25 @@ from nvflare.app_common.app_constant import AppConstants as _reson_AppConstants
 from nvflare.app_common.app_event_type import AppEventType as _reson_AppEventType
 from nvflare.widgets.widget import Widget as _reson_Widget
 
+from .site_events import _reson_MAX_TEXT, _reson_number, _reson_SITE_EVENTS
+
 _reson_REPORT = "reson.report"  # topic of the executors' messages, and name of the persistor's local event
+_reson_ROUNDS = "scatter_and_gather"  # id of the workflow that trains
 _reson_BUSY = ("training", "validating", "skipping")  # phases of a site in a task
 _reson_FAREWELL = 3.0  # seconds that the end of the run waits for sites in a task
-_reson_MAX_TEXT = 20_000  # characters
 
 
 class ResonReporter(_reson_Widget):
     """Listens to the run's own events, to the sites' reports and to the persistor, and writes them down.
 
-    `heard` tells when each site reported last, by the monotonic clock, and `telemetry` its newest sign of life.
+    `heard` tells when each site reported last, by the monotonic clock, `spoke` when it last had something to say, and `telemetry`
+    its newest sign of life.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.heard: dict[str, _reson_Any] = {}
+        self.spoke: dict[str, _reson_Any] = {}
         self.telemetry: dict[str, _reson_Any] = {}
         self._log: _reson_Any = None
         self._lock = _reson_threading.Condition()
@@ -115,8 +118,9 @@ class ResonReporter(_reson_Widget):
         self._log = _reson_Lines(_reson_os.path.join(run_dir, "events.ndjson"))
         path = _reson_os.path.join(fl_ctx.get_prop(_reson_FLContextKey.APP_ROOT), "config", "config_fed_server.json")
         with open(path, encoding="utf-8") as file:
-            plan = _reson_json.load(file)["workflows"][0].get("args", {})
-        data = {"num_rounds": plan.get("num_rounds"), "min_clients": plan.get("min_clients"), "nvflare": _reson_nvflare_version}
+            workflows = _reson_json.load(file)["workflows"]
+        plan = next(workflow["args"] for workflow in workflows if workflow["id"] == _reson_ROUNDS)
+        data = {"num_rounds": plan["num_rounds"], "min_clients": plan["min_clients"], "nvflare": _reson_nvflare_version}
         self._write("run_started", data)
         engine.register_aux_message_handler(topic=_reson_REPORT, message_handle_func=self._on_report)
 
@@ -201,6 +205,7 @@ class ResonReporter(_reson_Widget):
         elif kind == "answer":
             self._answer(site, data, time)
         else:
+            self.spoke[site] = _reson_time.monotonic()
             if kind == "error":
                 self._told.add((site, round_))
             if kind in ("error", "site"):
@@ -306,45 +311,3 @@ def _reson_clean(text: str) -> str:
         return text
     whole = _reson_json.dumps(_reson_json.loads(text), ensure_ascii=False).encode("utf-8", "replace")
     return _reson_json.dumps(_reson_json.loads(whole))
-
-
-def _reson_name(name: _reson_Any) -> str:
-    return "".join(mark if mark.isprintable() else "_" for mark in str(name).strip())[:128] or "_"
-
-
-def _reson_number(value: _reson_Any) -> _reson_Any:
-    number = _reson_py.float(value)
-    return number if _reson_math.isfinite(number) else None
-
-
-def _reson_plain(value: _reson_Any) -> _reson_Any:
-    if isinstance(value, _reson_py.float):
-        return _reson_number(value)
-    return value if value is None or isinstance(value, _reson_py.int) else str(value)[:1000]
-
-
-# What a site may tell, and its data as far as it is sound: other people's processes send it.
-_reson_SITE_EVENTS: dict[str, _reson_Any] = {
-    "site": lambda data: {"phase": str(data["phase"])[:20]},
-    "metrics": lambda data: {
-        "step": None if data["step"] is None else _reson_py.int(data["step"]),
-        "values": {_reson_name(name): None if value is None else _reson_number(value) for name, value in data["values"].items()},
-        "stage": "validate" if data["stage"] == "validate" else "train",
-    },
-    "attributes": lambda data: {"values": {_reson_name(name): _reson_plain(value) for name, value in data["values"].items()}},
-    "log": lambda data: {"level": str(data["level"])[:10], "message": str(data["message"])[:_reson_MAX_TEXT]},
-    "telemetry": lambda data: {
-        **{key: _reson_py.int(data[key]) for key in ("beat", "pid", "memory")},
-        "cpu": _reson_py.float(data["cpu"]),
-        "task": str(data["task"])[:20],
-        "place": data["place"] and [str(data["place"][0])[:200], _reson_py.int(data["place"][1]), str(data["place"][2])[:200]],
-    },
-    "answer": lambda data: {
-        "request": str(data["request"])[:100],
-        "ok": data["ok"] is True,
-        "value": _reson_json.loads(_reson_json.dumps(data["value"], allow_nan=False)),
-        "error": str(data["error"])[:1000],
-        "traceback": str(data["traceback"])[-_reson_MAX_TEXT:],
-    },
-    "error": lambda data: {"message": str(data["message"])[:1000], "traceback": str(data["traceback"])[-_reson_MAX_TEXT:]},
-}

@@ -11,6 +11,7 @@ from reson_jupyter.backend.job import Job
 from reson_jupyter.backend.placement import Survey
 from reson_jupyter.backend.record import RunLock, RunRecord
 from reson_jupyter.backend.run.handle import Run
+from reson_jupyter.backend.sending import Shard
 from reson_jupyter.backend.store import Store, open_store
 from reson_jupyter.config import ResonTechConfig
 from reson_jupyter.errors import TargetError
@@ -37,7 +38,7 @@ class StagedTarget:
     def open_store(self, url: str, connection: ResonTechConfig) -> Store:
         return open_store(url, connection)
 
-    def adapt(self, job: Job, record: RunRecord, store: Store) -> Job:
+    def adapt(self, job: Job, record: RunRecord, store: Store, sites: Mapping[str, Shard | None]) -> Job:
         return job
 
     def resume(self, record: RunRecord, connection: ResonTechConfig) -> bool:

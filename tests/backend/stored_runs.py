@@ -12,6 +12,7 @@ from reson_jupyter.backend.job import Job, JobParts, build_job
 from reson_jupyter.backend.placement import Survey, place
 from reson_jupyter.backend.record import RunLock, RunRecord, is_carried
 from reson_jupyter.backend.run.handle import Run
+from reson_jupyter.backend.sending import Shard
 from reson_jupyter.backend.store import Store, open_store
 from reson_jupyter.backend.submission import Submission, local_shards
 from reson_jupyter.config import FederationConfig, ResonTechConfig, TrainingConfig
@@ -48,7 +49,7 @@ class Nowhere:
     def open_store(self, url: str, connection: ResonTechConfig) -> Store:
         return open_store(url, connection)
 
-    def adapt(self, job: Job, record: RunRecord, store: Store) -> Job:
+    def adapt(self, job: Job, record: RunRecord, store: Store, sites: Mapping[str, Shard | None]) -> Job:
         return job
 
     def resume(self, record: RunRecord, connection: ResonTechConfig) -> bool:

@@ -142,6 +142,15 @@ def test_a_run_is_attached_to_by_its_store_alone_with_its_name_and_its_time(
     assert reson.attach(run.id, store=store.url).sources() == run.sources()
 
 
+def test_the_log_says_where_the_target_runs_the_run(store: Store) -> None:
+    parts, record = job_parts(), RunRecord.new("n", "local", store.url)
+    submission = Submission(build_job(parts), {}, parts.federation, record, store, Nowhere(store), reson.ResonTechConfig())
+    run = submission.start(place="clinics at fl.example.org:8002")
+    assert run.progress.place == "clinics at fl.example.org:8002"
+    with pytest.raises(reson.RunFailed):  # aborted at once
+        run.wait()
+
+
 def test_nothing_is_remembered_of_a_submit_that_the_store_refuses(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise StoreError("full")

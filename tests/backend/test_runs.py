@@ -81,6 +81,40 @@ def test_a_run_elsewhere_is_listed_as_its_store_has_it_and_as_lost_after_a_long_
     assert [run.state for run in list_now()] == [RunState.FINISHED], "it had only been out of reach"
 
 
+class Elsewhere:
+    """A target on other machines, of whose run nobody here knows more."""
+
+    def is_carried(self, record: RunRecord) -> bool | None:
+        return False
+
+
+def test_a_run_on_other_machines_goes_on_without_whoever_carried_its_reports(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reson_jupyter.backend.history.runs.open_target", lambda name: Elsewhere())
+    on, unsent = (RunRecord.new(name, "flare", store.url) for name in ("goes-on", "unsent"))
+    for record, stands in ((on, "running"), (unsent, "uploading")):
+        history.add(record, progress(*good_run()[:1]))
+        write_log(store, record, [*good_run()[:3], state(stands)])
+    found = list_now()
+    assert {run.name: run.state for run in found} == {"goes-on": RunState.RUNNING, "unsent": RunState.LOST}
+    told = f"{on.id} may go on, and nobody follows it: reson.attach({on.id!r})"
+    assert repr(found).splitlines()[-1] == told and told in found._repr_html_()
+    EventLogWriter(store, on.prefix).append([state("finished")])
+    assert "nobody follows" not in repr(list_now())
+
+
+def test_the_target_tells_where_a_run_is_and_whether_another_machine_submitted_it(store: Store) -> None:
+    here = new_record("here", store.url)
+    here.save()
+    RunLock(here.folder).release()
+    there = RunRecord.new("there", "flare", store.url)
+    for record in (here, there):
+        history.add(record, progress(*good_run()[:1], state("finished")))
+    ends = {line.split()[1]: line for line in repr(list_now()).splitlines()[1:]}
+    assert ends["here"].endswith("  local") and ends["there"].endswith("  flare, from another machine")
+
+
 def test_a_run_that_was_begun_before_there_was_a_history_is_found_by_its_folder(store: Store) -> None:
     record = new_record(store=store.url)
     record.save()

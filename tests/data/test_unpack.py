@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from reson_jupyter.data import zip_problems
 from reson_jupyter.data.problems import Problems
 from reson_jupyter.data.shards import check_shards, read_shard
 from reson_jupyter.data.unpack import open_zip, unpack_shard
 from reson_jupyter.data.zip_problems import find_problems
 from reson_jupyter.errors import ResonError, ShardError
+from reson_jupyter.worker import zip_rules
 
 from .zips import patched, write_shard, write_zip
 
@@ -138,7 +138,7 @@ def test_a_member_that_has_another_name_for_newer_pythons_is_refused(tmp_path: P
 
 
 def test_names_that_make_too_many_folders_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zip_problems, "MAX_MEMBERS", 10)
+    monkeypatch.setattr(zip_rules, "_reson_MAX_MEMBERS", 10)
     refused(
         write_zip(tmp_path / "s.zip", {"a/b/c/d/e/f/": b"", "1/2/3/4/5/6": b"x"}), tmp_path / "site", "make more than 10 folders"
     )

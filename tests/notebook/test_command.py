@@ -68,6 +68,44 @@ def test_config_without_arguments_shows_everything_but_the_secrets(
     assert "canary" not in text
 
 
+def test_config_is_shown_in_groups_and_of_a_secret_only_whether_it_is_set(
+    shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("STORE", "TARGET", "API_KEY", "S3_KEY", "S3_SECRET", "S3_BUCKET", "BASE_URL"):
+        monkeypatch.delenv(f"RESON_{name}", raising=False)
+    monkeypatch.setenv("RESON_PASSWORD", "canary-secret")
+    run(shell, "%reson config gpu_models=a100,h100 dropout=0.1")
+    lines = run(shell, "%reson config")[1].splitlines()
+    groups = [line for line in lines if not line.startswith(" ")]
+    assert groups == ["training", "federation", "model", "target & storage"]
+    assert "  min_clients = (unset: every site)" in lines and "  dropout = 0.1" in lines
+    places = lines[lines.index("target & storage") + 1 :]
+    assert places[0] == "  target = local" and places[2] == "  stale_captures = recapture"
+    assert places[1].startswith("  store = (unset: file:///") and "  gpu_models = a100, h100" in places
+    assert any(line.startswith("  not set: allow_http, base_url, ") for line in places)
+    assert places[-3:] == [
+        "  password: set by RESON_PASSWORD",
+        "  platform_api_key: not set (RESON_API_KEY)",
+        "  s3_secret_access_key: not set (RESON_S3_SECRET)",
+    ]
+    assert "password =" not in "\n".join(lines)
+
+
+def test_config_shows_what_it_can_when_the_environment_cannot_be_used(
+    shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESON_BASE_URL", "http://canary.example.org")
+    result, text = run(shell, "%reson config")
+    assert isinstance(result.error_in_exec, reson.ResonError)
+    assert "batch_size = 32" in text and "use https" in text and "Traceback" not in text
+
+
+def test_config_hides_what_a_store_should_not_hold(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESON_STORE", "s3://key:canary@bucket/jobs")
+    _, text = run(shell, "%reson config min_clients=2\n%reson config")
+    assert "store = s3://...@bucket/jobs" in text and "min_clients = 2" in text and "canary" not in text
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

@@ -138,7 +138,7 @@ def test_a_submit_goes_on_after_a_rehearsal_that_was_not_finished_and_says_so(
     shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[Any] = []
-    monkeypatch.setattr("reson_jupyter.api.Submission.start", lambda self, notes, model_class: started.append(notes))
+    monkeypatch.setattr("reson_jupyter.api.Submission.start", lambda self, notes, *_, **__: started.append(notes))
     monkeypatch.setattr(
         "reson_jupyter.backend.observers.rehearse", lambda *_, **__: rehearsal(unfinished="train", notes=("train: it took long",))
     )
@@ -149,7 +149,7 @@ def test_a_submit_goes_on_after_a_rehearsal_that_was_not_finished_and_says_so(
 
 def test_no_check_leaves_the_rehearsal_out(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Any] = []
-    monkeypatch.setattr("reson_jupyter.api.Submission.start", lambda self, notes, model_class: started.append(notes))
+    monkeypatch.setattr("reson_jupyter.api.Submission.start", lambda self, notes, *_, **__: started.append(notes))
     monkeypatch.setattr("reson_jupyter.backend.observers.rehearse", lambda *_, **__: pytest.fail("it was rehearsed"))
     run(shell, CELL.replace("WIDTH", "432"))
     run(shell, "%reson submit --name x --shards shards --no-check")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from reson_jupyter.notebook.links import linked
 from reson_jupyter.notebook.run_report import chart_figure, report_html, report_text
 
 HOSTILE = (
@@ -201,3 +202,65 @@ def test_values_that_cannot_be_drawn_cost_no_more_than_their_chart(values: tuple
     charts = [attributes["alt"] for tag, attributes in page.tags if tag == "img"]
     assert "accuracy over the rounds" in charts
     assert ("loss over the rounds" in charts) != ("No chart of loss: its values cannot be drawn." in page.text)
+
+
+def environments(wrong: bool = True, name: str = "site-1", text: str = "3.11.9") -> dict[str, Any]:
+    row = {"site": name, "cells": [(text, wrong)], "problems": [text] if wrong else [], "notes": [text]}
+    return {"summary": f"1 site prepared: {text}", "wrong": wrong, "columns": ["Python"], "rows": [row]}
+
+
+def test_what_the_sites_had_is_one_line_where_all_was_well_and_open_where_something_was_wrong() -> None:
+    for wrong in (False, True):
+        page = Tags(report_html({**snapshot(), "environments": environments(wrong)}))
+        [details] = [attributes for tag, attributes in page.tags if tag == "details"]
+        assert ("open" in details) is wrong
+        assert "1 site prepared: 3.11.9" in page.text
+        assert ("site-1 cannot train: 3.11.9" in page.text) is wrong
+        assert [tag for tag, _ in page.tags].count("mark") == wrong
+
+
+def test_the_text_report_has_the_table_of_what_the_sites_had_only_where_something_was_wrong() -> None:
+    sound = report_text({**snapshot(), "environments": environments(wrong=False)}).splitlines()
+    assert "1 site prepared: 3.11.9" in sound and len(sound) == len(report_text(snapshot()).splitlines()) + 1
+    wrong = report_text({**snapshot(), "environments": environments()})
+    assert "  site    Python\n  site-1  3.11.9 (!)\n  site-1 cannot train: 3.11.9" in wrong
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_values_of_what_a_site_has_are_text_and_nothing_else(name: str) -> None:
+    page = Tags(report_html({**snapshot(place=name), "environments": environments(name=name, text=name)}))
+    assert not NEVER_IN_A_REPORT & {tag for tag, _ in page.tags}
+    assert not [key for _, attributes in page.tags for key in attributes if key.startswith("on")]
+    assert page.text.count(name) >= 6
+
+
+def test_the_report_says_where_the_run_was() -> None:
+    assert "target flare, fl.example.org:8002" in Tags(report_html(snapshot(target="flare", place="fl.example.org:8002"))).text
+
+
+def test_an_address_in_a_note_is_a_link_and_nothing_else_is() -> None:
+    noted = snapshot(notes=["dashboard: https://app.example.org/jobs/clx1?tab=log&a=1.", "<b>javascript:alert(1)</b>"])
+    page = Tags(report_html(noted))
+    assert [attributes for tag, attributes in page.tags if tag == "a"] == [
+        {"href": "https://app.example.org/jobs/clx1?tab=log&a=1", "target": "_blank", "rel": "noopener noreferrer"}
+    ]
+    assert "dashboard: https://app.example.org/jobs/clx1?tab=log&a=1. · <b>javascript:alert(1)</b>" in page.text
+
+
+@pytest.mark.parametrize(
+    ("text", "links"),
+    [
+        ("see http://127.0.0.1:8080/a", ["http://127.0.0.1:8080/a"]),
+        ("(https://a.org/b), https://a.org", ["https://a.org/b", "https://a.org"]),
+        ("https://good.org@evil.org/x", ["https://good.org"]),
+        ("https://good.org\\@evil.org", ["https://good.org"]),
+        ("https://a.org/\u202egro.live", ["https://a.org/"]),
+        ("https://\u0430pple.com ftp://a.org javascript:alert(1) //a.org data:text/html,x", []),
+        ("https://a.org/'onmouseover='x", ["https://a.org/"]),
+        ('https://a.org/"><img src=x>', ["https://a.org/"]),
+    ],
+)
+def test_a_link_leads_where_its_text_says(text: str, links: list[str]) -> None:
+    page = Tags(linked(text))
+    assert [attributes["href"] for tag, attributes in page.tags if tag == "a"] == links
+    assert {tag for tag, _ in page.tags} <= {"a"} and page.text == text

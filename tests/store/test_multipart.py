@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,7 +46,6 @@ def test_a_file_goes_in_parts_each_with_its_checksum_and_is_looked_at_afterwards
         "ListMultipartUploads",
         "CreateMultipartUpload",
         *["UploadPart"] * 4,
-        "ListParts",
         "CompleteMultipartUpload",
         "HeadObject",
     ]
@@ -77,7 +77,7 @@ def test_a_list_of_parts_that_comes_in_pages_is_read_to_its_end(
     begin(store, large, moto_http, {number: part(large, number) for number in (1, 2, 3)})
     server.faults.append(Fault("ListParts", times=9, query="max-parts=1"))
     assert store.put_file(KEY, large, resume=True) == 5
-    assert server.asked.count("ListParts") == 3 + 4
+    assert server.asked.count("ListParts") == 3
     assert same(store, large)
 
 
@@ -104,7 +104,7 @@ def test_a_part_whose_connection_is_reset_in_the_middle_is_sent_again_and_counte
 def test_a_burst_of_errors_of_the_server_is_outlasted(
     server: FaultyServer, store: Store, large: Path, answer: tuple[int, str]
 ) -> None:
-    kinds = ("CreateMultipartUpload", "UploadPart", "UploadPart", "ListParts", "CompleteMultipartUpload", "HeadObject")
+    kinds = ("CreateMultipartUpload", "UploadPart", "UploadPart", "CompleteMultipartUpload", "HeadObject")
     server.faults += [Fault(kind, answer=answer) for kind in kinds]
     moved: list[int] = []
     store.put_file(KEY, large, progress=moved.append)
@@ -129,7 +129,7 @@ def test_a_completion_whose_answer_is_lost_is_one(server: FaultyServer, store: S
 
 
 @pytest.mark.parametrize("resume", [False, True])
-@pytest.mark.parametrize("kind", ["UploadPart", "ListParts", "CompleteMultipartUpload"])
+@pytest.mark.parametrize("kind", ["UploadPart", "CompleteMultipartUpload"])
 def test_an_upload_that_the_server_has_forgotten_begins_anew(
     server: FaultyServer, store: Store, large: Path, kind: str, resume: bool
 ) -> None:
@@ -147,20 +147,35 @@ def test_a_server_that_forgets_every_upload_is_an_error(server: FaultyServer, st
     assert store.stat(KEY) is None
 
 
+@pytest.mark.parametrize("kind", ["ListMultipartUploads", "ListParts"])
 @pytest.mark.parametrize("answer", [(501, "NotImplemented"), (403, "AccessDenied"), (404, "NoSuchUpload")])
 def test_a_server_or_a_key_that_cannot_list_uploads_or_parts_can_still_take_them(
-    server: FaultyServer, store: Store, large: Path, answer: tuple[int, str]
+    server: FaultyServer, store: Store, large: Path, moto_http: S3Endpoint, kind: str, answer: tuple[int, str]
 ) -> None:
-    server.faults.append(Fault("ListMultipartUploads", times=99, answer=answer))
-    if answer[1] != "NoSuchUpload":
-        server.faults.append(Fault("ListParts", times=99, answer=answer))
+    begin(store, large, moto_http, {1: part(large, 1)})
+    server.faults.append(Fault(kind, times=99, answer=answer))
     assert store.put_file(KEY, large, resume=True) == SIZE
+    assert kind in server.asked and same(store, large)
+
+
+@pytest.mark.parametrize("lists", [True, False], ids=["that lists", "that does not list"])
+def test_a_part_that_the_server_said_to_have_taken_and_does_not_have_is_sent_again(
+    server: FaultyServer, store: Store, large: Path, lists: bool
+) -> None:
+    server.faults.append(Fault("UploadPart", answer=(200, "")))
+    if not lists:
+        server.faults.append(Fault("ListParts", times=99, answer=(403, "AccessDenied")))
+    moved: list[int] = []
+    store.put_file(KEY, large, progress=moved.append)
+    assert server.asked.count("UploadPart") == (5 if lists else 8)
+    assert sum(moved) == SIZE
     assert same(store, large)
 
 
 def test_a_part_that_the_server_holds_with_another_size_in_the_end_is_sent_again(
     server: FaultyServer, store: Store, large: Path
 ) -> None:
+    server.faults.append(Fault("CompleteMultipartUpload", answer=(400, "InvalidPart")))
     server.faults.append(Fault("ListParts", edit=(b"<Size>5</Size>", b"<Size>4</Size>")))
     moved: list[int] = []
     store.put_file(KEY, large, progress=moved.append)
@@ -172,8 +187,23 @@ def test_a_part_that_the_server_holds_with_another_size_in_the_end_is_sent_again
 def test_a_server_that_never_holds_a_part_as_it_was_sent_makes_no_object(
     server: FaultyServer, store: Store, large: Path, unfinished: Callable[[], list[str]]
 ) -> None:
-    server.faults.append(Fault("ListParts", times=99, edit=(b"<Size>5</Size>", b"<Size>4</Size>")))
+    server.faults.append(Fault("UploadPart", times=99, answer=(200, "")))
     with pytest.raises(StoreError, match=r"does not keep the parts of large\.zip"):
         store.put_file(KEY, large)
     assert store.stat(KEY) is None
     assert unfinished() == []
+
+
+def test_the_server_is_asked_before_a_small_file_is_sent_and_not_before_each_part(
+    server: FaultyServer, store: Store, large: Path, tmp_path: Path
+) -> None:
+    asked: dict[str, bool] = {}
+
+    def note(request: AWSPreparedRequest, event_name: str, **_: object) -> None:
+        asked[event_name.rpartition(".")[2]] = "Expect" in request.headers
+
+    vars(store)["_client"].meta.events.register("before-send.s3.*", note)
+    (tmp_path / "small.zip").write_bytes(b"x")
+    for file in (large, tmp_path / "small.zip"):
+        store.put_file(KEY, file)
+    assert (asked["PutObject"], asked["UploadPart"]) == (True, False)

@@ -104,7 +104,7 @@ def test_an_uploader_whose_upload_another_one_completes_sends_no_more(server: Fa
     def complete(**_: object) -> None:
         other.put_file(KEY, large, resume=True)
 
-    vars(store)["_client"].meta.events.register("before-send.s3.ListParts", complete)
+    vars(store)["_client"].meta.events.register("before-send.s3.CompleteMultipartUpload", complete)
     moved: list[int] = []
     assert store.put_file(KEY, large, resume=True, progress=moved.append) == SIZE
     assert server.received["UploadPart"] == SIZE

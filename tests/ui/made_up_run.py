@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 from IPython.display import HTML, display
 
 from reson_jupyter.backend.failure.cards import Cards, card_of
 from reson_jupyter.backend.failure.explain import explain
-from reson_jupyter.events import RunState
+from reson_jupyter.backend.progress import RunProgress
+from reson_jupyter.backend.run.environments import environments_of
+from reson_jupyter.events import Event, EventType, RunState
 from reson_jupyter.notebook.cell_text import cell_text
 from reson_jupyter.notebook.run_report import report_html
 from reson_jupyter.notebook.run_view import RunView
@@ -56,6 +60,20 @@ TRACEBACK = """Traceback (most recent call last):
     return F.linear(input, self.weight, self.bias)
 RuntimeError: mat1 and mat2 shapes cannot be multiplied (8x512 and 256x10)
 """
+# What a site of a federation has that is as most are.
+USUAL: Message = {
+    "python": "3.11.9", "torch": "2.13.0+cu128", "nvflare": "2.9.0", "device": "NVIDIA A100", "disk": 812_000_000_000,
+    "data": "shard", "samples": 400, "classes": 10, "packages": {"pillow": "12.3.0", "scipy": "1.17.0"},
+}  # fmt: skip
+# What the sites of a federation have, where one of them cannot train and others are not as most.
+MISMATCHED: dict[str, Message] = {
+    "clinic-a": {},
+    "clinic-b": {"device": "cpu", "torch": "2.13.0+cpu", "data": "/srv/images/train", "samples": 1_250,
+                 "notes": ["its data lies at /srv/images/train, where RESON_DATA_ROOT says"]},
+    "clinic-c": {"python": "3.12.4", "packages": {"pillow": "12.3.0", "scipy": ""}, "data": "", "samples": None, "classes": None,
+                 "disk": 900_000_000, "problems": ["the package scipy is missing", "it has no data: set RESON_DATA_ROOT there"]},
+    "clinic-d": {"packages": {"pillow": "12.3.0", "scipy": "1.16.1"}},
+}  # fmt: skip
 MESSAGE = TRACEBACK.splitlines()[-1]
 LINES = {"model_def.py": SourceMap.of([("In[2]", 15), ("In[2]", 9)])}
 
@@ -165,7 +183,7 @@ class UnluckyRun(MadeUpRun):
             events=[self.event(failure.sentence, "error", failing)],
             failures=cards,
         )
-        stopping = time.time() + 10
+        stopping = time.time() + 60
         for _ in range(25):
             yield self.message(run={"stopping": stopping})
 
@@ -183,11 +201,64 @@ class UnluckyRun(MadeUpRun):
         return message
 
 
-class Watched:
-    """A made-up run under the cell that makes this: its view, fed by one thread, and the report that replaces it."""
+class FederatedRun(MadeUpRun):
+    """On a federation of other machines: before the first round its sites say what they have, one after another.
 
-    def __init__(self, run: MadeUpRun, interval: float = 0.2) -> None:
-        self.run, self.interval = run, interval
+    Args:
+        rounds: Rounds of training.
+        has: What each site has that the others do not, see `reson_jupyter.events`.
+    """
+
+    PLACE = "federation.example.org:8002"
+    DASHBOARD = "https://app.example.org/jobs/clx1?tab=log"
+
+    def __init__(self, rounds: int = 5, has: dict[str, Message] | None = None) -> None:
+        self.has = has or {site: {} for site in SITES}
+        super().__init__(rounds, tuple(self.has))
+
+    def message(self, state: RunState = RunState.RUNNING, full: bool = False, **parts: Any) -> Message:
+        place = {"target": "flare", "place": self.PLACE, "notes": ["3 sites are connected", f"dashboard: {self.DASHBOARD}"]}
+        return super().message(state, full, **{**parts, "run": {**place, "preparing": False, **parts.get("run", {})}})
+
+    def rounds_of_messages(self) -> Iterator[Message]:
+        preparing = {"preparing": True, "sentence": "The sites get ready: each looks at what it has, and fetches its data."}
+        yield self.message(run=preparing, sites=[self.row(site, phase="preparing") for site in self.sites])
+        log = RunProgress()
+        facts = {"name": "digits", "target": "flare", "num_rounds": self.rounds, "min_clients": 1, "digest": ""}
+        sites = {site: {"shard": f"{site}.zip"} for site in self.sites}
+        submitted = {**facts, "versions": {"scipy": "1.17.0"}, "sites": sites}
+        log.apply([Event(time=time.time(), type=EventType.SUBMITTED, data=submitted)])
+        for site, own in self.has.items():
+            log.apply([Event(time=time.time(), type=EventType.PREPARED, site=site, data={**USUAL, **own})])
+            phase = log.sites[site].phase
+            yield self.message(run=preparing, sites=[self.row(site, phase=phase)], environments=environments_of(log))
+            yield from (self.message(run=preparing) for _ in range(3))
+        yield from super().rounds_of_messages()
+
+
+def wait_for(word: str) -> None:
+    """Waits until the test says a word, see `Notebook.say`."""
+    while not is_said(word):
+        time.sleep(0.02)
+
+
+def is_said(word: str) -> bool:
+    """Whether the test has said it."""
+    return Path(os.environ["JPY_SESSION_NAME"]).with_suffix(f".{word}").exists()
+
+
+class Watched:
+    """A made-up run under the cell that makes this: its view, fed by one thread, and the report that replaces it.
+
+    Args:
+        run: The run.
+        interval: Seconds between its messages.
+        holds: Where it stays until the test says the same word, so that a test can look at it for as long as it needs:
+            "preparing", the number of rounds done, "stopping".
+    """
+
+    def __init__(self, run: MadeUpRun, interval: float = 0.2, holds: Collection[str] = ()) -> None:
+        self.run, self.interval, self.holds = run, interval, holds
         self.stop = threading.Event()
         self.view = RunView(run.first(), on_command=lambda command: self.stop.set())
         self.handle = display(self.view, display_id=True)
@@ -201,10 +272,17 @@ class Watched:
                 self.view.push(self.run.last(RunState.ABORTED))
                 return
             self.view.push(message)
+            self.hold(message["run"])
         for message in self.run.validation():
             self.view.push(message)
         self.view.push(self.run.last())
         self.show_report()
+
+    def hold(self, run: Message) -> None:
+        place = "stopping" if run["stopping"] else "preparing" if run.get("preparing") else str(run.get("round"))
+        while place in self.holds and not is_said(place) and not self.stop.wait(self.interval):
+            # A view that hears nothing for long takes its kernel for gone.
+            self.view.push(self.run.message(run={**run, "now": time.time()}))
 
     def show_report(self) -> None:
         self.handle.update(HTML(report_html(self.view.letter()["message"])))

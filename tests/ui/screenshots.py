@@ -28,7 +28,9 @@ MADE_UP = {
     "digits": ("Watched(MadeUpRun(rounds=8), interval=0.15)", UNDER_WAY),
     "one-site": ("Watched(MadeUpRun(rounds=1, sites=('site-1',)), interval=1)", "1 of 1 rounds done"),
     "many-sites": ("Watched(MadeUpRun(rounds=8, sites=[f'hospital-{n}' for n in range(50)]), interval=0.02)", UNDER_WAY),
-    "unlucky": ("Watched(UnluckyRun(rounds=8), interval=0.15)", "forced in [5-8] s"),
+    "federated": ("Watched(FederatedRun(rounds=8), interval=0.2)", UNDER_WAY),
+    "mismatched": ("Watched(FederatedRun(rounds=8, has=MISMATCHED), interval=0.2)", UNDER_WAY),
+    "unlucky": ("Watched(UnluckyRun(rounds=8), interval=0.15)", r"forced in 5\d s"),
 }
 RUN_ENDS_WITHIN_MS = 300_000
 TO_THE_TOP = "node => node.closest('.jp-OutputArea').scrollIntoView()"

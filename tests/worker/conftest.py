@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ from typing import Any
 import pytest
 import torch
 
+from reson_jupyter.backend.store import Store, open_store
+from reson_jupyter.config import ResonTechConfig
 from reson_jupyter.worker import control, messenger
 from reson_jupyter.worker import shard as shard_module
+from tests.servers import S3Endpoint, s3_server
 
 from .images import Entry
 from .loopback import Server
@@ -25,6 +29,21 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     server = Server(tmp_path)
     yield server
     server.end()
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[S3Endpoint]:
+    """A server of S3 with a bucket."""
+    with s3_server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def store(bucket: S3Endpoint, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """An empty store in the bucket."""
+    for name, value in bucket.environment.items():
+        monkeypatch.setenv(name, value)
+    return open_store(f"s3://{bucket.bucket}/{uuid.uuid4()}", ResonTechConfig())
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from reson_jupyter.backend import job as backend_job
-from reson_jupyter.backend.job import UserModule, build_job
+from reson_jupyter.backend.carrying.channel import Link
+from reson_jupyter.backend.federated import federated, with_shard
+from reson_jupyter.backend.job import Job, UserModule, build_job
 from reson_jupyter.config import FederationConfig, TrainingConfig
 
+SITES = ("site-1", "site-2")
 TRAINING = {
     "num_classes": 0,
     "local_epochs": 1,
@@ -60,6 +64,11 @@ class JobParts:
     training: dict[str, Any] = field(default_factory=dict)
     num_rounds: int = 2
     min_clients: int = 2
+    federated: bool = False
+    link: Link | None = None
+    shards: dict[str, dict[str, Any]] = field(default_factory=dict)  # by site; of a federated job
+    requirements: tuple[str, ...] = ()
+    wait: int = 10
 
 
 @dataclass
@@ -98,7 +107,7 @@ class Simulation:
         if not stock:
             module = ["-P", "-m", "nvflare.private.fed.app.simulator.simulator"]
             command = [sys.executable, *module, str(job), "-w", str(folder / "ws"), "-n", "2", "-t", "2", "-l", "concise"]
-            env |= {"PYTHONSAFEPATH": "1", "RESON_DATA_ROOT": str(data or folder)}
+            env |= {"PYTHONSAFEPATH": "1"} | ({} if parts.federated and not data else {"RESON_DATA_ROOT": str(data or folder)})
         self._began = time.monotonic()
         self._log = (folder / "output.txt").open("w")
         self._process = subprocess.Popen(
@@ -152,11 +161,11 @@ def run(folder: Path, parts: JobParts, data: Path | None = None, *, stock: bool 
     return Simulation(folder, parts, data, stock=stock).finish()
 
 
-def write_job(folder: Path, parts: JobParts) -> Path:
-    """Writes the job folder, as the package builds it; returns it."""
+def build(parts: JobParts, name: str = "job") -> Job:
+    """Builds the job, as the package does."""
     job = build_job(
         backend_job.JobParts(
-            name=folder.name,
+            name=name,
             model_path=f"model_def.{parts.model_class}",
             model_source=parts.model,
             model_args=parts.model_args,
@@ -165,13 +174,30 @@ def write_job(folder: Path, parts: JobParts) -> Path:
             executor=UserModule(parts.executor, parts.executor_class) if parts.executor else None,
             persistor=UserModule(parts.persistor, parts.persistor_class) if parts.persistor else None,
             training=TrainingConfig(**(TRAINING | parts.training)),
-            federation=FederationConfig(num_rounds=parts.num_rounds, min_clients=parts.min_clients),
+            federation=FederationConfig(
+                num_rounds=parts.num_rounds, min_clients=parts.min_clients, wait_time_after_min_received=parts.wait
+            ),
             checkpoint=parts.checkpoint,
+            requirements=parts.requirements,
         )
     )
+    return federated(job, parts.link) if parts.federated else job
+
+
+def write_job(folder: Path, parts: JobParts) -> Path:
+    """Writes the job folder; returns it. Of a job with shards every site has an app of its own."""
+    job = build(parts, folder.name)
     job.save(folder)
     server = folder / "app" / "config" / "config_fed_server.json"
     config = json.loads(server.read_text())
     config["server"]["task_request_interval"] = 0.05
     server.write_text(json.dumps(config))
+    apps = {"app": ["server", *(site for site in SITES if site not in parts.shards)]}
+    for site, shard in parts.shards.items():
+        shutil.copytree(folder / "app", folder / site)
+        client = folder / site / "config" / "config_fed_client.json"
+        client.write_text(json.dumps(with_shard(json.loads(client.read_text()), shard)))
+        apps[site] = [site]
+    meta = folder / "meta.json"
+    meta.write_text(json.dumps(json.loads(meta.read_text()) | ({"deploy_map": apps} if parts.shards else {})))
     return folder

@@ -51,6 +51,12 @@ class Engine:
     def get_run_dir(self, job_id: str) -> str:
         return str(self.run_dir)
 
+    def get_root_dir(self) -> str:
+        return str(self.run_dir)
+
+    def get_site_config_dir(self) -> str:
+        return str(self.run_dir / "local")
+
     def fire_event(self, event_type: str, fl_ctx: FLContext) -> None:
         if event_type == EventType.FATAL_SYSTEM_ERROR:
             self.reasons.append(fl_ctx.get_prop(FLContextKey.EVENT_DATA))
@@ -87,10 +93,12 @@ class Server(Engine):
         super().__init__(run_dir)
         config = run_dir / "app" / "config"
         config.mkdir(parents=True)
-        workflow = {"id": "w", "path": "p", "args": {"num_rounds": 2, "min_clients": 1}}
+        workflow = {"id": "scatter_and_gather", "path": "p", "args": {"num_rounds": 2, "min_clients": 1}}
         (config / "config_fed_server.json").write_text(json.dumps({"workflows": [workflow]}))
         entry = {"path": executor, "args": {"data_root": "/nowhere", "train_fn": "fl_train", "learning_rate": 0.5}}
-        (config / "config_fed_client.json").write_text(json.dumps({"executors": [{"executor": entry}]}))
+        (config / "config_fed_client.json").write_text(
+            json.dumps({"executors": [{"tasks": ["train", "validate"], "executor": entry}]})
+        )
         self.reporter = ResonReporter()
         self.messenger = ResonMessenger()
         self.agent = ResonAgent(str(run_dir), "some_model_def", {"short": "a_long_name"})

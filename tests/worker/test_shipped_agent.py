@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reson_jupyter.worker import source
+from reson_jupyter.worker import CLIENT, CLIENT_FEDERATED, source
 
 from .requests import wait_for
 
@@ -25,7 +25,7 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         folder.mkdir()
         (folder / "model_def.py").write_text(model)
         path = folder / "custom_client_executor.py"
-        path.write_text("\n".join([executor, source("messenger"), source("agent")]))
+        path.write_text("\n".join([executor, *map(source, CLIENT + CLIENT_FEDERATED)]))
         loaded = {}
         for name in ("model_def", "custom_client_executor"):
             spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
@@ -95,7 +95,11 @@ def test_what_travels_to_a_site_is_disturbed_by_no_star_import_and_leaves_no_nam
     own = "from torch import *\nfrom numpy import *\njson = os = time = threading = logging = 'mine'\n\nclass Own: ..."
     loaded = shipped("def f(params):\n    return 1", own)
     names = {name for name in vars(loaded) if "reson" in name.lower()}
-    assert {name for name in names if not name.startswith("_reson_")} == {"ResonMessenger", "ResonAgent"}
+    assert {name for name in names if not name.startswith("_reson_")} == {
+        "ResonMessenger",
+        "ResonAgent",
+        "ResonPreparation",
+    }
     assert loaded.json == loaded.logging == "mine"
     memory, cpu = loaded._reson_Usage().measure()
     assert memory > 0 and cpu == 0.0

@@ -83,30 +83,50 @@ def _missing(run: RunProgress, files: int) -> str:
 
 def _flaws(run: RunProgress, validates: bool) -> list[str]:
     """What was missing on the way of a run that did end with a trained model."""
+    sites = list(run.sites)
     flaws = []
-    for name in run.sites:
-        absent = [n for n, entry in run.rounds.items() if name not in (entry.aggregated or ())]
-        if len(absent) == len(run.rounds):
-            flaws.append(f"{name} never contributed")
-        elif absent:
-            stall = run.stalls.get((name, min(absent)))
-            first = f"first: round {min(absent) + 1}{f', in which it made {stall}' if stall else ''}"
-            flaws.append(f"{name} is missing from {_rounds(len(absent))} ({first})")
+    if not set(sites) <= set(run.planned):  # the target names its sites itself, so who was planned and never came has no name
+        sites = [name for name, site in run.sites.items() if site.is_there]
+        if len(sites) < len(run.planned):
+            flaws.append(f"only {len(sites)} of the {len(run.planned)} sites came")
+    flaws += [flaw for name in sites if (flaw := _absence(run, name))]
     flaws += [f"{count} reports of {site} were lost" for site, count in run.lost_batches.items()]
     if validates and run.validated is None:
         flaws.append("the final model was not validated")
-    elif validates:
-        flaws += [f"{name} did not validate the final model" for name in run.sites if name not in (run.validated or ())]
+    elif validates and run.validated is not None and len(run.validated) < len(run.planned):
+        flaws += [f"{name} did not validate the final model" for name in sites if name not in run.validated]
     return flaws
+
+
+def _absence(run: RunProgress, name: str) -> str:
+    """The rounds that miss a site's contribution; one that has as many as sites were planned misses nobody's.
+
+    A target may put another site in the place of one that went, and call it as it likes.
+    """
+    closed = {number: entry.aggregated or [] for number, entry in run.rounds.items()}
+    absent = [number for number, there in closed.items() if name not in there and len(there) < len(run.planned)]
+    if not absent:
+        return ""
+    if not any(name in there for there in closed.values()):
+        why = run.sites[name].cannot_train
+        return f"{name} never contributed" + (f" ({why})" if why else "")
+    stall = run.stalls.get((name, min(absent)))
+    first = f"first: round {min(absent) + 1}{f', in which it made {stall}' if stall else ''}"
+    return f"{name} is missing from {_rounds(len(absent))} ({first})"
 
 
 def _with_cause(run: RunProgress, reason: str) -> str:
     """Adds who failed first, when, in which line of the notebook, and how."""
     first = run.first_failure
+    if first is None and (unable := next((site for site in run.sites.values() if site.cannot_train), None)):
+        told = unable.cannot_train.casefold() in reason.casefold()
+        return reason.rstrip(".") + "." if told else f"{reason}: {unable.name} cannot train: {unable.cannot_train}"
     if first is None or first.message.casefold() in reason.casefold():
         return reason + "."
     who = first.site or "the server"
     when = "" if first.round is None else f" in round {first.round + 1}"
+    if first.message.startswith(f"{who} "):  # it says itself who it is
+        return f"{reason}: {first.explained.sentence}"
     return f"{reason}: {who}{when}: {first.explained.sentence}"
 
 

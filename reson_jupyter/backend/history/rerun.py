@@ -14,6 +14,7 @@ from ...capture.secrets.leaks import find_leaks
 from ...config import Config, FederationConfig, ModelConfig, ResonTechConfig, TrainingConfig, refuse_slip
 from ...errors import ConfigError, JobError, RunError
 from .. import nvflare_config
+from ..federated import plain
 from ..job import Job, as_json
 from ..observers import announce, rehearse_told
 from ..record import RunRecord
@@ -48,7 +49,7 @@ def rerun(record: RunRecord, store: Store, target: Target, connection: ResonTech
     origin = read_origin(store, record.id)
     stored = _shards(origin, store)
     name, config = changed(origin, changes)
-    job = _with_configs(origin.job, name, config)
+    job = _with_configs(plain(origin.job), name, config)  # its target adapts it anew
     if secrets := find_leaks(job.files, job.sources).secrets:
         raise JobError("this must not ship:\n  " + "\n  ".join(secrets), SECRET_HINT)
     checkpoint = next(store.list(f"{record.prefix}/model/"), None)
@@ -60,7 +61,8 @@ def rerun(record: RunRecord, store: Store, target: Target, connection: ResonTech
         for site, shard in origin.submitted["sites"].items()
     }
     new = RunRecord.new(name, record.target, record.store)
-    return announce(Submission(job, sites, config.federation, new, store, target, connection, checkpoint).start(notes))
+    submission = Submission(job, sites, config.federation, new, store, target, connection, checkpoint)
+    return announce(submission.start(notes, place=origin.submitted.get("place", "")))
 
 
 def changed(origin: Origin, changes: Mapping[str, Any]) -> tuple[str, RunConfig]:

@@ -14,7 +14,7 @@ from ...names import printable
 from ...table import html_table, text_table
 from ..event_log import EventLogReader, peek
 from ..progress import RunProgress
-from ..record import RunRecord
+from ..record import LOCK_FILE, RunRecord
 from ..store import Store
 from ..targets import open_target
 from . import history
@@ -28,6 +28,9 @@ _SILENCE = 300.0
 _SHOWN = 50
 _TITLES = ("run", "name", "state", "rounds", "sites", "started", "took", "target")
 _NUMBERS = ("rounds", "sites", "took")
+# Of a target on other machines, whose run goes on without whoever carries its reports.
+_UNWATCHED = "Nobody on this machine follows it."
+_NOT_SENT = (RunState.PENDING, RunState.UPLOADING)
 _NONE = "This machine knows no runs."
 
 
@@ -47,11 +50,15 @@ class Runs(list[RunSummary]):
             rounds = f"{run.rounds_done} of {run.num_rounds or '?'}"
             started = datetime.fromtimestamp(run.created).strftime("%Y-%m-%d %H:%M")
             took = "" if run.ended is None else _duration(run.ended - run.created)
+            target = printable(run.target)
+            where = target if (run.record.folder / LOCK_FILE).exists() else f"{target}, from another machine"
             # A name is any text; one that breaks the line, or hides what follows, would break the table.
-            yield run.id, printable(run.name[:40]), run.state.value, rounds, str(run.sites or "?"), started, took, run.target
+            yield run.id, printable(run.name[:40]), run.state.value, rounds, str(run.sites or "?"), started, took, where
 
     def _rest(self) -> list[str]:
-        return [f"and {len(self) - _SHOWN} older ones"] if len(self) > _SHOWN else []
+        unwatched = [run.id for run in self[:_SHOWN] if run.reason == _UNWATCHED]
+        older = [f"and {len(self) - _SHOWN} older ones"] if len(self) > _SHOWN else []
+        return [*older, *(f"{run_id} may go on, and nobody follows it: reson.attach({run_id!r})" for run_id in unwatched)]
 
 
 def known_runs(open_store: Callable[[str], Store]) -> Runs:
@@ -87,9 +94,13 @@ def _looked_at(summary: RunSummary, open_store: Callable[[str], Store]) -> RunSu
         if latest.state.done or not summary.num_rounds:
             summary = _read(summary.record, store)
         else:
-            summary = replace(summary, state=latest.state, rounds_done=max(summary.rounds_done, latest.rounds))
+            summary = replace(
+                summary, state=latest.state, rounds_done=max(summary.rounds_done, latest.rounds), reason="", ended=None
+            )
     except ResonError:
         return summary
+    if carried is False and summary.target != "local" and summary.state not in _NOT_SENT and not summary.state.done:
+        return replace(summary, reason=_UNWATCHED)
     lost = carried is False or (carried is None and time.time() - latest.time > _SILENCE)
     if lost and not summary.state.done:
         return replace(summary, state=RunState.LOST, reason="The process that carried the run is gone.", ended=latest.time)

@@ -7,13 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ...events import SiteTelemetry
+from ...names import printable
 from ...source_map import SourceMap
 from ...table import html_table, text_table
 from ..failure.explain import DEFAULT_TRAINING
-from ..progress import RunProgress, SiteProgress
+from ..progress import RunProgress
+from ..site_state import SiteEnvironment, SiteProgress
+from .environments import data_of, device_of
 
 WORKING = ("training", "validating")  # the phases of a site that is at a task
-_COLUMNS = ("site", "phase", "round", "step", "memory", "CPU", "at", "heard", "")
+_COLUMNS = ("site", "phase", "round", "step", "memory", "CPU", "at", "heard", "device", "data", "")
 _NUMBERS = ("round", "step", "memory", "CPU", "heard")
 _BELOW_APP = re.compile(r"^.*/custom/")
 
@@ -31,6 +34,8 @@ class SiteInfo:
         place: Where the code runs, such as "In[4], line 9 (fl_train)".
         heard: Seconds since its last sign of life was seen here.
         stalled: What keeps it, such as "no progress for over 10 s in In[4], line 9".
+        environment: What it has, as it said before the first round; None on the local target, whose sites have what you have.
+        data: Where its data comes from, in words.
     """
 
     phase: str
@@ -41,6 +46,8 @@ class SiteInfo:
     place: str = ""
     heard: float | None = None
     stalled: str = ""
+    environment: SiteEnvironment | None = None
+    data: str = ""
 
 
 class RunInfo(dict[str, SiteInfo]):
@@ -82,6 +89,8 @@ def _site_info(run: RunProgress, site: SiteProgress, heard: float | None) -> Sit
         place=_place(now, run.sources) if now and site.phase in WORKING else "",
         heard=heard,
         stalled=site.stalled,
+        environment=site.environment,
+        data=data_of(site),
     )
 
 
@@ -104,5 +113,12 @@ def _texts(info: SiteInfo) -> tuple[str, ...]:
         "" if info.cpu is None else f"{info.cpu:.0f} %",
         info.place,
         "" if info.heard is None else f"{info.heard:.0f} s ago",
-        info.stalled,
+        device_of(info.environment) if info.environment else "",
+        _amount(info),
+        printable("; ".join(info.environment.problems)) if info.environment and info.environment.problems else info.stalled,
     )
+
+
+def _amount(info: SiteInfo) -> str:
+    samples = info.environment.samples if info.environment else None
+    return info.data if samples is None else f"{info.data}, {samples:,} samples"

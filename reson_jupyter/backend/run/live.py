@@ -9,11 +9,14 @@ from typing import Any
 from ...events import Event, EventType, RunState, SiteTelemetry
 from ..failure.cards import Cards, CellText, cards_of
 from ..failure.explain import explain
-from ..progress import RunProgress, SiteProgress
+from ..progress import RunProgress
+from ..site_state import SiteProgress
+from .environments import Environments, environments_of
 from .handle import Run
 
 Message = dict[str, Any]
 _SHOWN_EVENTS = 8
+_PREPARING = "The sites get ready: each looks at what it has, and fetches its data."
 
 
 class LiveFeed:
@@ -33,6 +36,7 @@ class LiveFeed:
         self._version = 0
         self._events_seen = 0
         self._failures: tuple[int, int] = (0, 0)
+        self._environments: Environments | None = None
         self._sites: dict[str, Message] = {}
         self._points: dict[tuple[str, str | None, int], float] = {}
 
@@ -42,10 +46,13 @@ class LiveFeed:
         self._points.clear()
         self._events_seen = 0
         self._failures = (0, 0)
+        self._environments = None
         return {**self.delta(), "full": True}
 
     def delta(self) -> Message:
-        """Returns what changed since the last message; `run` is always whole."""
+        """Returns what changed since the last message, or everything when a site is gone; `run` is always whole."""
+        if not self._sites.keys() <= self._progress.sites.keys():
+            return self.snapshot()
         self._version += 1
         return {
             "version": self._version,
@@ -55,6 +62,7 @@ class LiveFeed:
             "points": self._new_points(),
             "events": self._new_events(),
             **self._changed_failures(),
+            **self._changed_environments(),
         }
 
     def _head(self) -> Message:
@@ -63,8 +71,10 @@ class LiveFeed:
             "id": self._run.id,
             "name": run.name,
             "target": run.target,
+            "place": run.place,
             "state": run.state.value,
-            "sentence": self._run.note or run.state.sentence,
+            "sentence": self._run.note or (_PREPARING if run.preparing else run.state.sentence),
+            "preparing": run.preparing,
             "reason": run.reason,
             "notes": list(run.notes),
             "round": run.rounds_done,
@@ -100,6 +110,13 @@ class LiveFeed:
         self._failures = known
         return {"failures": cards_of(run, self._cell_text)}
 
+    def _changed_environments(self) -> dict[str, Environments]:
+        environments = environments_of(self._progress)
+        if environments is None or environments == self._environments:
+            return {}
+        self._environments = environments
+        return {"environments": environments}
+
     def _new_points(self) -> list[Message]:
         changed = []
         for key, value in list(self._progress.latest.items()):
@@ -132,7 +149,8 @@ def _site_row(site: SiteProgress, run: RunProgress) -> Message:
         "cpu": said and said.cpu,
         "last_seen": _last_seen(site, said),
         "stalled": site.stalled,
-        "problem": site.problem,
+        # What kept it from training stands in the table of what the sites have.
+        "problem": None if site.cannot_train and site.cannot_train in (site.problem or "") else site.problem,
     }
 
 

@@ -14,19 +14,20 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
 from ...config import ResonTechConfig
-from ...errors import ResonError, StoreError
+from ...errors import ResonError
 from ...events import Event, EventType, RunState
+from ..carrying.hope import is_hopeless
 from ..carrying.journal import Journal
 from ..carrying.mailbox import REQUESTS_FOLDER, Mailbox
+from ..carrying.patience import put_patiently
 from ..carrying.requests import Requests
 from ..carrying.storing import storable_models, store_logs, store_models
 from ..carrying.tail import EventFile
-from ..carrying.verdict import Verdict, is_trained, verdict
+from ..carrying.verdict import Verdict, verdict
 from ..interruptible import done_unless
 from ..job import write_nvflare_folder
 from ..progress import AT_A_TASK
@@ -141,7 +142,7 @@ class Runner:
                 watchdog.read_telemetry()
             elif reason := watchdog.look():
                 return reason
-            elif self._hopeless(watchdog.dead):
+            elif is_hopeless(self._progress, watchdog.dead):
                 hopeless_at = hopeless_at or now
                 if now - hopeless_at > _HOPELESS_GRACE:
                     return "Too few sites were left for the round"
@@ -173,21 +174,6 @@ class Runner:
             elif event.type is EventType.SAVED and event.round is not None:
                 self._keeper.keep(event.round)
         return events
-
-    def _hopeless(self, dead: AbstractSet[str]) -> bool:
-        """Whether this round, or the next, can no longer get the sites that it needs."""
-        if is_trained(self._progress):
-            return False
-        number = max(self._progress.rounds, default=None)
-        entry = self._progress.rounds.get(number) if number is not None else None
-        failed = {
-            failure.site
-            for failure in self._progress.failures
-            if failure.site and failure.round == number and not (entry and failure.site in entry.contributions)
-        }
-        last = number is not None and number + 1 >= self._progress.num_rounds
-        gone = {site for site in dead if not (last and entry and site in entry.contributions)}
-        return len(self._progress.sites) - len(failed | gone) < self._progress.min_clients
 
     def _conclude(self, stopped: str) -> Verdict:
         """Judges the run, and stores its logs and its model."""
@@ -221,25 +207,7 @@ class Runner:
                 self._journal.say(EventType.ERROR, None if name == "server" else name, message=cause(said), traceback=said)
 
     def _put_patiently(self, key: str, path: Path) -> None:
-        """Stores a file that must not be lost: a store that is away for a while is waited for; at last it is kept here."""
-        until = time.monotonic() + self._patience
-        while True:
-            try:
-                if done_unless(self._hurry, lambda: self._store.put_file(key, path)):
-                    return
-                problem = StoreError("The store did not answer until the end was asked for.")
-            except StoreError as error:
-                problem = error
-            if time.monotonic() > until or self._hurry():
-                raise self._kept_here(path, problem)
-            time.sleep(1)
-
-    def _kept_here(self, path: Path, problem: StoreError) -> StoreError:
-        """Keeps a model that the store does not take in the run's folder, and returns the error that says so."""
-        try:
-            return StoreError(f"{problem.message} The model was kept in {shutil.copy(path, self._folder)}", problem.hint)
-        except OSError:  # the folder is gone, or the disk full
-            return problem
+        put_patiently(self._store, key, path, patience=self._patience, hurry=self._hurry, keep=self._folder)
 
     @property
     def _patience(self) -> float:

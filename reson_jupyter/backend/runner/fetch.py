@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ...data.shards import unpack_shard
@@ -15,10 +15,10 @@ from .remains import WorkFolder
 _AGAIN = "Submit the run again, with its folder of shards."
 
 
-def fetch_files(store: Store, prefix: str) -> dict[str, bytes]:
+def fetch_files(store: Store, prefix: str, folders: Sequence[str] = ("scripts", "configs", "model")) -> dict[str, bytes]:
     """Returns the job's files, by their keys below the run's prefix. Raises `StoreError`."""
     files = {}
-    for folder in ("scripts", "configs", "model"):
+    for folder in folders:
         for info in store.list(f"{prefix}/{folder}/"):
             files[info.key.removeprefix(f"{prefix}/")] = store.get(info.key)
     return files

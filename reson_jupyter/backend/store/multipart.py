@@ -108,10 +108,7 @@ class Attempt:
         """
         upload_id, there = self._one(self._begin)
         try:
-            parts = self._brought(upload_id, there)
-            if not self._upload.is_unchanged:
-                raise changed(self._upload.path)
-            self._one(partial(self._complete, upload_id, parts))
+            self._bring_all(upload_id, there)
         except BaseException as error:
             unchanged = self._upload.is_unchanged
             if not (self._upload.resume and unchanged):
@@ -133,18 +130,20 @@ class Attempt:
             abort(self._place, begun["UploadId"])
         return begun["UploadId"], {}
 
-    def _brought(self, upload_id: str, there: dict[int, Part]) -> list[Part]:
-        """Brings all parts there and returns them; the server's own list must say the same."""
-        pieces = cut(self._upload.stamp.bytes)
+    def _bring_all(self, upload_id: str, there: dict[int, Part]) -> None:
+        """Brings all parts there and makes the object; parts that the server then turns out not to have are sent again."""
+        pieces = wanting = cut(self._upload.stamp.bytes)
         parts: dict[int, Part] = {}
-        wanting = pieces
         for _ in range(_ROUNDS):
             sent = self._all([partial(self._bring, upload_id, piece, there.get(piece.number)) for piece in wanting])
             parts |= {part.number: part for part in sent}
-            there = self._one(partial(self._listed, upload_id, parts))
-            wanting = [piece for piece in pieces if not _same(there.get(piece.number), parts[piece.number], piece)]
-            if not wanting:
-                return [parts[piece.number] for piece in pieces]
+            if not self._upload.is_unchanged:
+                raise changed(self._upload.path)
+            if self._one(partial(self._complete, upload_id, [parts[piece.number] for piece in pieces])):
+                return
+            # Only now, for a list costs the way there and back.
+            listed = self._one(partial(self._listed, upload_id))
+            wanting = [piece for piece in pieces if not _same(listed.get(piece.number), parts[piece.number], piece)]
             there = {}
             self._upload.moved.add(-sum(piece.bytes for piece in wanting))
         raise StoreError(f"The server does not keep the parts of {self._upload.path.name}.", "Ask the server's operator.")
@@ -164,27 +163,28 @@ class Attempt:
                 ChecksumCRC32=crc32(file, piece.bytes),
                 Body=body(file, piece.bytes, self._upload.moved.add, self._stop),
             )
-        return Part(piece.number, piece.bytes, answer["ETag"].strip('"'), answer.get("ChecksumCRC32"))
+        return Part(piece.number, piece.bytes, answer.get("ETag", "").strip('"'), answer.get("ChecksumCRC32"))
 
-    def _listed(self, upload_id: str, parts: dict[int, Part]) -> dict[int, Part]:
-        try:
+    def _listed(self, upload_id: str) -> dict[int, Part]:
+        with suppress(ClientError):  # not every key may list them; then everything is sent again
             return parts_of(self._place, upload_id)
-        except ClientError as error:
-            if is_code(error, "NoSuchUpload"):
-                raise
-            return parts  # a key that may not list them has the server's answers to go by
+        return {}
 
-    def _complete(self, upload_id: str, parts: list[Part]) -> None:
+    def _complete(self, upload_id: str, parts: list[Part]) -> bool:
+        """Makes the object; False if the server does not have all parts as they were sent."""
         whole: CompletedMultipartUploadTypeDef = {"Parts": [part.completed() for part in parts]}
         try:
             self._place.client.complete_multipart_upload(
                 Bucket=self._place.bucket, Key=self._place.key, UploadId=upload_id, MultipartUpload=whole
             )
         except ClientError as error:
+            if is_code(error, "InvalidPart"):
+                return False
             # Forgotten also means completed: the answer was lost, or another uploader of the same content was quicker.
             if not is_code(error, "NoSuchUpload") or tag(head(self._place)) != tag_of(parts):
                 raise
         check(self._place, self._upload.stamp.bytes, tag_of(parts))
+        return True
 
     def _abort(self, upload_id: str) -> None:
         """Removes the parts: once nobody sends any more, or some would be stored after it."""

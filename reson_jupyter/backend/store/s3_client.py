@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from boto3.exceptions import Boto3Error
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import (
     BotoCoreError,
@@ -86,7 +87,13 @@ def make_client(connection: ResonTechConfig, region: str | None) -> S3Client:
             max_pool_connections=16,
         ),
     )
+    # That the server takes parts is known from the beginning of their upload; to ask before each costs the way there and back.
+    client.meta.events.register("before-sign.s3.UploadPart", _without_asking)
     return client
+
+
+def _without_asking(request: AWSRequest, **_: Any) -> None:
+    del request.headers["Expect"]
 
 
 class _Transfer(BaseSubscriber):

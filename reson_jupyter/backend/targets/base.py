@@ -9,6 +9,7 @@ from ...config import ResonTechConfig
 from ..job import Job
 from ..placement import Survey
 from ..record import RunLock, RunRecord
+from ..sending import Shard
 from ..store import Store
 
 
@@ -28,8 +29,18 @@ class Target(Protocol):
     def open_store(self, url: str, connection: ResonTechConfig) -> Store:
         """Opens the store that a run's files are sent to. Raises `StoreError`."""
 
-    def adapt(self, job: Job, record: RunRecord, store: Store) -> Job:
-        """Returns the job as it is stored for this target. Raises `ResonError` if it cannot run there."""
+    def adapt(self, job: Job, record: RunRecord, store: Store, sites: Mapping[str, Shard | None]) -> Job:
+        """Returns the job as it is stored for this target.
+
+        Args:
+            job: The job as it was built, or as another run of it stored it.
+            record: The new run.
+            store: Where its files are to lie.
+            sites: The sites, each with its shard; None for one that has its data itself.
+
+        Raises:
+            ResonError: it cannot run there.
+        """
 
     def start(self, record: RunRecord, lock: RunLock, connection: ResonTechConfig) -> None:
         """Starts the run and returns; from here on the target holds the lock. Raises `TargetError`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ...config import ResonTechConfig
@@ -10,6 +11,7 @@ from ..placement import Survey
 from ..record import RunLock, RunRecord, is_carried
 from ..runner.remains import WorkFolder
 from ..runner.settling import settle
+from ..sending import Shard
 from ..store import Store, open_store
 from .detached import DetachedTarget
 
@@ -30,7 +32,7 @@ class LocalTarget(DetachedTarget):
         """Any store will do."""
         return open_store(url, connection)
 
-    def adapt(self, job: Job, record: RunRecord, store: Store) -> Job:
+    def adapt(self, job: Job, record: RunRecord, store: Store, sites: Mapping[str, Shard | None]) -> Job:
         """The job as it is: its sites are this machine."""
         return job
 

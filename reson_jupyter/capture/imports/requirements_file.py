@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -41,6 +42,20 @@ def differences(lines: Sequence[str], needed: Iterable[str], version: Callable[[
     for name in sorted(set(needed), key=str.casefold):
         if canonicalize_name(name) not in named:
             yield f"the requirements do not name {name}, which ships imports; this kernel has {name} {version(name)}"
+
+
+def needed(lines: Sequence[str]) -> Iterator[str]:
+    """Yields what the lines ask for as name, versions and marker, such as "numpy>=2": no addresses, which may hold passwords."""
+    for line in _logical(lines):
+        target = _EDITABLE.sub("", line)
+        if _URL.match(target):
+            if found := _NAME_IN_URL.search(target):
+                yield found[1] or found[2]
+        elif target == line and not line.startswith("-") and not _PATH.match(line):
+            with contextlib.suppress(InvalidRequirement):
+                wanted = Requirement(re.split(r"\s--", line)[0])
+                marker = f"; {wanted.marker}" if wanted.marker else ""
+                yield f"{wanted.name}{wanted.specifier}{marker}"
 
 
 def _logical(lines: Sequence[str]) -> Iterator[str]:

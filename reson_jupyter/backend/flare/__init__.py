@@ -1,0 +1,1 @@
+"""Runs on an NVFlare federation, which is reached with the startup kit of one of its users."""

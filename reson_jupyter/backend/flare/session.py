@@ -1,0 +1,135 @@
+"""A session with a federation's server that is opened again when it was lost, and whose calls all end within a bounded time."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nvflare.apis.fl_exception import FLCommunicationError
+from nvflare.fuel.flare_api import api_spec
+from nvflare.fuel.flare_api.flare_api import Session
+from nvflare.fuel.hci.client.file_transfer import FileTransferModule
+
+from ...errors import TargetError
+from .kit import Kit
+
+_CONNECT = 8.0  # seconds
+_LOGINS = 2
+_FIRST_ANSWER = 2.0  # a first message that comes before the connection is ready is lost, and only then sent again
+_ANSWER = 5.0  # seconds that a command may take
+
+Result = TypeVar("Result")
+
+# What the API says of a server that is away, or that has forgotten the session; not every version has all of it.
+_LOST = (
+    FLCommunicationError,
+    OSError,
+    *(
+        getattr(api_spec, name)
+        for name in ("NoConnection", "SessionClosed", "SessionExpired", "AuthenticationError")
+        if hasattr(api_spec, name)
+    ),
+)
+_OWN = tuple(kind for kind in vars(api_spec).values() if isinstance(kind, type) and issubclass(kind, Exception))
+
+
+class Unreachable(TargetError):
+    """The federation's server does not answer now."""
+
+
+class Refused(TargetError):
+    """The federation's server answered that it will not, or cannot."""
+
+
+class JobGone(Refused):
+    """The job is not running, or not known."""
+
+
+class FlareSession:
+    """Asks the server of a federation, from any thread, one question at a time.
+
+    Args:
+        kit: Who asks whom.
+        downloads: The folder that results are downloaded to, so that the kit's own stays as it is.
+    """
+
+    def __init__(self, kit: Kit, downloads: Path) -> None:
+        self.kit = kit
+        self._downloads = downloads
+        self._session: Any = None
+        self._lock = threading.Lock()
+
+    def ask(self, question: Callable[[Any], Result], patience: float = _ANSWER) -> Result:
+        """Calls `question` with an open session of the FLARE API.
+
+        Args:
+            question: What is asked.
+            patience: Seconds that the server may take for an answer.
+
+        Raises:
+            Unreachable: the server does not answer; the next question tries it anew.
+            JobGone: the job is not there, or not running.
+            Refused: the user may not do that, or the version cannot.
+        """
+        with self._lock:
+            if self._session is None:
+                self._session = self._connect()
+            try:
+                self._session.set_timeout(patience)
+                return question(self._session)
+            except _LOST as error:
+                self._drop()
+                raise self._unreachable(error) from error
+            except (api_spec.JobNotFound, api_spec.JobNotRunning) as error:
+                raise JobGone(str(error)) from error
+            except Exception as error:
+                if not isinstance(error, _OWN):  # the session may be in any state after it
+                    self._drop()
+                raise self._refused(error) from error
+
+    def close(self) -> None:
+        """Logs out."""
+        with self._lock:
+            self._drop()
+
+    def _connect(self) -> Any:
+        try:
+            session = Session(username=self.kit.username, startup_path=str(self.kit.path))
+        except Exception as error:  # it reads the kit
+            raise Refused(f"the startup kit {self.kit.path} cannot be used: {error}", "Take a fresh copy of the kit.") from error
+        for module in session.api.cmd_modules:
+            if isinstance(module, FileTransferModule):
+                module.download_dir = str(self._downloads)
+        session.api.auto_login_max_tries = _LOGINS
+        session.api.authenticate_msg_timeout = _FIRST_ANSWER
+        try:
+            session.try_connect(_CONNECT)
+            if not session.api.is_ready():  # before 2.8 a login that failed raised nothing
+                raise Refused(f"the federation's server {self.kit.server} did not let {self.kit.username} in")
+        except BaseException as error:
+            with contextlib.suppress(Exception):
+                session.close()
+            if isinstance(error, api_spec.AuthenticationError):
+                raise self._refused(error) from error
+            if isinstance(error, Exception) and not isinstance(error, TargetError):
+                raise self._unreachable(error) from error
+            raise
+        return session
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        return Unreachable(f"the federation's server {self.kit.server} does not answer: {error or type(error).__name__}")
+
+    def _refused(self, error: Exception) -> Refused:
+        if isinstance(error, api_spec.AuthorizationError | api_spec.AuthenticationError):
+            hint = f"Ask whoever runs the federation what {self.kit.username} may do."
+            return Refused(f"the federation's server {self.kit.server} refused: {error}", hint)
+        return Refused(f"the federation's server {self.kit.server} said: {error or type(error).__name__}")
+
+    def _drop(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            with contextlib.suppress(Exception):
+                session.close()

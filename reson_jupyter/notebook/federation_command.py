@@ -1,0 +1,69 @@
+"""`%reson federation`: a federation on this machine, started, stopped and shown."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..backend.federation import Federation, federation, start_federation, stop_federation
+from ..session import Session, current_session
+from .parser import Parser
+
+_NONE = "no federation was started on this machine; start one: %reson federation start"
+
+
+def add_federation_verbs(verbs: Parser) -> None:
+    """Adds what `%reson federation` can do to its parser."""
+    actions = verbs.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    def action(name: str, text: str) -> Parser:
+        return actions.add_parser(name, prog=f"reson federation {name}", help=text, description=text)
+
+    start = action("start", "start NVFlare's server and some sites on this machine, and submit to them from now on")
+    start.add_argument("--sites", metavar="N", type=int, help="number of sites (default: as many as --data has, or 3)")
+    start.add_argument(
+        "--data", metavar="DIR", help="folder with a shard or a subfolder for each site: its data, which stays here"
+    )
+    start.add_argument("--folder", metavar="DIR", help="empty folder to put it in (default: one below RESON_HOME)")
+    action("stop", "end it, with the runs that are in progress on it, and delete its folder")
+    action("status", "show what its server and sites do")
+
+
+def run_federation(arguments: argparse.Namespace) -> Federation | None:
+    """Carries out `%reson federation`; what it returns is shown under the cell."""
+    return {"start": _start, "stop": _stop, "status": _status}[arguments.action](arguments)
+
+
+def _start(arguments: argparse.Namespace) -> Federation:
+    started = start_federation(arguments.sites, data=arguments.data, folder=arguments.folder)
+    session = current_session()
+    before = session.target
+    session.configure(target="flare", startup_kit=str(started.startup_kit))
+    back = "local" if before == "flare" else before
+    print(f"%reson submit sends its runs there from now on (target=flare); to undo that: %reson config target={back}")
+    if arguments.data is not None:
+        print("its sites have their data: submit without --shards, and with num_classes set if the model needs it")
+    return started
+
+
+def _stop(_: argparse.Namespace) -> None:
+    known = federation()
+    if not stop_federation() or known is None:
+        print(_NONE)
+        return
+    print("the federation is stopped, and its folder is deleted")
+    session = current_session()
+    if _points_at(session, known.startup_kit):
+        session.configure(target="local")
+        print("%reson submit trains on this machine again (target=local)")
+
+
+def _status(_: argparse.Namespace) -> Federation | None:
+    known = federation()
+    if known is None:
+        print(_NONE)
+    return known
+
+
+def _points_at(session: Session, kit: Path) -> bool:
+    return session.target == "flare" and session.connection.startup_kit == str(kit)
