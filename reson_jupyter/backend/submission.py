@@ -72,6 +72,9 @@ class Submission:
         files: dict[str, bytes | Path | ObjectInfo] = dict(job.files)
         if weights := checkpoint or job.checkpoint:
             files[f"model/{weights.name}"] = weights
+            if target.shards_in_job:  # such a target may show the run's server no more than the scripts
+                size = weights.bytes if isinstance(weights, ObjectInfo) else weights.stat().st_size
+                files[f"scripts/{weights.name}"] = ObjectInfo(f"{record.prefix}/model/{weights.name}", size, "")
         shards = [shard for shard in sites.values() if shard]
         self._sending = Sending(store, record, files, shards, target.shards_in_job, self._cancel)
 

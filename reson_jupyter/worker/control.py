@@ -13,7 +13,8 @@ Where nobody reaches the folder, the same is had by NVFlare's app command "reson
     {"op": "stop"}                                         {}
     {"op": "log", "site": a site or "server", "offset": n} {"text": what its log has beyond n bytes, at most 256 KiB of it}
 
-or {"error": why not}.
+or {"error": why not}. Who may not give app commands, but see how a job stands, finds {"from": number of a line, "lines",
+"telemetry"} among its statistics, as "reson"; the lines of the last seconds come again, so that an answer may be lost.
 
 This file travels to the server below the persistor's module and the reporter. So that they do not disturb each other, every name
 at its top level but the class's starts with `_reson_`, and it uses no builtin that `from torch import *` replaces.
@@ -30,6 +31,7 @@ from nvflare.apis.event_type import EventType as _reson_EventType
 from nvflare.apis.fl_constant import FLContextKey as _reson_FLContextKey
 from nvflare.apis.fl_constant import ReturnCode as _reson_ReturnCode
 from nvflare.apis.shareable import Shareable as _reson_Shareable
+from nvflare.widgets.info_collector import InfoCollector as _reson_InfoCollector
 from nvflare.widgets.widget import Widget as _reson_Widget
 
 from .common import _reson_log_beyond
@@ -42,6 +44,7 @@ _reson_SERVER_BEAT = 1.0  # seconds between two signs of life
 _reson_ACKNOWLEDGE = 5.0  # seconds that a site may take to take a request
 _reson_LOG_PATIENCE = 3.0  # seconds for its log; NVFlare gives an app command 5
 _reson_ANSWER_BYTES = 1 << 20  # of lines
+_reson_AGAIN = 10.0  # seconds of them that the statistics repeat
 _reson_UNREACHED = {
     _reson_ReturnCode.COMMUNICATION_ERROR: "it has no process now",
     _reson_ReturnCode.TIMEOUT: f"no sign of it within {_reson_ACKNOWLEDGE:g} s",
@@ -60,6 +63,7 @@ class ResonControl(_reson_Widget):
         self._run_dir = ""
         self._lines: _reson_Any = None
         self._taken: set[str] = set()  # ids of requests
+        self._shown = [(0.0, 0)]  # when the statistics were asked for, and the number of the first line that was not among them
         self._operations = {"events": self._events, "request": self._request, "stop": self._ask_to_stop, "log": self._log}
 
     def handle_event(self, event_type: str, fl_ctx: _reson_Any) -> None:
@@ -73,6 +77,9 @@ class ResonControl(_reson_Widget):
                 self._engine.register_app_command(_reson_CONTROL, self._on_command)
             abort_signal = fl_ctx.get_run_abort_signal()
             _reson_threading.Thread(target=self._watch, args=(abort_signal,), name="reson-control", daemon=True).start()
+        elif event_type == _reson_InfoCollector.EVENT_TYPE_GET_STATS:
+            collector = fl_ctx.get_prop(_reson_InfoCollector.CTX_KEY_STATS_COLLECTOR)
+            collector.set_info("reson", self._statistics())
         elif event_type == _reson_EventType.END_RUN:
             self._ended.set()
 
@@ -117,6 +124,15 @@ class ResonControl(_reson_Widget):
             telemetry = _reson_json.load(file)
         lines = self._lines.read(data["from"], _reson_ANSWER_BYTES).decode().splitlines()
         return {"lines": lines, "telemetry": telemetry}
+
+    def _statistics(self) -> dict[str, _reson_Any]:
+        now = _reson_time.monotonic()
+        while len(self._shown) > 1 and self._shown[1][0] < now - _reson_AGAIN:
+            del self._shown[0]
+        first = self._shown[0][1]
+        said = self._events({"from": first})
+        self._shown.append((now, first + len(said["lines"])))
+        return {"from": first, **said}
 
     def _request(self, data: dict[str, _reson_Any]) -> dict[str, _reson_Any]:
         self.leave(data["request"])

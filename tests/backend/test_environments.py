@@ -303,9 +303,18 @@ def test_why_a_site_cannot_train_stands_in_one_table_only() -> None:
     run = run_of(prepared("site-1"), prepared("site-2", problems=["no data", "no torch"]), said)
     told = feed_of(run).snapshot()
     assert [row["problem"] for row in told["sites"]] == [None, None, None]
+    assert told["failures"] == {"cards": [], "more": 0}
     assert told["environments"]["rows"][1]["problems"] == ["no data", "no torch"]
     run.apply([event("error", "site-2", 0, message="OSError: disk", traceback="")])
-    assert feed_of(run).snapshot()["sites"][1]["problem"] == "OSError: disk"
+    told = feed_of(run).snapshot()
+    assert told["sites"][1]["problem"] == "OSError: disk" and len(told["failures"]["cards"]) == 1
+
+
+def test_a_site_that_cannot_import_the_code_has_a_card_with_the_line() -> None:
+    traceback = 'Traceback (most recent call last):\n  File "/app/custom/model_def.py", line 3, in <module>\nKeyError: 1\n'
+    said = event("error", "site-2", None, message="site-2 cannot train: it raises KeyError: 1", traceback=traceback)
+    told = feed_of(run_of(prepared("site-2", problems=["it raises KeyError: 1"]), said)).snapshot()
+    assert len(told["failures"]["cards"]) == 1
 
 
 def test_a_planned_site_whose_place_was_taken_goes_from_the_page() -> None:

@@ -27,7 +27,7 @@ def away_twice(line: Line) -> Strike:
 
     def strike(run: reson.Run) -> float:
         for begins in (strikes.training(1), strikes.training(7)):
-            wait_for(lambda: begins(run), 60)  # noqa: B023 - called at once
+            wait_for(lambda: begins(run))  # noqa: B023 - called at once
             struck = time.time()
             line.cut()
             time.sleep(_AWAY)
@@ -39,7 +39,7 @@ def away_twice(line: Line) -> Strike:
 
 def _elsewhere(
     fault: Fault, shards: Path, *, env: Mapping[str, str] | None = None, before: tuple[str, ...] = (),
-    then: Callable[[subprocess.Popen[str]], None] | None = None,
+    then: Callable[[subprocess.Popen[str], reson.Run], None] | None = None,
 ) -> reson.Run:  # fmt: skip
     """Submits in a process of its own; returns the run as another kernel finds it, by its store."""
     store = (shards.parent / f"store of {fault.what}").absolute().as_uri()
@@ -50,7 +50,7 @@ def _elsewhere(
         assert process.stdout is not None
         run_id = process.stdout.readline().strip()
         if then is not None:
-            then(process)
+            then(process, reson.attach(run_id))
         process.wait(180)
     return reson.attach(run_id, store=store)
 
@@ -58,8 +58,8 @@ def _elsewhere(
 def _killed_kernel(fault: Fault, shards: Path) -> reson.Run:
     """The process that submitted is killed once the run has begun; nobody is left but the runner."""
 
-    def kill(process: subprocess.Popen[str]) -> None:
-        time.sleep(8)
+    def kill(process: subprocess.Popen[str], run: reson.Run) -> None:
+        wait_for(lambda: strikes.training(1)(run))
         process.send_signal(signal.SIGKILL)
 
     return _elsewhere(fault, shards, then=kill)

@@ -128,7 +128,7 @@ def _lost(run: reson.Run) -> str:
 def _left(run: reson.Run) -> list[str]:
     """What should be gone with the run, and is not: processes, folders."""
     with contextlib.suppress(AssertionError):
-        wait_for(lambda: not processes_of(run) and not _folders(run), 10)
+        wait_for(lambda: not processes_of(run) and not _folders(run), 30)
     marked = [process.pid for process in psutil.process_iter() if run.id[-12:] in _data_root(process)]
     return [
         *(f"process {process}" for process in processes_of(run)),
@@ -152,7 +152,7 @@ def until(condition: Callable[[reson.Run], bool], then: Callable[[reson.Run], No
     """Waits until the run is as it should be, and strikes."""
 
     def strike(run: reson.Run) -> float:
-        wait_for(lambda: condition(run), 60)
+        wait_for(lambda: condition(run))
         struck = time.time()
         then(run)
         return struck

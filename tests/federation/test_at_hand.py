@@ -116,8 +116,9 @@ def test_it_outlives_its_kernel_and_any_other_finds_extends_and_stops_it(own: Pa
     kill_site(federation, "site-2")
     assert federation.states == {**CONNECTED, "site-2": "not running"} and "site-2  not running" in repr(federation)
     server = processes_of(federation.folder)["server"]
-    with pytest.raises(TargetError, match=r"a federation of 2 sites runs on this machine already\n.*federation stop"):
-        reson.start_federation(3)
+    for other in ({"sites": 3}, {"folder": own / "elsewhere"}):
+        with pytest.raises(TargetError, match=r"a federation of 2 sites runs on this machine already, in .*\n.*federation stop"):
+            reson.start_federation(**other)  # type: ignore[arg-type]
     assert reson.start_federation() == federation == reson.start_federation(2)
     assert federation.states == CONNECTED and processes_of(federation.folder)["server"] == server
     assert said("print(reson.stop_federation())").splitlines()[-1] == "True"

@@ -1,12 +1,14 @@
 """A train function that goes on only as far as it is told to, and functions that tell and ask it."""
 
 import logging
+import threading
 import time
 
 import torch
 from torch import nn
 
 ALLOWED = {"rounds": 0}
+WOKEN = threading.Event()
 
 
 class Counter(nn.Module):
@@ -55,9 +57,14 @@ def murmur(params):
 
 
 def nap(params):
-    """Takes its time."""
-    time.sleep(params["seconds"])
+    """Takes its time, until somebody wakes it."""
+    WOKEN.wait(60)
     return "awake"
+
+
+def wake(params):
+    """Ends every nap."""
+    WOKEN.set()
 
 
 def thing(params):

@@ -95,7 +95,7 @@ def submit_parts(parts: JobParts, shards: Path) -> reson.Run:
     return Submission(build_job(parts), place(Survey(), shards), parts.federation, record, store, target, connection).start()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
     """Waits until `condition` holds."""
     deadline = time.monotonic() + seconds
     while not condition():

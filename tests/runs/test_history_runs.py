@@ -98,5 +98,5 @@ def test_deleting_a_run_whose_runner_was_killed_leaves_no_process_and_no_work_fo
     assert [listed.state for listed in reson.runs()] == [reson.RunState.LOST]
     reson.delete(run.id)
     assert list(reson.runs()) == []
-    wait_for(lambda: processes_of(run) == [], 5)
+    wait_for(lambda: processes_of(run) == [])
     assert not list(Path(tempfile.gettempdir()).glob(f"reson-{run.id[-12:]}-*"))

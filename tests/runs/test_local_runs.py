@@ -24,9 +24,8 @@ pytestmark = [pytest.mark.nvflare, pytest.mark.usefixtures("home")]
 
 
 def test_a_run_trains_reports_and_gives_back_the_model(plain_shards: Path, home: Path) -> None:
-    called = time.monotonic()
     run = reson.submit(Line, train=fl_train, name="Two numbers", shards_dir=plain_shards, check=False, federation=rounds(3))
-    assert time.monotonic() - called < 1, "submit must return at once"
+    assert run.state in (reson.RunState.PENDING, reson.RunState.STARTING), "submit must return at once"
     assert run.wait(120) is run
     assert run.state == reson.RunState.FINISHED and run.errors() == []
 
@@ -52,7 +51,7 @@ def test_a_run_trains_reports_and_gives_back_the_model(plain_shards: Path, home:
     files = {path.relative_to(home / "got").as_posix() for path in run.download(home / "got")}
     assert {"model_out/GLOBAL_MODEL.pt", "files_out/latest.json", "files_out/logs/site-1.txt"} <= files
     assert {f"files_out/rounds/round_0000{number}.pt" for number in range(3)} <= files
-    wait_for(lambda: processes_of(run) == [], 5)
+    wait_for(lambda: processes_of(run) == [])
 
 
 def test_a_model_alone_is_trained_by_the_default_training_and_gets_better(image_shards: Path) -> None:
@@ -76,7 +75,7 @@ def test_a_site_that_raises_fails_the_run_within_15_seconds_with_its_traceback(p
     assert "ValueError: bad luck" in failure.traceback and "in fl_train" in failure.traceback
     ended = run.progress.ended
     assert ended is not None and ended - failure.time < 15
-    wait_for(lambda: processes_of(run) == [], 5)
+    wait_for(lambda: processes_of(run) == [])
 
 
 def test_a_site_that_raises_is_survived_when_the_round_does_not_need_it(plain_shards: Path) -> None:
@@ -101,7 +100,7 @@ def test_a_job_whose_code_cannot_be_imported_fails_and_says_what_is_missing(plai
     assert any("a_package_that_nobody_has" in failure.traceback for failure in run.errors())
     with pytest.raises(RunError, match="no model"):
         run.model()
-    wait_for(lambda: processes_of(run) == [], 5)
+    wait_for(lambda: processes_of(run) == [])
 
 
 def test_abort_ends_a_run_under_way_and_leaves_nothing_running(plain_shards: Path) -> None:
@@ -115,7 +114,7 @@ def test_abort_ends_a_run_under_way_and_leaves_nothing_running(plain_shards: Pat
         run.wait(30)
     assert time.monotonic() - asked < 15
     assert run.state == reson.RunState.ABORTED
-    wait_for(lambda: processes_of(run) == [], 5)
+    wait_for(lambda: processes_of(run) == [])
     run.abort()  # a second time is no error
 
 
@@ -126,7 +125,7 @@ def test_abort_before_the_server_is_up_ends_the_run_too(plain_shards: Path) -> N
     with pytest.raises(reson.RunFailed):
         run.wait(30)
     assert run.state == reson.RunState.ABORTED
-    wait_for(lambda: processes_of(run) == [], 5)
+    wait_for(lambda: processes_of(run) == [])
 
 
 def test_the_same_bundle_trains_with_the_stock_simulator_and_nothing_of_ours(plain_shards: Path, tmp_path: Path) -> None:
@@ -174,7 +173,7 @@ def test_sites_that_die_one_after_the_other_end_the_run_when_too_few_are_left(th
     with pytest.raises(reson.RunFailed, match="Too few sites were left"):
         run.wait(90)
     assert {"site-2", "site-3"} <= {failure.site for failure in run.errors()}
-    wait_for(lambda: processes_of(run) == [], 5)
+    wait_for(lambda: processes_of(run) == [])
 
 
 def test_what_user_code_started_does_not_outlive_the_run(plain_shards: Path) -> None:

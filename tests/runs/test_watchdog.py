@@ -21,4 +21,4 @@ def test_a_site_that_hangs_in_the_last_validation_costs_no_more_than_that(plain_
     assert run.state == reson.RunState.DEGRADED
     assert "site-2 did not validate the final model" in run.reason
     assert run.model().state_dict()["weight"][0] == 2.0
-    wait_for(lambda: processes_of(run) == [], 5)
+    wait_for(lambda: processes_of(run) == [])

@@ -55,6 +55,7 @@ def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 @pytest.fixture
 def prepare(server: Server, module: ModuleType) -> Callable[..., Shareable]:
     """Has the site prepare, with these arguments of its executor."""
+    server.agent.data_root = "/nowhere"
 
     def do(*requirements: str, **args: Any) -> Shareable:
         reply = server.execute(ResonPreparation(list(requirements), **args), {}, task="reson_prepare")
@@ -177,8 +178,9 @@ def test_a_shard_is_fetched_and_is_the_data_from_then_on(
     assert os.environ["RESON_CACHE"] == str(tmp_path / "reson_cache")
     # With few threads the simulator has every task done by a new process.
     later = agent.ResonAgent("/nowhere", "some_model_def", {})
-    server.components["agent"] = later
-    server.fire(EventType.START_RUN)
+    with server.new_context() as fl_ctx:
+        later.handle_event(EventType.START_RUN, fl_ctx)
+        later.handle_event(EventType.ABOUT_TO_END_RUN, fl_ctx)
     assert later.is_prepared and later.env("/nowhere", {})["DATA_ROOT"] == str(place)
 
 
@@ -313,6 +315,8 @@ def shards_of(tmp_path: Path, url: str) -> dict[str, dict[str, Any]]:
     return {"site-1": shard, "site-2": shard}
 
 
+# The user's own code then needs Python's own int and range; ours has to do without.
+STARS = "from torch import *\nfrom numpy import *\nfrom builtins import int, range\n"
 READS_DATA = PAYLOAD_MODEL.replace(
     '    logger({"type": "warning", "msg": "careful"})\n',
     '    import os\n    logger(str(sorted(os.listdir(payload["dataset"]["data_root"]))))\n',
@@ -321,7 +325,7 @@ READS_DATA = PAYLOAD_MODEL.replace(
 
 @pytest.mark.nvflare
 def test_two_sites_train_on_shards_that_they_fetched(tmp_path: Path, shard: tuple[Shelf, dict[str, Any]]) -> None:
-    parts = JobParts("from torch import *\n" + READS_DATA, "fl_train_model", model_args={"width": 5}, federated=True)
+    parts = JobParts(STARS + READS_DATA, "fl_train_model", model_args={"width": 5}, federated=True)
     parts.training, parts.shards = {"weight_decay": 0.5}, shards_of(tmp_path, shard[1]["url"])
     folder = tmp_path / "run"
     folder.mkdir()
@@ -340,9 +344,13 @@ def test_two_sites_train_on_shards_that_they_fetched(tmp_path: Path, shard: tupl
 
 @pytest.mark.nvflare
 def test_a_site_with_an_executor_of_the_users_own_prepares_as_well(tmp_path: Path, shard: tuple[Shelf, dict[str, Any]]) -> None:
-    own = "from torch import *\nimport os\n" + OWN_EXECUTOR.replace(
-        '        self.log_error(fl_ctx, "something was odd")\n',
-        '        assert os.path.exists(os.environ["RESON_DATA_ROOT"] + "/manifest.ndjson")\n',
+    own = (
+        STARS
+        + "import os\n"
+        + OWN_EXECUTOR.replace(
+            '        self.log_error(fl_ctx, "something was odd")\n',
+            '        assert os.path.exists(os.environ["RESON_DATA_ROOT"] + "/manifest.ndjson")\n',
+        )
     )
     parts = JobParts(PAYLOAD_MODEL, "", executor=own, executor_class="OwnExecutor", model_args={"width": 5}, federated=True)
     parts.shards = shards_of(tmp_path, shard[1]["url"])

@@ -219,20 +219,20 @@ def test_a_disk_that_fills_up_meanwhile_is_told(site: Site, web: Shelf, monkeypa
 
 
 def test_the_shards_that_were_not_used_for_longest_make_room(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    places, zips = [], [packed({"a": bytes([number])}) for number in range(4)]
-    for number, content in enumerate(zips):
+    places = []
+    zips = [packed({"a": bytes([number])}) for number in range(4)]
+    for content in zips[:3]:
         with shelf(content) as web:
-            if number == 3:
-                free = iter([0, 0, 1 << 40])  # before each removal, and then
-                monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": next(free, 1 << 40)}))
-                for place, age in zip(places, (20, 30, 10), strict=True):
-                    os.utime(f"{place}.lock", (0, 1e9 - age))
-                used = open(f"{places[1]}.lock")  # noqa: SIM115 - closed below
-                fcntl.flock(used, fcntl.LOCK_SH)
             places.append(site.fetch(reference(web.url, content)))
-            site.end_runs()
-    used.close()
-    assert [Path(place).exists() for place in places] == [False, True, True, True]
+    site.end_runs()
+    for place, time in zip(places, (20, 10, 30), strict=True):
+        os.utime(f"{place}.lock", (time, time))
+    free = iter([0, 0, 0])  # before each of the first two is looked at, and the third
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": next(free, 1 << 40)}))
+    with open(f"{places[1]}.lock") as used, shelf(zips[3]) as web:
+        fcntl.flock(used, fcntl.LOCK_SH)  # by a run that goes on
+        places.append(site.fetch(reference(web.url, zips[3])))
+    assert [Path(place).exists() for place in places] == [False, True, False, True]
 
 
 def test_two_runs_of_a_site_fetch_a_shard_once(site: Site, web: Shelf) -> None:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
 from ...errors import NotFound, StoreError
 from ...events import Event, SiteTelemetry
-from ..store import Store, UploadForm
+from ..store import ObjectInfo, Store, UploadForm
 from .tail import parse_line
 
 # As long as any S3 server takes a signature: a run that takes longer is told of at its end.
 _LINK_SECONDS = 7 * 24 * 3600
 _KEPT_REQUESTS = 100
-_REPORT = re.compile(r"(\d{10})\.ndjson")
+_REPORT = re.compile(r"[0-9]{10}\.ndjson")
+_REPORT_BYTES = 8 << 20
+# How long a report that is missing between others is waited for, in seconds.
+_GAP_PATIENCE = 30.0
 
 
 class Telemetry(BaseModel):
@@ -52,10 +57,10 @@ class Channel(Protocol):
 
 @dataclass(frozen=True)
 class Link:
-    """What a server needs to report into the store, and to hear from there, without keys to it."""
+    """What a server needs to report into the store, and to hear from there, without keys to it; a secret while it is good."""
 
     form: UploadForm
-    requests_url: str
+    requests_url: str = field(repr=False)
 
 
 def make_link(store: Store, prefix: str) -> Link | None:
@@ -72,6 +77,9 @@ class StoreChannel:
         files_out/events/server/telemetry.json      {"beat", "sites"}
         files_out/requests.json                     {"stop": bool, "requests": [...]}, which the server reads
 
+    The server stores an object only after it heard that the one before is stored. If it did not hear so, it stores it again,
+    perhaps with more lines: so an object is done with only when there is a later one.
+
     Args:
         store: The run's store.
         prefix: The run's key prefix.
@@ -82,59 +90,98 @@ class StoreChannel:
         self._store = store
         self._prefix = prefix
         self._next: int | None = None
-        self._read: set[str] = set()
-        self._tag: str | None = None
-        self._asked: dict[str, Any] = {"stop": False, "requests": []}
+        self._tags: dict[str, str] = {}  # of what was read
+        self._done: list[str] = []
+        self._gap_since: float | None = None
+        self._telemetry_tag: str | None = None
+        self._asked: dict[str, Any] | None = None
 
     def read(self) -> list[Event]:
         """Returns what the server has reported since the last `read`, in order. Raises `StoreError`."""
-        events: list[Event] = []
-        for info in self._store.list(_reports(self._prefix)):
-            if not (named := _REPORT.fullmatch(info.name)):
-                continue
-            first = int(named[1])
-            begin = first if self._next is None else self._next
-            if first > begin:
-                break  # what is between is still on its way
-            lines = self._store.get(info.key).splitlines()
-            events += map(parse_line, lines[begin - first :])
-            self._next = max(begin, first + len(lines))
-            # A server that did not hear that it arrived sends it again, with more.
-            self._read.add(info.key)
         self._read_telemetry()
+        found = {info.key: info for info in self._store.list(_reports(self._prefix)) if _is_report(info)}
+        self._tags = {key: tag for key, tag in self._tags.items() if key in found}
+        events: list[Event] = []
+        for info in found.values():
+            if self._tags.get(info.key) == info.etag:
+                continue
+            try:
+                lines = self._lines_of(info)
+            except StoreError:
+                if not events:
+                    raise
+                break  # what was read must not be lost
+            if lines is None:
+                break
+            events += map(parse_line, lines)
+            self._tags[info.key] = info.etag
+        self._done = [key for key in list(found)[:-1] if key in self._tags]
         return events
 
     def forget(self) -> None:
-        """Deletes what was read."""
-        while self._read:
-            self._store.delete(next(iter(self._read)))
-            self._read.pop()
+        """Deletes what was read, as far as the server is done with it."""
+        while self._done:
+            self._store.delete(self._done[0])
+            self._tags.pop(self._done.pop(0), None)
 
     def ask(self, request: Mapping[str, Any]) -> None:
-        """Leaves a request where the server looks."""
-        self._leave(requests=[*self._asked["requests"], dict(request)][-_KEPT_REQUESTS:])
+        """Leaves a request where the server looks. Raises `StoreError`."""
+        self._leave(requests=[*self._left()["requests"], dict(request)][-_KEPT_REQUESTS:])
 
     def stop(self) -> None:
-        """Leaves word where the server looks."""
+        """Leaves word where the server looks. Raises `StoreError`."""
         self._leave(stop=True)
 
+    def _lines_of(self, info: ObjectInfo) -> list[bytes] | None:
+        """The lines of a report that were not read yet; None while one before it is missing."""
+        first = int(info.name.partition(".")[0])
+        begin = first if self._next is None else self._next
+        if first > begin:
+            now = time.monotonic()
+            self._gap_since = self._gap_since or now
+            if now - self._gap_since < _GAP_PATIENCE:
+                return None
+            begin = first  # it will not come any more; at the run's end its events may be had otherwise
+        lines = self._store.get(info.key).split(b"\n")[:-1]
+        self._next, self._gap_since = max(begin, first + len(lines)), None
+        return lines[begin - first :]
+
     def _leave(self, **changes: Any) -> None:
-        asked = {**self._asked, **changes}
+        asked = {**self._left(), **changes}
         self._store.put(_requests_key(self._prefix), json.dumps(asked).encode(), content_type="application/json")
         self._asked = asked
 
+    def _left(self) -> dict[str, Any]:
+        """What is asked for already, perhaps by a carrier that died."""
+        if self._asked is None:
+            try:
+                self._asked = _Asked.model_validate_json(self._store.get(_requests_key(self._prefix))).model_dump()
+            except (NotFound, ValidationError):
+                self._asked = _Asked().model_dump()
+        return self._asked
+
     def _read_telemetry(self) -> None:
         try:
-            found = self._store.get_if_changed(f"{_reports(self._prefix)}telemetry.json", self._tag)
+            found = self._store.get_if_changed(f"{_reports(self._prefix)}telemetry.json", self._telemetry_tag)
         except NotFound:
             return
         if found is None:
             return
-        self._tag = found[1]
-        try:
+        self._telemetry_tag = found[1]
+        with contextlib.suppress(ValidationError):  # then the last one that could be read stays
             self.telemetry = Telemetry.model_validate_json(found[0])
-        except ValidationError as error:
-            raise StoreError(f"the server's telemetry cannot be read: {error.errors()[0]['msg']}") from None
+
+
+class _Asked(BaseModel):
+    """The content of requests.json."""
+
+    stop: bool = False
+    requests: list[dict[str, Any]] = []
+
+
+def _is_report(info: ObjectInfo) -> bool:
+    """Whether an object is one that a server stores; others may put there what they like."""
+    return bool(_REPORT.fullmatch(info.name)) and info.bytes <= _REPORT_BYTES
 
 
 def _reports(prefix: str) -> str:

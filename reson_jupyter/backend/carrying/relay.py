@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from ...events import Event, EventType, RunState
@@ -22,24 +23,31 @@ class Relay:
     def __init__(self, channel: Channel, journal: Journal) -> None:
         self.channel = channel
         self._journal = journal
-        self._known = {content_of(event) for event in journal.progress.events}
+        # Counted, as a site may well say the same thing twice at once.
+        self._logged = Counter(content_of(event) for event in journal.progress.events)
+        self._heard = Counter[str]()
 
     def take(self) -> list[Event]:
         """Relays what is new and returns it. Raises `ResonError` if the server cannot be asked."""
         if self._journal.is_delivered:
             self.channel.forget()
-        events = self.add(self.channel.read())
+        events = self._relay(self.channel.read(), self._heard)
         self._journal.set_sites(self.channel.telemetry.sites)
         return events
 
     def add(self, events: Iterable[Event]) -> list[Event]:
-        """Relays events of the server however they came here, and returns those that are new."""
+        """Relays what is not in the log yet of all that the server has reported, from the beginning; returns what that was."""
+        return self._relay(events, Counter())
+
+    def _relay(self, events: Iterable[Event], heard: Counter[str]) -> list[Event]:
+        """Relays events of a stream in which all of `heard` came before."""
         new = []
         for event in events:
             content = content_of(event)
-            if content in self._known:
+            heard[content] += 1
+            if heard[content] <= self._logged[content]:
                 continue
-            self._known.add(content)
+            self._logged[content] += 1
             new.append(event)
             self._journal.add(event)
             if event.type is EventType.RUN_STARTED:

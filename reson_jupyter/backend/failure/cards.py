@@ -59,7 +59,7 @@ class Cards(TypedDict):
 def cards_of(run: RunProgress, cell_text: CellText | None = None) -> Cards:
     """Returns the cards of the errors that a run reported since they were last reset; the same error of many sites is one."""
     groups: dict[tuple[str, str, str], list[Failure]] = {}
-    failures = run.failures[run.errors_from :]
+    failures = [failure for failure in run.failures[run.errors_from :] if not _is_in_table(run, failure)]
     # What has a traceback is nearly always the cause of what has none.
     first = next((failure for failure in failures if failure.traceback), None)
     for failure in sorted(failures, key=lambda failure: failure is not first):
@@ -67,6 +67,12 @@ def cards_of(run: RunProgress, cell_text: CellText | None = None) -> Cards:
     shown = list(groups.values())[:_SHOWN_CARDS]
     cards = [card_of(group[0].explained, cell_text, _who(group, run.num_rounds)) for group in shown]
     return Cards(cards=cards, more=len(failures) - sum(map(len, shown)))
+
+
+def _is_in_table(run: RunProgress, failure: Failure) -> bool:
+    """Whether the table of what the sites have says all there is to say of a failure."""
+    site = run.sites.get(failure.site or "")
+    return site is not None and bool(site.cannot_train) and site.cannot_train in failure.message and not failure.traceback
 
 
 def card_of(explained: Explained, cell_text: CellText | None = None, who: str = "") -> Card:

@@ -55,6 +55,7 @@ def make_kits(folder: Path, sites: int, port: int, environment: dict[str, str]) 
         (made / name).rename(target)
     shutil.rmtree(work)  # with the key that could sign further participants
     _keep_jobs_below(folder)
+    _allow_commands(folder / SERVER / "local")
 
 
 def set_data_root(kit: Path, data: Path) -> None:
@@ -95,6 +96,13 @@ def _keep_jobs_below(folder: Path) -> None:
     from nvflare.lighter.utils import update_storage_locations  # an import that a notebook should not wait for
 
     update_storage_locations(str(folder / SERVER / "local"), str(folder))
+
+
+def _allow_commands(local: Path) -> None:
+    """Lets researchers send commands to their running jobs; NVFlare's own rules let them only watch."""
+    rules = json.loads((local / "authorization.json.default").read_text())
+    rules["permissions"]["lead"]["app_command"] = "any"
+    (local / "authorization.json").write_text(json.dumps(rules, indent=2))
 
 
 def base_environment(folder: Path) -> dict[str, str]:

@@ -38,7 +38,7 @@ def start_federation(sites: int | None = None, *, data: str | Path | None = None
         folder: An empty folder for all that belongs to it; None for one below RESON_HOME.
 
     Raises:
-        TargetError: it could not be started, or one of another size runs already.
+        TargetError: it could not be started, or one of another size or in another folder runs already.
         ShardError: `data` cannot be used.
         ConfigError: an argument makes no sense.
     """
@@ -47,7 +47,7 @@ def start_federation(sites: int | None = None, *, data: str | Path | None = None
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise ConfigError(f"a federation cannot have {count!r} sites", "Give a whole number, 1 or more.")
     with only_one():
-        running = _running(None if sites is None and not found else count)
+        running = _running(sites, folder)
         if running is None:
             _check_version(version("nvflare"))
             _check_memory(count)
@@ -90,14 +90,15 @@ def federation() -> Federation | None:
     return Federation.at(Path(place.folder), place.sites) if place else None
 
 
-def _running(count: int | None) -> Federation | None:
+def _running(sites: int | None, folder: str | Path | None) -> Federation | None:
     """The federation if its server runs; None: there is none, or what is left of one is good for nothing."""
     place = known_place()
     if place is None or not place.complete or SERVER not in running_nodes(Path(place.folder)):
         return None
-    if count not in (None, place.sites):
+    elsewhere = folder is not None and Path(folder).expanduser().resolve() != Path(place.folder)
+    if sites not in (None, place.sites) or elsewhere:
         raise TargetError(
-            f"a federation of {counted(place.sites, 'site')} runs on this machine already",
+            f"a federation of {counted(place.sites, 'site')} runs on this machine already, in {place.folder}",
             "Stop it first: %reson federation stop, or reson.stop_federation()",
         )
     return Federation.at(Path(place.folder), place.sites)

@@ -19,7 +19,7 @@ from typing import Any
 from ...config import ResonTechConfig
 from ...errors import ResonError, TargetError
 from ...events import EventType, RunState
-from ..carrying.channel import StoreChannel, make_link
+from ..carrying.channel import Channel, StoreChannel, make_link
 from ..carrying.journal import Journal
 from ..carrying.patience import put_patiently
 from ..carrying.storing import storable_models, store_logs, store_models
@@ -30,7 +30,7 @@ from ..runner.fetch import fetch_files
 from ..runner.watchdog import cause
 from ..store import Store, open_store
 from ..targets.detached import is_unwanted
-from .channel import CommandChannel
+from .channel import CommandChannel, StatsChannel
 from .deploy import write_job
 from .follow import Following
 from .job import FlareJob, why_ended
@@ -92,8 +92,7 @@ class Carrier:
         try:
             if not done_unless(self._abort_asked, lambda: self._submit(session, job)) or (not job.id and self._abort_asked()):
                 return verdict(self._progress, files=0, aborted=True)
-            command = CommandChannel(session, job.id)
-            listener = Listener(self._journal, self._store_channel(), command)
+            listener = Listener(self._journal, self._ways(session, job.id))
             fetch_log = CommandChannel(readers, job.id).log
             following = Following(self._folder, self._journal, job, listener, fetch_log, self._abort_asked)
             stopped = following.follow()
@@ -121,10 +120,11 @@ class Carrier:
         self._state.job = job.id
         write_state(self._folder, self._state)
 
-    def _store_channel(self) -> StoreChannel | None:
-        """The way through the store, if the server was given it."""
+    def _ways(self, session: FlareSession, job: str) -> list[Channel]:
+        """The ways to the run's server, the best first."""
         linked = make_link(self._store, self._record.prefix)
-        return StoreChannel(self._store, self._record.prefix) if linked else None
+        by_store: list[Channel] = [StoreChannel(self._store, self._record.prefix)] if linked else []
+        return [*by_store, CommandChannel(session, job), StatsChannel(session, job)]
 
     def _submitted(self) -> Mapping[str, Any]:
         return next(event.data for event in self._progress.events if event.type == EventType.SUBMITTED)

@@ -1,4 +1,8 @@
-"""The way to a run's server through the federation itself, where the server reaches no store: commands to our code in the job."""
+"""The ways to a run's server through the federation itself, where the server reaches no store.
+
+Commands to our code in the job go both ways, but NVFlare's own rules allow them to project administrators only, unless the
+server's authorization.json gives others the right "app_command". How a job stands everybody may see, and with it what it reports.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from ...errors import TargetError
 from ...events import Event
 from ..carrying.channel import Telemetry
 from ..carrying.tail import parse_line
-from .session import FlareSession, Refused
+from .session import FlareSession, NotAllowed, Refused
 
 TOPIC = "reson.control"
 
@@ -38,10 +42,7 @@ class CommandChannel:
         said = self._command({"op": "events", "from": self._next})
         lines = said.get("lines", [])
         self._next += len(lines)
-        try:
-            self.telemetry = Telemetry.model_validate(said.get("telemetry") or {})
-        except ValidationError as error:
-            raise TargetError(f"the server's telemetry cannot be read: {error.errors()[0]['msg']}") from None
+        self.telemetry = _telemetry(said)
         return [parse_line(line.encode()) for line in lines]
 
     def forget(self) -> None:
@@ -57,10 +58,64 @@ class CommandChannel:
 
     def log(self, name: str, offset: int) -> str:
         """Returns what the log of a site, or of "server", has beyond an offset. Raises `TargetError`."""
-        return str(self._command({"op": "log", "site": name, "offset": offset})["text"])
+        try:
+            return str(self._command({"op": "log", "site": name, "offset": offset})["text"])
+        except NotAllowed:
+            if name != "server":
+                raise
+        logs = self._session.ask(lambda api: api.get_job_logs(self._job, "server"))["logs"]
+        return str(logs.get("server", "")).encode()[offset:].decode(errors="replace")
 
     def _command(self, data: Mapping[str, Any]) -> dict[str, Any]:
         said: dict[str, Any] = self._session.ask(lambda api: api.do_app_command(self._job, TOPIC, dict(data)))
         if "error" in said:
             raise Refused(str(said["error"]))
         return said
+
+
+class StatsChannel:
+    """A `Channel` over a job's statistics, which brings what the server reports, and nothing to it.
+
+    Args:
+        session: The way to the federation.
+        job: The id of NVFlare's job.
+
+    Attributes:
+        telemetry: What the sites last said of themselves.
+    """
+
+    def __init__(self, session: FlareSession, job: str) -> None:
+        self.telemetry = Telemetry()
+        self._session = session
+        self._job = job
+        self._next = 0
+
+    def read(self) -> list[Event]:
+        """Returns what the server has reported since the last `read`, in order. Raises `TargetError`."""
+        told = self._session.ask(lambda api: api.show_stats(self._job, "server"))
+        said = told.get("server", {}).get("reson")
+        if not isinstance(said, dict):
+            raise Refused("the run's server does not say how it stands")
+        lines = said["lines"][max(0, self._next - said["from"]) :]
+        self._next = max(self._next, said["from"] + len(said["lines"]))
+        self.telemetry = _telemetry(said)
+        return [parse_line(line.encode()) for line in lines]
+
+    def forget(self) -> None:
+        """Nothing: the server keeps what it has reported until its end."""
+
+    def ask(self, request: Mapping[str, Any]) -> None:
+        """Raises `TargetError`."""
+        who = self._session.kit.username
+        raise NotAllowed(f'the federation does not let {who} send anything to a running job (the right "app_command")')
+
+    def stop(self) -> None:
+        """Raises `TargetError`."""
+        self.ask({})
+
+
+def _telemetry(said: Mapping[str, Any]) -> Telemetry:
+    try:
+        return Telemetry.model_validate(said.get("telemetry") or {})
+    except ValidationError as error:
+        raise TargetError(f"the server's telemetry cannot be read: {error.errors()[0]['msg']}") from None

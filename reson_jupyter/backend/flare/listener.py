@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from ...errors import ResonError
 from ...events import Event, EventType
 from ..carrying.channel import Channel, StoreChannel
 from ..carrying.journal import Journal
 from ..carrying.relay import Relay
-from .channel import CommandChannel
+from .session import JobGone, NotAllowed, Unreachable
 
-# A server reports at least every two seconds. So long it may say nothing by the store while it runs, then it is asked.
-_STORE_SILENCE = 12.0
-# Seconds without an answer after which the user is told.
-_WORTH_SAYING = 15.0
-# Requests to a store cost money, and its server waits for them; an own server answers in milliseconds.
+# A server reports at least every two seconds. So long it may say nothing by one way while it runs, then the next is tried.
+_SILENCE = 12.0
+_STARTING_SILENCE = 25.0  # for one that may not be there yet
+# Requests to a store cost money, and its server waits for them; a federation's answers in milliseconds.
 _STORE_INTERVAL = 0.4
-_COMMAND_INTERVAL = 0.2
+_INTERVAL = 0.25
 _STARTING_INTERVAL = 1.0
 
 
@@ -26,19 +26,17 @@ class Listener:
 
     Args:
         journal: The log.
-        store: The way through the store; None if the server cannot reach it.
-        command: The way through the federation.
+        ways: The ways to the server, the best first; where one brings nothing, the next is taken.
     """
 
-    def __init__(self, journal: Journal, store: StoreChannel | None, command: CommandChannel) -> None:
+    def __init__(self, journal: Journal, ways: Sequence[Channel]) -> None:
         self._journal = journal
-        self._command = command
-        self._relay = Relay(store or command, journal)
+        self._others = list(ways[1:])
+        self._relay = Relay(ways[0], journal)
         self._heard: float | None = None  # when a sign of life last came, or might first have come
         self._beat = -1
         self._due = 0.0
-        self._failing: float | None = None
-        self._told = False
+        self._told: set[str] = set()
 
     @property
     def channel(self) -> Channel:
@@ -51,49 +49,51 @@ class Listener:
         return 0.0 if self._heard is None else time.monotonic() - self._heard
 
     def take(self, running: bool) -> list[Event]:
-        """Relays what is new, if it is time to look; `running` is whether the server should be there.
-
-        Returns:
-            What is new.
-        """
+        """Relays what is new, if it is time to look, and returns it; `running` is whether the server should be there."""
         now = time.monotonic()
         if now < self._due:
             return []
+        by_store = isinstance(self.channel, StoreChannel)
         self._heard = (self._heard or now) if running else None
-        by_store = self.channel is not self._command
-        self._due = now + (_STORE_INTERVAL if by_store else _COMMAND_INTERVAL)
-        if not by_store and not running:
-            return []
-        events = self._ask()
-        if by_store and self.silence > _STORE_SILENCE:
-            self._change("The server does not report into the store, so it is asked through the federation.")
-        return events
+        self._due = now + (_STORE_INTERVAL if by_store else _INTERVAL)
+        return self._ask() if running or by_store else []
 
     def add(self, events: list[Event]) -> None:
         """Relays events that came by another way."""
         self._relay.add(events)
 
     def _ask(self) -> list[Event]:
-        now = time.monotonic()
         try:
             events = self._relay.take()
-        except ResonError as error:
-            self._failing = self._failing or now
-            self._due = now + _STARTING_INTERVAL
-            if self._journal.progress.started and now - self._failing > _WORTH_SAYING and not self._told:
-                self._told = True
-                self._say(f"What the run says cannot be read now, and will be when it can: {error.message}")
+        except NotAllowed as error:
+            self._change(error.message, for_good=True)
             return []
-        self._failing, self._told = None, False
-        beat = self.channel.telemetry.beat
-        if events or beat != self._beat:
-            self._heard, self._beat = now, beat
+        except ResonError as error:
+            self._due = time.monotonic() + _STARTING_INTERVAL
+            if not isinstance(error, Unreachable | JobGone):  # which is said by who asks after the job
+                print(error, flush=True)
+            events = []
+        if events or self.channel.telemetry.beat != self._beat:
+            self._heard, self._beat = time.monotonic(), self.channel.telemetry.beat
+        elif self.silence > (_SILENCE if self._beat >= 0 else _STARTING_SILENCE):
+            self._change("it does not answer")
         return events
 
-    def _change(self, why: str) -> None:
-        self._relay = Relay(self._command, self._journal)
+    def _change(self, why: str, *, for_good: bool = False) -> None:
+        """Takes the next way; after the last one comes the first again, unless that is barred."""
         self._heard, self._beat = time.monotonic(), -1
-        self._say(why)
+        old = self.channel
+        if not self._others:
+            return
+        if isinstance(old, StoreChannel):
+            self._say("The run's server does not report into the store, so it is asked through the federation.")
+        elif for_good:
+            self._say(f"The running job can be watched and ended, but not asked for anything: {why}.")
+        self._relay = Relay(self._others.pop(0), self._journal)
+        if not for_good:
+            self._others.append(old)
 
     def _say(self, message: str) -> None:
-        self._journal.say(EventType.LOG, level="info", message=message, note=True)
+        if message not in self._told:
+            self._told.add(message)
+            self._journal.say(EventType.LOG, level="warning", message=message, note=True)

@@ -44,6 +44,10 @@ class Refused(TargetError):
     """The federation's server answered that it will not, or cannot."""
 
 
+class NotAllowed(Refused):
+    """The federation's rules do not allow it to this user."""
+
+
 class JobGone(Refused):
     """The job is not running, or not known."""
 
@@ -125,7 +129,7 @@ class FlareSession:
     def _refused(self, error: Exception) -> Refused:
         if isinstance(error, api_spec.AuthorizationError | api_spec.AuthenticationError):
             hint = f"Ask whoever runs the federation what {self.kit.username} may do."
-            return Refused(f"the federation's server {self.kit.server} refused: {error}", hint)
+            return NotAllowed(f"the federation's server {self.kit.server} refused {self.kit.username}: {error}", hint)
         return Refused(f"the federation's server {self.kit.server} said: {error or type(error).__name__}")
 
     def _drop(self) -> None:

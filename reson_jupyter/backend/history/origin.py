@@ -78,6 +78,8 @@ def read_origin(store: Store, run_id: str) -> Origin:
     record, data = read_submitted(store, run_id)
     prefix = f"{record.prefix}/"
     keys = [info.key for folder in _FOLDERS for info in store.list(f"{prefix}{folder}/")]
+    # Beside the scripts there may be the weights that the run began with.
+    keys = [key for key in keys if not key.startswith(f"{prefix}scripts/") or key.endswith(".py")]
     files = {key.removeprefix(prefix): store.get(key) for key in keys}
     if not files.keys() >= _WHOLE:
         raise RunError(f"the files of run {run_id} are not all in its store", "Its upload was stopped; submit it again.")

@@ -33,6 +33,7 @@ from .logs import LogCopies
 from .outcome import Found, look_at, result_of, unreported
 from .selection import selection
 from .states import run_state
+from .stopping import Page, Stop
 from .submitting import Submitter, remembered
 from .watch import Watch
 
@@ -46,8 +47,6 @@ _LAST_REPORTS, _FIRST_REPORTS, _LAST_WORD = 20.0, 5.0, 180.0
 _OWN_WORD = 15.0
 # How long the model may take to appear in model_out/ after a run that trained.
 _MODEL_SECONDS = 60.0
-# Without a way to cancel, the run's server hears of the end when it looks next; one that is not there yet, when it comes up.
-_STOP_GRACE, _STOP_PATIENCE = 60.0, 900.0
 # How long a run may go on that neither the platform nor its server tells of.
 _DEAF = 900.0
 _STORE_PATIENCE, _ABORTED_PATIENCE = 300.0, 5.0
@@ -74,17 +73,16 @@ class Carrier:
         self._store = store
         self._platform = platform
         self._connection = connection
-        self._extras = Extras(platform.client)
+        extras = Extras(platform.client)
         self._journal = Journal(store, record.prefix)
         self._progress = self._journal.progress
         self._channel = StoreChannel(store, record.prefix)
         self._relay = Relay(self._channel, self._journal)
         self._requests = Requests(self._folder, self._journal, lambda: self._heard, self._channel.ask)
-        self._logs = LogCopies(self._folder, self._extras, self._elsewhere)
         self._task_id = remembered(self._folder).task_id
-        self._stop_asked: float | None = None
-        self._stop_told = False
-        self._stop_noted = False
+        self._page = Page(connection.dashboard_url)
+        self._logs = LogCopies(self._folder, extras, lambda: self._page.instead(self._task_id))
+        self._stop = Stop(self._channel, extras, self._page, self._journal)
         self._said: set[str] = set()
         self._terminated = False
         self._running_at: float | None = None
@@ -104,7 +102,7 @@ class Carrier:
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             self._journal.say(EventType.ERROR, message=reason, traceback=traceback.format_exc())
-            judged = Verdict(RunState.FAILED, f"The runner failed: {reason}. {self._elsewhere()}")
+            judged = Verdict(RunState.FAILED, f"The runner failed: {reason}. {self._page.instead(self._task_id)}")
         self._requests.close()
         self._journal.say_state(judged.state, judged.reason)
         self._journal.close(_STORE_PATIENCE if self._folder.exists() else _ABORTED_PATIENCE)
@@ -114,8 +112,9 @@ class Carrier:
             if self._abort_asked():
                 return verdict(self._progress, files=0, aborted=True)
             self._submit()
-        if not any(self._link in note for note in self._progress.notes):
-            self._note(f"on the platform: {self._link or f'job {self._task_id}'}")
+        where = f"on the platform: {self._page.of(self._task_id)}"
+        if where not in self._progress.notes:
+            self._note(where)
         watch = Watch(self._platform, self._task_id)
         try:
             cut = self._follow(watch)
@@ -143,7 +142,7 @@ class Carrier:
             thread.join(_POLL)
             self._leave_if_told()
             if self._abort_asked():
-                self._ask_to_stop()
+                self._stop.ask(self._task_id, heard=self._heard)
         if raised:
             raise raised[0]
 
@@ -161,7 +160,7 @@ class Carrier:
             self._requests.pass_on()
             self._logs.look(self._task_id, self._progress.sites)
             if self._abort_asked():
-                self._ask_to_stop()
+                self._stop.ask(self._task_id, heard=self._heard)
                 watch.hurry()
             now = time.monotonic()
             if watch.over or watch.gone:
@@ -175,8 +174,11 @@ class Carrier:
                 if now - ended_at > _LAST_WORD:
                     self._warn(f"the platform has not said that the job is over, {_LAST_WORD:.0f} s after its server did")
                     return ""
-            elif cut := self._given_up(watch, now, heard_at):
+            elif cut := self._stop.given_up():
                 return cut
+            elif watch.problem is not None and now - heard_at > _DEAF:
+                silent = f"Nothing was heard of the job for {_DEAF / 60:.0f} minutes: {watch.problem.message}."
+                return f"{silent} {self._page.instead(self._task_id)}"
             time.sleep(_POLL)
 
     def _look(self, watch: Watch) -> bool:
@@ -212,42 +214,11 @@ class Carrier:
         if watch.round and not self._heard and watch.round[0] not in self._progress.rounds:
             self._journal.say(EventType.ROUND_STARTED, None, watch.round[0])
 
-    def _given_up(self, watch: Watch, now: float, heard_at: float) -> str:
-        """Why a job that is not over is followed no longer; "" as long as it is."""
-        if self._stop_asked is not None:
-            if now - self._stop_asked > _STOP_GRACE and not self._stop_noted:
-                self._stop_noted = True
-                self._note(f"the job has not ended after it was asked to. {self._elsewhere()}")
-            if now - self._stop_asked > _STOP_PATIENCE:
-                return f"The job did not end after it was asked to, and may go on and cost money. {self._elsewhere()}"
-        if watch.problem is not None and now - heard_at > _DEAF:
-            return f"Nothing was heard of the job for {_DEAF / 60:.0f} minutes: {watch.problem.message}. {self._elsewhere()}"
-        return ""
-
-    def _ask_to_stop(self) -> None:
-        """Has the job end: its server looks into the bucket, and where the platform can cancel it is asked to."""
-        if self._stop_asked is None:
-            self._stop_asked = time.monotonic()
-            self._journal.say(EventType.STOPPING, grace=_STOP_GRACE)
-            try:
-                self._channel.stop()
-            except StoreError as error:
-                self._warn(f"the server could not be told to end: {error}")
-        # A server that reports ends in good order; to one that is not there yet nobody could speak.
-        waited = time.monotonic() - self._stop_asked
-        if self._task_id and not self._stop_told and (not self._heard or waited > _STOP_GRACE / 2):
-            self._stop_told = True
-            try:
-                if not self._extras.cancel(self._task_id):
-                    self._note(f"the platform offers no way to cancel a job from here; its server was told. {self._elsewhere()}")
-            except PlatformError as error:
-                self._warn(f"the platform could not be told to cancel the job: {error}")
-
     # The end
 
     def _conclude(self, watch: Watch, cut: str) -> Verdict:
         """Judges the run, and says what it left."""
-        aborted = self._stop_asked is not None or watch.over == "CANCELLED"
+        aborted = self._stop.asked or watch.over == "CANCELLED"
         found = self._found(trained=bool(self._progress.saved) or (not self._heard and watch.over == "FINISHED"))
         if found:
             self._journal.say(EventType.RESULT, files=result_of(found))
@@ -275,7 +246,7 @@ class Carrier:
             except StoreError as error:
                 self._warn(f"the result could not be looked at: {error}")
                 found = []
-            if found or time.monotonic() > until or self._stop_asked is not None:
+            if found or time.monotonic() > until or self._stop.asked:
                 return found
             self._leave_if_told()
             time.sleep(1)
@@ -290,16 +261,6 @@ class Carrier:
     def _heard(self) -> bool:
         """Whether the run's server has reported anything."""
         return any(event.type is EventType.RUN_STARTED for event in self._progress.events) or self._progress.run_ended
-
-    @property
-    def _link(self) -> str:
-        pages = self._connection.dashboard_url
-        return f"{pages}/dashboard/jobs/{self._task_id}" if pages and self._task_id else ""
-
-    def _elsewhere(self) -> str:
-        if self._link:
-            return f"Its page on the platform has its logs, and a button to stop it: {self._link}"
-        return f"The platform's pages have its logs, and a button to stop it: job {self._task_id or 'unknown'}."
 
     def _note(self, message: str) -> None:
         self._journal.say(EventType.LOG, level="info", message=message, note=True)

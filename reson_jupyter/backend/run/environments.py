@@ -51,7 +51,10 @@ def environments_of(run: RunProgress) -> Environments | None:
         return None
     told = {site.name: site.environment for site in sites if site.environment}
     columns = [_column(title, [_text(value(env)) for env in told.values()], key) for title, value, key in _COLUMNS]
-    columns[_DATA] = ("Data", [(data_of(site), stands_out) for site, (_, stands_out) in zip(sites, columns[_DATA][1], strict=True)])
+    columns[_DATA] = (
+        "Data",
+        [(data_of(site), stands_out) for site, (_, stands_out) in zip(sites, columns[_DATA][1], strict=True)],
+    )
     packages = [_packages(env, run.versions) for env in told.values()]
     if any(text for text, _ in packages):
         columns.append(("Packages", [(text or "all there", mark) for text, mark in packages]))

@@ -33,6 +33,9 @@ class PlatformTarget(DetachedTarget):
     shards_in_job = True
     carrier = "reson_jupyter.backend.platform.carry"
 
+    def __init__(self) -> None:
+        self._bucket = ""  # the account's, once it is known
+
     def survey(self, connection: ResonTechConfig) -> Survey:
         """Checks the key, the bucket and the selection of workers, and counts the workers that are online."""
         client = Client(connection)
@@ -43,8 +46,9 @@ class PlatformTarget(DetachedTarget):
                 f"the account's bucket is {alias}, and s3_bucket names {connection.s3_bucket}",
                 "The platform reads from no other; leave RESON_S3_BUCKET unset.",
             )
+        self._bucket = f"s3://{alias}"
         chosen = selection(connection, self._catalogue(client, connection))
-        _, store = open_platform(f"s3://{alias}", connection)
+        _, store = open_platform(self._bucket, connection)
         store.stat("jobs/.reson")  # keys that do not open the bucket are told before anything is built
         workers, notes = self._workers(platform)
         ids = chosen.get("workerIds")
@@ -54,12 +58,14 @@ class PlatformTarget(DetachedTarget):
             capacity=workers.online if workers and not ids else None,
             needed=len(ids) if ids else None,
             place=urlsplit(connection.base_url).hostname or "",
-            store=f"s3://{alias}",
+            store=self._bucket,
             notes=(described(chosen), *notes),
         )
 
     def open_store(self, url: str, connection: ResonTechConfig) -> Store:
         """The account's bucket. Raises `StoreError` for any other store: the platform reads from nowhere else."""
+        if self._bucket and url.rstrip("/") != self._bucket:
+            raise _wrong_store(url)
         return open_platform(url, connection)[1]
 
     def adapt(self, job: Job, record: RunRecord, store: Store, sites: Mapping[str, Shard | None]) -> Job:
@@ -136,12 +142,16 @@ def open_platform(url: str, connection: ResonTechConfig) -> tuple[Platform, Plat
     """
     parts = urlsplit(url)
     if parts.scheme != "s3" or not parts.netloc or parts.path.strip("/"):
-        raise StoreError(
-            f"the platform reads from the account's bucket only, and the store is {url!r}",
-            "Name no store for the target reson: it knows its own (unset RESON_STORE).",
-        )
+        raise _wrong_store(url)
     platform = Platform(Client(connection))
     return platform, PlatformStore(parts.netloc, connection, platform)
+
+
+def _wrong_store(url: str) -> StoreError:
+    return StoreError(
+        f"the platform reads from the account's bucket only, and the store is {url!r}",
+        "Name no store for the target reson: it knows its own (unset RESON_STORE).",
+    )
 
 
 def _memory_notes(connection: ResonTechConfig, workers: Workers) -> list[str]:
