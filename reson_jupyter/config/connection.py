@@ -78,7 +78,7 @@ class ResonTechConfig(Config):
             raise ValueError(f"{have} is set but its other half is not; set {need} in the environment as well")
         # The platform tells an account's bucket.
         if self.s3_access_key_id and not self.s3_bucket and not self.base_url:
-            raise ValueError("the S3 keys are set but no bucket is; set RESON_S3_BUCKET, or RESON_BASE_URL for a platform that tells it")
+            raise ValueError("the S3 keys are set but no bucket is; set RESON_S3_BUCKET, or RESON_BASE_URL for the platform's")
         if self.email and not self.password.get_secret_value():
             raise ValueError("email is set but password is not; set RESON_PASSWORD in the environment")
         return self

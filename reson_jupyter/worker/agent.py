@@ -60,6 +60,7 @@ class ResonAgent(_reson_Widget):
         self._run_abort: _reson_Any = None
         self._task: _reson_Any = None  # the running one: (name, round, thread)
         self._skipping = False
+        self._code = ""  # of the executor's answer
         self._speaks: _reson_Any = True  # of the phases, for an executor that does not itself
         self._beats = 0
         self._seen: dict[str, _reson_Any] = {"memory": 0, "cpu": 0.0, "place": None}
@@ -70,6 +71,7 @@ class ResonAgent(_reson_Widget):
         self._handlers = {
             _reson_EventType.START_RUN: self._on_start,
             _reson_EventType.BEFORE_TASK_EXECUTION: self._on_task,
+            _reson_EventType.AFTER_TASK_EXECUTION: self._on_executed,
             _reson_EventType.BEFORE_SEND_TASK_RESULT: self._on_result,
             _reson_EventType.ABOUT_TO_END_RUN: self._on_end,
             _reson_EventType.SWAP_OUT: self._on_end,
@@ -139,6 +141,7 @@ class ResonAgent(_reson_Widget):
         name = fl_ctx.get_prop(_reson_FLContextKey.TASK_NAME)
         with self._lock:
             self._skipping = False
+            self._code = ""
             self._task = (name, round_, _reson_threading.get_ident())
         self._rounds = {"CURRENT_ROUND": round_, "NUM_ROUNDS": data.get_header(_reson_AppConstants.NUM_ROUNDS)}
         _reson_register_stack_file(self._stack_file)  # the user's code of the task before may have taken the signal
@@ -147,12 +150,16 @@ class ResonAgent(_reson_Widget):
         self._tell()
         self._messenger.flush()  # code that holds Python's lock for long lets nobody send it later
 
+    def _on_executed(self, fl_ctx: _reson_Any) -> None:
+        self._code = fl_ctx.get_prop(_reson_FLContextKey.TASK_RESULT).get_return_code()
+
     def _on_result(self, fl_ctx: _reson_Any) -> None:
-        result = fl_ctx.get_prop(_reson_FLContextKey.TASK_RESULT)  # none if NVFlare itself saw that the task was aborted
-        code = _reson_ReturnCode.TASK_ABORTED if result is None else result.get_return_code()
         with self._lock:
             task, self._task = self._task, None
-            skipping = self._skipping
+            skipping, code = self._skipping, self._code
+        if not code:  # the executor did not answer: it was stopped, or raised something
+            stopped = skipping or self._run_abort.triggered
+            code = _reson_ReturnCode.TASK_ABORTED if stopped else _reson_ReturnCode.EXECUTION_EXCEPTION
         aborted, phase = code == _reson_ReturnCode.TASK_ABORTED, ""
         if aborted and skipping and not self._run_abort.triggered:
             phase = "skipped"

@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reson_jupyter.backend.carrying.verdict import verdict
 from reson_jupyter.backend.progress import RunProgress
 from reson_jupyter.backend.run.environments import Environments, environments_of
 from reson_jupyter.backend.run.info import run_info
-from reson_jupyter.events import Event, RunState
+from reson_jupyter.events import Event
 from reson_jupyter.notebook.run_snapshot import RunSnapshot
 from tests.backend.test_live import feed_of
-from tests.backend.test_verdict import event, good_run, judge
+from tests.backend.test_verdict import event, good_run
 
 USUAL: dict[str, Any] = {
     "python": "3.11.9", "torch": "2.13.0+cu128", "nvflare": "2.9.0", "packages": {"scipy": "1.17.0"}, "device": "cpu",
@@ -94,74 +93,6 @@ def test_a_note_of_a_site_is_no_note_of_the_run() -> None:
     note = {"level": "info", "message": "see https://example.org", "note": True}
     assert run_of(event("log", "site-1", **note)).notes == []
     assert run_of(event("log", None, **note)).notes == ["see https://example.org"]
-
-
-# The verdict
-
-
-def as_named(log: list[Event], **names: str) -> list[Event]:
-    """The log of a run whose sites have other names than those that were submitted to."""
-    known = {name.replace("_", "-"): new for name, new in names.items()}
-    head, *rest = log
-    told = [entry.model_copy(update={"site": known.get(entry.site or "", entry.site)}) for entry in rest]
-    for entry in told:
-        if "sites" in entry.data:
-            entry.data["sites"] = [known.get(site, site) for site in entry.data["sites"]]
-    return [head, *told]
-
-
-def test_a_good_run_is_good_whatever_its_workers_are_called() -> None:
-    log = as_named(good_run(), site_1="gpu-7", site_2="gpu-8")
-    validated = event("validated", None, 2, sites=["gpu-7", "gpu-8"])
-    assert judge([*log[:-1], validated, log[-1]], validates=True) == (RunState.FINISHED, "")
-
-
-def test_a_worker_that_was_replaced_costs_nothing_where_every_round_had_all_its_contributions() -> None:
-    first, second = good_run()[:6], good_run()[6:]
-    log = [*as_named(first, site_1="gpu-7", site_2="gpu-8"), *as_named([first[0], *second], site_1="gpu-7", site_2="gpu-9")[1:]]
-    validated = event("validated", None, 2, sites=["gpu-7", "gpu-9"])
-    assert judge([*log[:-1], validated, log[-1]], validates=True) == (RunState.FINISHED, "")
-
-
-def test_workers_that_never_came_are_counted_for_nobody_knows_their_names() -> None:
-    log = as_named(good_run(min_clients=1), site_1="gpu-7", site_2="gpu-8")
-    log = [entry for entry in log if entry.site != "gpu-8"]
-    for entry in log:
-        if entry.type == "aggregated":
-            entry.data["sites"] = ["gpu-7"]
-    assert judge(log) == (RunState.DEGRADED, "only 1 of the 2 sites came.")
-
-
-def test_a_worker_that_missed_a_round_is_named() -> None:
-    log = as_named(good_run(min_clients=1), site_1="gpu-7", site_2="gpu-8")
-    log = [entry for entry in log if not (entry.site == "gpu-8" and entry.round == 1)]
-    next(entry for entry in log if entry.type == "aggregated" and entry.round == 1).data["sites"] = ["gpu-7"]
-    assert judge(log) == (RunState.DEGRADED, "gpu-8 is missing from 1 round (first: round 2).")
-
-
-def test_a_site_that_could_not_train_is_named_with_the_reason() -> None:
-    log = good_run(min_clients=1)
-    log = [entry for entry in log if entry.site != "site-2"]
-    for entry in log:
-        if entry.type == "aggregated":
-            entry.data["sites"] = ["site-1"]
-    log.insert(2, prepared("site-2", problems=["the package scipy is missing"]))
-    assert judge(log) == (RunState.DEGRADED, "site-2 never contributed (the package scipy is missing).")
-
-
-@pytest.mark.parametrize(
-    ("stopped", "said"),
-    [
-        ("", "No site ever returned a trained model: site-2 cannot train: no data"),
-        ("site-2 cannot train: no data", "site-2 cannot train: no data."),
-    ],
-)
-def test_a_run_that_no_round_followed_has_the_sites_problem_as_its_reason(stopped: str, said: str) -> None:
-    run = run_of(prepared("site-1"), prepared("site-2", problems=["no data"]))
-    result = verdict(run, files=0, stopped=stopped)
-    assert (result.state, result.reason) == (RunState.FAILED, said)
-    run.apply([event("error", "site-2", None, message="site-2 cannot train: no data", traceback="")])
-    assert verdict(run, files=0, stopped=stopped).reason == said
 
 
 # The table

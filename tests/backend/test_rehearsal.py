@@ -220,13 +220,16 @@ def test_training_that_outlasts_the_limit_is_no_failure(tmp_path: Path) -> None:
     assert "train: it was not done after 1 s" in rehearsal.notes[0] and time.monotonic() - began < 30
 
 
-def test_a_process_stands_ready_so_that_a_rehearsal_takes_less_than_the_imports(tmp_path: Path) -> None:
+def test_a_process_stands_ready_so_that_a_rehearsal_takes_less_than_the_imports() -> None:
+    spare.drop()
+    cold = rehearse(image_job())
     warm()
     helper = spare._helper
     assert helper is not None
     assert select.select([helper._process.stdout], [], [], 60)[0], "it never said that it is ready"
     rehearsal = rehearse(image_job())
-    assert names(rehearsal) == STEPS and rehearsal.seconds < 1.5
+    assert names(rehearsal) == names(cold) == STEPS
+    assert rehearsal.seconds < cold.seconds / 2
     assert spare._helper is not helper, "each process meets one user's code only"
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import torch
 
+from reson_jupyter.backend.carrying.channel import Link
+from reson_jupyter.backend.federated import federated
 from reson_jupyter.backend.history.deletion import delete
 from reson_jupyter.backend.history.origin import read_origin
 from reson_jupyter.backend.history.rerun import rerun
@@ -17,7 +19,7 @@ from reson_jupyter.backend.observers import on_run
 from reson_jupyter.backend.record import RunRecord
 from reson_jupyter.backend.run.handle import Run
 from reson_jupyter.backend.shard_pool import content_key
-from reson_jupyter.backend.store import DirectoryStore, Store, open_store
+from reson_jupyter.backend.store import DirectoryStore, Store, UploadForm, open_store
 from reson_jupyter.config import FederationConfig, ResonTechConfig, TrainingConfig
 from reson_jupyter.errors import ConfigError, JobError, RehearsalFailed, ResonError, RunError
 from tests.backend.stored_runs import MODEL, Nowhere, submitted
@@ -85,6 +87,19 @@ def test_without_changes_the_same_job_runs_on_the_same_data(store: Store, first:
     assert new.progress.sources == first.progress.sources, "a failure still knows the line of the cell"
     assert new.progress.notes == [f"rerun of {first.id}", "rehearsal: it went well", plan]
     assert new.config == first.config
+
+
+def test_a_job_that_was_stored_for_a_federation_is_adapted_anew_by_its_target(
+    store: Store, first: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = read_origin(store, first.id).job
+    link = Link(UploadForm("https://s3.example/bucket", {"policy": "sesame"}, "p/"), "https://s3.example/r?sig=sesame")
+    for key, data in federated(before, link).files.items():
+        store.put(f"jobs/{first.id}/{key}", data)
+    given = []
+    monkeypatch.setattr(Nowhere, "adapt", lambda self, job, *rest: given.append(job) or job)
+    again(first, store)
+    assert given[0].files == before.files
 
 
 def test_a_change_reaches_the_config_that_has_the_field(store: Store, first: Run) -> None:

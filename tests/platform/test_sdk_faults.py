@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from . import mistyped, uploads
 from .answers import WireFault
 from .app import Platform
 from .looking import no_secret_is_told, the_job
-from .test_wire import FOR_EVER, TASKS, accepted, cancelled, nothing_was_sent, submit
+from .test_wire import FOR_EVER, TASKS, accepted, cancelled, carried, nothing_was_sent, submit
 
 _TESTS = Path(__file__).resolve().parents[1]
 _HERE, _WIRE, _CLIENT = "platform/test_sdk_faults.py", "platform/test_wire.py", "platform/test_client.py"
@@ -62,8 +63,8 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("19 one GPU model becomes its letters", _SELECTION, "test_one_model_may_be_given_as_text"),
     ("19 a price of less than a cent", _HERE, "test_bad_input_is_refused_before_the_first_byte"),
     ("19 models are not held against the catalogue", _HERE, "test_bad_input_is_refused_before_the_first_byte"),
-    ("20 ._shard_0.zip is a shard", _HERE, "test_what_macos_leaves_beside_a_shard_is_no_shard"),
-    ("21 requirements are not pinned", "test_prepare.py", "test_the_requirements_are_those_of_what_ships_unless_the_user_gives_others"),
+    ("20 ._shard_0.zip is a shard", _HERE, "test_the_zips_of_a_hidden_folder_are_shards_and_no_others"),
+    ("21 requirements", "test_prepare.py", "test_the_requirements_are_those_of_what_ships_unless_the_user_gives_others"),
     # After the submission
     ("22 no wait, progress, cancel", _SUBMIT, "test_a_run_goes_on_without_its_kernel_and_obeys_another_one"),
     ("22 no metrics, no download", _SUBMIT, "test_a_model_alone_is_trained_by_the_platforms_workers_and_comes_back"),
@@ -72,7 +73,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     # Transport
     ("25 a failed part does not stop the upload", _HERE, "test_a_part_that_fails_stops_the_upload"),
     ("25 an interrupt does not stop the upload", _UPLOADS, "test_an_interrupt_stops_it_at_once_too"),
-    ("26 no call and no part is tried again", _WIRE, "test_a_request_that_breaks_off_and_then_gets_no_answer_costs_nothing"),
+    ("26 no call and no part is tried again", _WIRE, "test_any_request_that_breaks_off_and_then_gets_no_answer_costs_nothing"),
     ("26 no URL is signed again", _UPLOADS, "test_a_url_that_is_no_longer_good_costs_no_part_twice"),
     ("27 400 MB of parts in memory", _UPLOADS, "test_a_part_is_never_held_in_memory"),
     ("27 the kernel is blocked for minutes", _HERE, "test_submit_returns_while_the_platform_still_thinks"),
@@ -80,12 +81,12 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("28 a 401 is called an error of the storage", _HERE, "test_a_401_is_said_to_be_the_key"),
     ("29 the first 1,000 objects only", "store/test_s3_store.py", "test_listing_goes_on_after_the_first_thousand"),
     ("30 the bucket's server is beta's whatever the API is", _CLIENT, "test_the_other_addresses_follow_from_the_apis"),
-    ("31 a project below a dot folder is empty", _HERE, "test_shards_below_a_hidden_folder_are_shards"),
+    ("31 a project below a dot folder is empty", _HERE, "test_the_zips_of_a_hidden_folder_are_shards_and_no_others"),
     ("32 inference.yaml", _NOT_OURS, "no models are served from here"),
     ("33 documents disagree", _NOT_OURS, "there is one schema, and the help is made of it"),
     # Elsewhere in the list, and as costly
-    ("6 a changed shard of equal size is not sent", _HERE, "test_a_changed_shard_of_equal_size_is_sent"),
-    ("7 a second job of one name overwrites the first", _HERE, "test_two_jobs_of_one_name_have_nothing_in_common"),
+    ("6 a changed shard of equal size is not sent", _HERE, "test_a_changed_shard_is_sent_and_no_job_shares_a_folder"),
+    ("7 a second job of one name overwrites the first", _HERE, "test_a_changed_shard_is_sent_and_no_job_shares_a_folder"),
     ("8 a checkpoint is not started from", _SUBMIT, "test_a_checkpoint_is_where_the_training_starts"),
     ("9 too few URLs truncate the object", _WIRE, "test_a_wrong_number_of_urls_is_refused_before_a_byte_is_sent"),
     ("11 CANCELLED is waited on for ever", _HERE, "test_a_job_that_is_over_is_waited_for_no_longer"),
@@ -112,6 +113,7 @@ def test_a_401_is_said_to_be_the_key(customer: Platform, shards: Path, code: str
     nothing_was_sent(customer)
 
 
+@carried
 @pytest.mark.parametrize("code", ["session_only", "role_required"])
 def test_a_403_is_said_to_be_what_the_key_may_not(customer: Platform, shards: Path, code: str) -> None:
     customer.faults.append(WireFault(TASKS, times=FOR_EVER, answer=(403, {"code": code, "message": "Forbidden"})))
@@ -195,41 +197,30 @@ def test_a_job_that_cannot_train_is_refused_before_the_first_byte(customer: Plat
     nothing_was_sent(customer)
 
 
-def test_what_macos_leaves_beside_a_shard_is_no_shard(customer: Platform, shards: Path) -> None:
+@carried
+def test_the_zips_of_a_hidden_folder_are_shards_and_no_others(customer: Platform, shards: Path) -> None:
     (shards / "._shard_0.zip").write_bytes(b"Mac OS X")
-    run = submit(shards)
+    run = submit(shards.rename(shards.parent / ".hidden"))
     assert accepted(customer, run).workers == 2
     assert customer.bucket.keys(f"jobs/{run.id}/shards/") == ["shard_0.zip", "shard_1.zip"]
     cancelled(customer, run)
 
 
-def test_shards_below_a_hidden_folder_are_shards(customer: Platform, shards: Path) -> None:
-    hidden = shards.rename(shards.parent / ".hidden")
-    run = submit(hidden)
-    assert accepted(customer, run).workers == 2
-    cancelled(customer, run)
-
-
-def test_a_changed_shard_of_equal_size_is_sent(customer: Platform, shards: Path) -> None:
-    first = submit(shards)
-    cancelled(customer, first)
+@carried
+def test_a_changed_shard_is_sent_and_no_job_shares_a_folder(customer: Platform, shards: Path) -> None:
+    first = submit(shards, "v1.0 run")
+    accepted(customer, first)
     before = (shards / "shard_0.zip").read_bytes()
     (shards / "shard_0.zip").write_bytes(before.replace(b"number.txt", b"NUMBER.txt"))
-    second = submit(shards)
-    cancelled(customer, second)
-    sent = [customer.bucket.get(f"jobs/{run.id}/shards/shard_0.zip") for run in (first, second)]
+    second = submit(shards, "v10-run")
+    jobs = [accepted(customer, run) for run in (first, second)]
+    sent = [customer.bucket.get(f"{job.task.prefix}/shards/shard_0.zip") for job in jobs]
     assert sent == [before, (shards / "shard_0.zip").read_bytes()] and len(sent[0]) == len(sent[1])
     assert customer.asked_of("POST /api/users/storage/upload/init") == 3, "the other shard was not sent again"
+    cancelled(customer, first, second)
 
 
-def test_two_jobs_of_one_name_have_nothing_in_common(customer: Platform, shards: Path) -> None:
-    runs = [submit(shards, "v1.0 run"), submit(shards, "v10-run"), submit(shards, "v1.0 run")]
-    jobs = [accepted(customer, run) for run in runs]
-    assert len({job.task.prefix for job in jobs}) == len({job.id for job in jobs}) == 3
-    for run in runs:
-        cancelled(customer, run)
-
-
+@carried
 @pytest.mark.parametrize(
     ("word", "state"),
     [("CANCELLED", reson.RunState.ABORTED), ("FAILED", reson.RunState.FAILED), ("FINISHED", reson.RunState.FAILED)],
@@ -244,6 +235,7 @@ def test_a_job_that_is_over_is_waited_for_no_longer(customer: Platform, shards: 
     assert run.state == state
 
 
+@carried
 def test_a_state_that_nobody_knows_is_told_and_waited_on(customer: Platform, shards: Path) -> None:
     run = submit(shards)
     accepted(customer, run).state = "REBALANCING"
@@ -253,6 +245,7 @@ def test_a_state_that_nobody_knows_is_told_and_waited_on(customer: Platform, sha
     assert run.state == reson.RunState.ABORTED
 
 
+@carried
 def test_the_model_is_found_whatever_its_file_is_called(customer: Platform, shards: Path, tmp_path: Path) -> None:
     run = submit(shards)
     job = accepted(customer, run)
@@ -265,12 +258,14 @@ def test_the_model_is_found_whatever_its_file_is_called(customer: Platform, shar
     assert [path.name for path in run.download(tmp_path / "got") if "model_out" in path.parts] == ["result.pt"]
 
 
+@carried
 def test_a_part_that_fails_stops_the_upload(
     customer: Platform, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uploads, "PART_BYTES", 5 << 20)
     monkeypatch.setattr("reson_jupyter.backend.platform.uploads.PART_BYTES", 5 << 20)
-    (shards / "shard_1.zip").write_bytes((shards / "shard_1.zip").read_bytes() + bytes(100 << 20))
+    with zipfile.ZipFile(shards / "shard_1.zip", "w") as archive:
+        archive.writestr("zeros", bytes(100 << 20))
     customer.s3.faults.append(Fault("UploadPart", times=FOR_EVER, answer=(400, "BadDigest")))
     run = submit(shards)
     with pytest.raises(reson.RunFailed, match="refused part 1"):
@@ -279,6 +274,7 @@ def test_a_part_that_fails_stops_the_upload(
     assert not customer.jobs
 
 
+@carried
 def test_submit_returns_while_the_platform_still_thinks(customer: Platform, shards: Path) -> None:
     customer.faults.append(WireFault(TASKS, delay=4.0))
     run = submit(shards)
@@ -291,6 +287,7 @@ def test_submit_returns_while_the_platform_still_thinks(customer: Platform, shar
     assert the_job(customer)
 
 
+@carried
 @pytest.mark.parametrize(
     "fault",
     [

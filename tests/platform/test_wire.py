@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import reson_jupyter as reson
+from reson_jupyter.backend.record import known_records
 from tests.faulty_server import Fault
 from tests.runs.conftest import rounds, wait_for
 from tests.runs.models import Line, fl_train
@@ -29,6 +30,8 @@ BEFORE = (BUCKET, "GET /api/customer/dashboard/workers/stats", "GET /api/gpu-cat
 REQUESTS = (*BEFORE, INIT, COMPLETE, TASKS, "GET /api/customer/dashboard/jobs/{id}")
 S3 = ("HeadObject", "GetObject", "PutObject", "ListMultipartUploads", "UploadPart", "ListParts", "DeleteObject")
 FOR_EVER = 10**6
+# These start a process that follows the job on the platform, which takes some seconds.
+carried = pytest.mark.slow
 
 
 def submit(shards: Path, name: str = "wire", **more: Any) -> reson.Run:
@@ -49,10 +52,11 @@ def accepted(platform: Platform, run: reson.Run) -> PlatformJob:
     return job
 
 
-def cancelled(platform: Platform, run: reson.Run) -> None:
-    """Ends the run."""
-    platform.cancel(accepted(platform, run).id)
-    wait_for(lambda: run.state.done)
+def cancelled(platform: Platform, *runs: reson.Run) -> None:
+    """Ends the runs."""
+    for run in runs:
+        platform.cancel(accepted(platform, run).id)
+    wait_for(lambda: all(run.state.done for run in runs))
 
 
 def new_shards(folder: Path) -> Path:
@@ -73,20 +77,19 @@ def whole(platform: Platform, run: reson.Run, shards: Path) -> bool:
     return len(files) == 3 + 3 + 1 + 2
 
 
-@pytest.mark.parametrize("request_", REQUESTS)
-def test_a_request_that_breaks_off_and_then_gets_no_answer_costs_nothing(
-    customer: Platform, tmp_path: Path, request_: str
-) -> None:
-    faults = [WireFault(request_, reset=True), WireFault(request_, lost=True)]
-    customer.faults += faults
-    shards = new_shards(tmp_path / "new")
-    run = submit(shards)
-    job = accepted(customer, run)
-    wait_for(lambda: faults[0].times == faults[1].times == 0)
-    assert whole(customer, run, shards)
-    cancelled(customer, run)
-    assert the_job(customer) is job, "the job was submitted once"
-    no_secret_is_told(customer, run)
+@carried
+def test_any_request_that_breaks_off_and_then_gets_no_answer_costs_nothing(customer: Platform, tmp_path: Path) -> None:
+    runs = []
+    for number, request in enumerate(REQUESTS):
+        customer.faults[:] = [WireFault(request, reset=True), WireFault(request, lost=True)]
+        shards = new_shards(tmp_path / str(number))
+        runs.append(submit(shards))
+        accepted(customer, runs[-1])
+        wait_for(lambda: customer.faults[0].times == customer.faults[1].times == 0)
+        assert whole(customer, runs[-1], shards), request
+    cancelled(customer, *runs)
+    assert len(customer.jobs) == len(runs), "every job was submitted once"
+    no_secret_is_told(customer, runs[-1])
 
 
 @pytest.mark.nvflare
@@ -103,6 +106,7 @@ def test_a_run_in_which_every_request_breaks_once_trains_to_its_model(customer: 
     no_secret_is_told(customer, run)
 
 
+@carried
 def test_a_job_whose_answer_was_lost_is_found_among_others_of_its_name(customer: Platform, shards: Path, tmp_path: Path) -> None:
     earlier = submit(new_shards(tmp_path / "new"), "digits")
     accepted(customer, earlier)
@@ -111,17 +115,19 @@ def test_a_job_whose_answer_was_lost_is_found_among_others_of_its_name(customer:
     job = accepted(customer, run)
     assert len(customer.jobs) == 2
     assert any(job.id in note for note in run.progress.notes), "it is followed, and not the older one"
-    for one in (earlier, run):
-        cancelled(customer, one)
+    cancelled(customer, earlier, run)
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_platform_that_has_too_much_to_do_is_asked_again_when_it_says(customer: Platform, shards: Path, status: int) -> None:
-    answer: dict[str, Any] = {"answer": (status, {"message": "busy"}), "headers": {"Retry-After": "1"}, "times": 2}
-    customer.faults += [WireFault(request, **answer) for request in (BUCKET, INIT, COMPLETE, TASKS)]
+@carried
+def test_a_platform_that_has_too_much_to_do_is_asked_again_when_it_says(customer: Platform, shards: Path) -> None:
+    customer.faults += [
+        WireFault(request, answer=(status, {"message": "busy"}), headers={"Retry-After": "1"})
+        for request in (BUCKET, INIT, COMPLETE, TASKS)
+        for status in (429, 500, 503)
+    ]
     began = time.monotonic()
     run = submit(shards)
-    assert time.monotonic() - began >= 2
+    assert time.monotonic() - began >= 3
     accepted(customer, run)
     assert whole(customer, run, shards)
     cancelled(customer, run)
@@ -138,9 +144,10 @@ def test_a_platform_that_never_answers_well_is_told_of_and_nothing_was_sent(cust
 def nothing_was_sent(platform: Platform) -> None:
     """Asserts that the bucket, the platform and this machine know nothing of a run."""
     assert platform.bucket.keys("") == [] and platform.uploads.unfinished == [] and not platform.jobs
-    assert reson.runs() == []
+    assert known_records() == []
 
 
+@carried
 def test_slow_answers_are_waited_for(customer: Platform, shards: Path) -> None:
     customer.faults += [WireFault(request, delay=1.5) for request in REQUESTS]
     run = submit(shards)
@@ -149,6 +156,7 @@ def test_slow_answers_are_waited_for(customer: Platform, shards: Path) -> None:
     cancelled(customer, run)
 
 
+@carried
 def test_a_url_that_has_expired_is_replaced(customer: Platform, shards: Path) -> None:
     expired = Fault("UploadPart", times=2, answer=(403, "AccessDenied"))
     customer.s3.faults.append(expired)
@@ -158,6 +166,7 @@ def test_a_url_that_has_expired_is_replaced(customer: Platform, shards: Path) ->
     cancelled(customer, run)
 
 
+@carried
 def test_urls_that_are_never_good_end_the_upload_and_say_why(customer: Platform, shards: Path) -> None:
     customer.s3.faults.append(Fault("UploadPart", times=FOR_EVER, answer=(403, "AccessDenied")))
     run = submit(shards)
@@ -167,6 +176,7 @@ def test_urls_that_are_never_good_end_the_upload_and_say_why(customer: Platform,
     no_secret_is_told(customer, run, run.reason)
 
 
+@carried
 @pytest.mark.parametrize(
     "edit",
     [lambda body: {**body, "urls": body["urls"][:-1]}, lambda body: {**body, "urls": body["urls"] * 2}],
@@ -177,7 +187,7 @@ def test_a_wrong_number_of_urls_is_refused_before_a_byte_is_sent(
 ) -> None:
     customer.faults.append(WireFault(INIT, times=FOR_EVER, edit=edit))
     run = submit(shards)
-    with pytest.raises(reson.RunFailed, match=r"expects shard_\d.zip in \d parts, and it has 1 of 50 MiB"):
+    with pytest.raises(reson.RunFailed, match=r"wants shard_\d.zip in \d parts; it has 1 of 50 MiB"):
         run.wait(60)
     assert customer.s3.asked.count("UploadPart") == 0 and customer.uploads.unfinished == []
     assert customer.bucket.keys("shards/sha256/") == [] and not customer.jobs
@@ -203,12 +213,12 @@ def test_keys_that_do_not_open_the_bucket_are_told_apart_from_the_platforms(cust
 
 def test_a_revoked_key_is_called_a_key_and_nothing_was_sent(customer: Platform, shards: Path) -> None:
     customer.account.keys.clear()
-    with pytest.raises(reson.ResonError, match="the platform key was refused") as caught:
+    with pytest.raises(reson.ResonError, match=r"the platform key was refused(.|\n)*Mint a new key"):
         submit(shards)
-    assert "RESON_API_KEY" in str(caught.value)
     nothing_was_sent(customer)
 
 
+@carried
 def test_a_key_that_is_revoked_during_a_run_is_told_and_the_run_goes_on_with_it_back(customer: Platform, shards: Path) -> None:
     run = submit(shards)
     job = accepted(customer, run)
@@ -232,6 +242,7 @@ def test_pages_in_the_place_of_the_api_are_recognized(customer: Platform, shards
         submit(shards)
 
 
+@carried
 def test_the_client_is_as_strict_as_the_platform(customer: Platform, shards: Path) -> None:
     """What a clean submission asks for, in order: once each, as far as it is no polling."""
     run = submit(shards)

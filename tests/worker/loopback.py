@@ -33,6 +33,7 @@ class Engine:
         self.run_dir = run_dir
         self.components: dict[str, FLComponent] = {}
         self.topics: dict[str, Any] = {}
+        self.commands: dict[str, Any] = {}
         self.answer: str | None = None  # what every message gets instead of being handled
         self.reasons: list[str] = []  # of panics
         self.abort_signal = Signal()
@@ -68,6 +69,15 @@ class Engine:
 
     def get_clients(self) -> list[Client]:
         return [Client("site-1", "token")]
+
+    def register_app_command(self, topic: str, command: Any) -> None:
+        self.commands[topic] = command
+
+    def command(self, **data: Any) -> dict[str, Any]:
+        """Has the server do what somebody with an admin's kit asks for."""
+        with self.new_context() as fl_ctx:
+            answer: dict[str, Any] = self.commands["reson.control"]("reson.control", data, fl_ctx)
+        return answer
 
     def register_aux_message_handler(self, topic: str, message_handle_func: Any) -> None:
         self.topics[topic] = message_handle_func
@@ -149,5 +159,7 @@ class Server(Engine):
         self.fire(EventType.BEFORE_TASK_EXECUTION, **props)
         with self.new_context() as fl_ctx:
             reply = executor.execute(task, shareable, fl_ctx, task_signal)
-        self.fire(EventType.BEFORE_SEND_TASK_RESULT, **({} if task_signal.triggered else {FLContextKey.TASK_RESULT: reply}))
+        if not task_signal.triggered:
+            self.fire(EventType.AFTER_TASK_EXECUTION, **{FLContextKey.TASK_RESULT: reply})
+        self.fire(EventType.BEFORE_SEND_TASK_RESULT)
         return reply

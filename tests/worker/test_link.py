@@ -195,9 +195,10 @@ def test_a_request_and_a_stop_arrive_once(server: Server, component: Any, store:
 
 
 def test_a_store_that_refuses_is_told_once_and_the_run_goes_on(
-    server: Server, component: Any, link: Link, caplog: pytest.LogCaptureFixture
+    server: Server, component: Any, link: Link, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(link_module, "_reson_LAST_POSTS", 0.2)
     with failing_server(403, "AccessDenied") as url:
         refused = threading.Event()
         made = component(form=form_of(link, url=url), requests_url=None)
@@ -206,7 +207,6 @@ def test_a_store_that_refuses_is_told_once_and_the_run_goes_on(
         assert refused.wait(5)
         refused.clear()
         assert refused.wait(5)
-        made._until = 0.0
         server.end()
     told = [event["data"]["message"] for event in server.of("log")]
     assert told == [

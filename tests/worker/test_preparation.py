@@ -19,9 +19,8 @@ from nvflare.apis.event_type import EventType
 from nvflare.apis.fl_constant import FLContextKey
 from nvflare.apis.shareable import ReturnCode, Shareable
 
-from reson_jupyter.worker import agent, needs, shard_fetch
+from reson_jupyter.worker import agent, shard_fetch
 from reson_jupyter.worker.executor import GenericClientExecutor
-from reson_jupyter.worker.needs import _reson_Needs
 from reson_jupyter.worker.preparation import ResonPreparation
 from reson_jupyter.worker.shard import _rt_read_manifest
 from tests.data.zips import manifest, write_shard
@@ -265,45 +264,6 @@ def test_other_tasks_do_not_reach_it(server: Server) -> None:
     server.fire(EventType.BEFORE_TASK_EXECUTION, **{FLContextKey.TASK_NAME: "validate", FLContextKey.TASK_DATA: Shareable()})
     server.messenger.flush()
     assert server.of("prepared") == []
-
-
-# What a site needs
-
-
-@pytest.mark.parametrize(
-    ("line", "has", "problem", "note"),
-    [
-        ("a==2.1.0", "2.1.0", "", ""),
-        ("a==2.1.0", "2.1.0+cpu", "", ""),
-        ("a==2.1.0", "2.3.1", "", "a is 2.3.1 there, and the run needs ==2.1.0"),
-        ("a==2.1.0", "1.9", "a is 1.9 there, and the run needs ==2.1.0", ""),
-        ("a>=2", "1.9", "a is 1.9 there, and the run needs >=2", ""),
-        ("a>=2,<3", "2.5rc1", "", ""),
-        ("a==2.*", "1.0", "a is 1.0 there, and the run needs ==2.*", ""),
-        ("a", "0.1", "", ""),
-        ("a", "", "the package a is missing", ""),
-        ("a==1; python_version < '3'", "", "", ""),
-    ],
-)
-def test_versions_that_break_a_run_are_problems_and_others_are_noted(
-    monkeypatch: pytest.MonkeyPatch, line: str, has: str, problem: str, note: str
-) -> None:
-    monkeypatch.setattr(needs, "_reson_version_of", lambda name: has)
-    found = _reson_Needs([line])
-    assert (found.problems, found.notes) == ([problem] * bool(problem), [note] * bool(note))
-
-
-def test_without_packaging_only_what_is_missing_shows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(needs, "_reson_requirements", None)
-    found = _reson_Needs(["numpy==0.0.1", "nonesuch>=2; python_version > '3'"])
-    assert found.packages == {"numpy": np.__version__, "nonesuch": ""}
-    assert found.problems == ["the package nonesuch is missing"]
-
-
-def test_a_python_that_is_too_old_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "version_info", (3, 9, 1))
-    monkeypatch.setattr("platform.python_version", lambda: "3.9.1")
-    assert _reson_Needs([]).problems == ["its Python is 3.9.1, and the run needs 3.10 or later"]
 
 
 # Real runs

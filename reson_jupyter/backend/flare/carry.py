@@ -90,8 +90,11 @@ class Carrier:
         session, readers = FlareSession(kit, self._work), FlareSession(kit, self._work)
         job = FlareJob(session, self._record.id, self._state.job)
         try:
-            if not done_unless(self._abort_asked, lambda: self._submit(session, job)) or (not job.id and self._abort_asked()):
+            files: dict[str, bytes] = {}
+            fetched = done_unless(self._abort_asked, lambda: files.update(fetch_files(self._store, self._record.prefix, _FILES)))
+            if not job.id and not (fetched and self._submit(session, job, files)):
                 return verdict(self._progress, files=0, aborted=True)
+            self._validates = _validates(files)
             listener = Listener(self._journal, self._ways(session, job.id))
             fetch_log = CommandChannel(readers, job.id).log
             following = Following(self._folder, self._journal, job, listener, fetch_log, self._abort_asked)
@@ -102,23 +105,29 @@ class Carrier:
             session.close()
             readers.close()
 
-    def _submit(self, session: FlareSession, job: FlareJob) -> None:
-        """Submits the job, unless it has been; where the last carrier died in it, the federation knows."""
-        files = fetch_files(self._store, self._record.prefix, _FILES)
-        workflows = json.loads(files["configs/config_fed_server.json"])["workflows"]
-        self._validates = any(workflow["id"] == "final_validation" for workflow in workflows)
-        if job.id or (self._state.starts > 1 and job.find()) or self._abort_asked():
-            return
-        link = make_link(self._store, self._record.prefix)
+    def _submit(self, session: FlareSession, job: FlareJob, files: Mapping[str, bytes]) -> bool:
+        """Submits the job, unless the last carrier died just after it had; returns whether there is one.
+
+        It is not left half way: a job that nobody knows of would run in the federation.
+        """
+        if self._state.starts > 1 and job.find():
+            return self._keep(job)
+        if self._abort_asked():
+            return False
         folder = self._work / self._record.id
         try:
+            link = make_link(self._store, self._record.prefix)
             sites = self._submitted()["sites"]
             write_job(folder, self._record.id, files, sites, self._store, link, loopback=session.kit.is_loopback)
             job.submit(folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+        return self._keep(job)
+
+    def _keep(self, job: FlareJob) -> bool:
         self._state.job = job.id
         write_state(self._folder, self._state)
+        return True
 
     def _ways(self, session: FlareSession, job: str) -> list[Channel]:
         """The ways to the run's server, the best first."""
@@ -176,6 +185,12 @@ class Carrier:
 
     def _on_sigterm(self, *_: object) -> None:
         self._terminated = True
+
+
+def _validates(files: Mapping[str, bytes]) -> bool:
+    """Whether the sites are to validate the final model."""
+    server = files.get("configs/config_fed_server.json", b'{"workflows": []}')
+    return any(workflow["id"] == "final_validation" for workflow in json.loads(server)["workflows"])
 
 
 def main(folder: str) -> None:

@@ -108,13 +108,13 @@ class Following:
         now = time.monotonic()
         if self._told_end is not None:
             return self._end(self._reason)
-        if self._abort_asked():
-            return self._stop(now)
         if self._progress.run_ended:
             if self._ended_at is None:
                 self._ended_at = now
                 self.logs.hurry()
             return now - self._ended_at < _END_GRACE or self._end("NVFlare did not end the job by itself")
+        if self._abort_asked():
+            return self._stop(now)
         if is_hopeless(self._progress, self._sites.dead):
             self._hopeless_at = self._hopeless_at or now
             if now - self._hopeless_at > _HOPELESS_GRACE:
@@ -138,7 +138,7 @@ class Following:
                 print(error, flush=True)
                 return self._end("")
             self._journal.say(EventType.STOPPING, grace=STOP_GRACE)
-        return now - self._stop_asked < STOP_GRACE or self._progress.run_ended or self._end("")
+        return now - self._stop_asked < STOP_GRACE or self._end("")
 
     def _end(self, reason: str) -> bool:
         """Has NVFlare end the job; False when that took too long."""

@@ -29,14 +29,18 @@ if TYPE_CHECKING:
     from s3transfer.futures import TransferFuture
     from s3transfer.manager import TransferManager
 
-THREADS = 4
+# Over a long line each part costs the way there and back; nearby, more than four neither help nor harm.
+THREADS = 8
 # No signature of S3 is good for longer.
 LONGEST_OFFER = 7 * 24 * 3600
 _OFFERED_BYTES = 8 << 20
 # Only below these may a bucket's unfinished uploads be removed; the rest may be anybody's.
 _OURS = ("jobs/", "shards/sha256/")
 # One request copies up to 5 GiB; before that it may take longer than a server, or a proxy before it, lets a request take.
-_COPY = TransferConfig(multipart_threshold=1 << 30, multipart_chunksize=256 << 20, preferred_transfer_client="classic")
+# Without threads of boto3's: they cannot be begun any more while the main program ends, and an upload outlasts it.
+_COPY = TransferConfig(
+    multipart_threshold=1 << 30, multipart_chunksize=256 << 20, use_threads=False, preferred_transfer_client="classic"
+)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
