@@ -201,7 +201,8 @@ class RunProgress:
 
     def _on_round_started(self, event: Event, data: dict[str, Any]) -> None:
         assert event.round is not None
-        self.rounds[event.round] = RoundProgress(started=event.time)
+        # Where the sites' reports came first, they are not to be forgotten.
+        self.rounds.setdefault(event.round, RoundProgress(started=event.time))
 
     def _on_site(self, event: Event, data: dict[str, Any]) -> None:
         assert event.site is not None

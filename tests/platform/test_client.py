@@ -323,15 +323,12 @@ class TestLogin:
 def test_a_job_is_found_on_any_page(platform: Platform, client: Client) -> None:
     rows = [{"jobId": f"cmp{number}", "jobName": f"run-{number}", "state": "QUEUED"} for number in range(250)]
 
-    def paged(query: str) -> list[dict[str, str]]:
-        return rows
-
     asked: list[tuple[int, int]] = []
 
     class Pages:
         def get(self, path: str, limit: int, offset: int) -> list[dict[str, str]]:
             asked.append((limit, offset))
-            return paged(path)[offset : offset + min(limit, 60)]  # a server with a limit of its own
+            return rows[offset : offset + min(limit, 60)]  # a server with a limit of its own
 
     found = Api(Pages()).find("run-249")  # type: ignore[arg-type]
     assert found is not None

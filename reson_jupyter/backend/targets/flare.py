@@ -44,7 +44,7 @@ class FlareTarget(DetachedTarget):
             raise StoreError(
                 f"the sites of the federation cannot fetch their shards from {store.url}, which only this machine sees",
                 "Use a bucket (RESON_S3_BUCKET and its keys), or leave out the shards where the sites have their data "
-                "themselves (RESON_DATA_ROOT on each site).",
+                "themselves (RESON_DATA_ROOT on each site). On a federation of this machine: %reson federation start --data DIR.",
             )
         return job
 
