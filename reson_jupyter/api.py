@@ -225,7 +225,7 @@ def find(run_id: str, store: str | None = None) -> Run:
 
 def _store_url(named: str | None, session: Session, survey: Survey) -> str:
     """Where a run's files go: where the target has a store of its own nobody has to name it."""
-    return named or session.store or survey.store or default_store_url(session.connection, home())
+    return named or survey.store or session.store or default_store_url(session.connection, home())
 
 
 def _record(run_id: str, store: str | None) -> RunRecord:

@@ -14,6 +14,7 @@ from ..data.report import ShardSummary
 from ..errors import ResonError, StoreError
 from ..events import Event, EventType, RunState
 from .event_log import EventLogWriter
+from .federated import plain
 from .history import history
 from .history.origin import digests, versions
 from .interruptible import done_unless
@@ -134,7 +135,8 @@ class Submission:
         return self._cancel.is_set()
 
     def _submitted(self, notes: Sequence[str], place: str) -> Event:
-        server = self._job.config("config_fed_server.json")
+        job = plain(self._job)  # what a target adds may be secret, and is another for every run
+        server = job.config("config_fed_server.json")
         rounds = rounds_of(server)
         data = {
             "name": self._job.name,
@@ -144,8 +146,8 @@ class Submission:
             "min_clients": rounds["min_clients"],
             "site_timeout": self._federation.site_timeout,
             "round_timeout": self._federation.round_timeout,
-            "digest": self._job.digest,
-            "digests": digests(self._job),
+            "digest": job.digest,
+            "digests": digests(job),
             "versions": versions(self._job),
             "notes": list(notes),
             "sites": {

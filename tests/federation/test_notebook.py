@@ -42,14 +42,15 @@ def test_the_federation_starts_and_the_session_runs_on_it(outputs: dict[str, str
 
 
 def test_every_site_answers_a_command_during_the_run(outputs: dict[str, str]) -> None:
-    answered = of(outputs, "import time")
-    assert [re.match(r"site-(\d) +\{'\d': \d+, '\d': \d+, '\d': \d+\}", line)[1] for line in answered.splitlines()] == ["1", "2", "3"]  # type: ignore[index]
+    answer = re.compile(r"(site-\d) +\{'\d': \d+, '\d': \d+, '\d': \d+\}")
+    lines = of(outputs, "import time").splitlines()
+    assert [found[1] for line in lines if (found := answer.fullmatch(line))] == ["site-1", "site-2", "site-3"]
 
 
 def test_the_run_finishes_and_the_model_knows_images_that_no_site_had(outputs: dict[str, str]) -> None:
     (accuracy,) = re.findall(r"accuracy on 299 images that no site had: ([\d.]+)", of(outputs, "tried ="))
     assert float(accuracy) >= 0.9
-    assert "1,498" in of(outputs, "print(run.info") or "samples" in of(outputs, "print(run.info")
+    assert of(outputs, "print(run.info").count("samples") >= 3
 
 
 def test_the_end_of_the_federation_is_said(outputs: dict[str, str]) -> None:

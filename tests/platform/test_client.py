@@ -320,9 +320,8 @@ class TestLogin:
         assert "RESON_API_KEY" in str(raised.value)
 
 
-def test_a_job_is_found_on_any_page(platform: Platform, client: Client) -> None:
+def test_a_job_is_found_on_any_page() -> None:
     rows = [{"jobId": f"cmp{number}", "jobName": f"run-{number}", "state": "QUEUED"} for number in range(250)]
-
     asked: list[tuple[int, int]] = []
 
     class Pages:
@@ -337,7 +336,7 @@ def test_a_job_is_found_on_any_page(platform: Platform, client: Client) -> None:
     assert Api(Pages()).find("run-250") is None  # type: ignore[arg-type]
 
 
-def test_a_platform_that_knows_no_pages_is_not_asked_for_ever(platform: Platform, client: Client) -> None:
+def test_a_platform_that_knows_no_pages_is_not_asked_for_ever() -> None:
     class Same:
         def get(self, path: str, limit: int, offset: int) -> list[dict[str, str]]:
             return [{"jobId": "cmp1", "jobName": "another", "state": "QUEUED"}]

@@ -83,7 +83,7 @@ def test_a_run_goes_on_without_its_kernel_and_obeys_another_one(customer: Platfo
     run.wait(90)
     assert run.state == reson.RunState.FINISHED, run.reason
     assert run.model().state_dict()["rounds"].item() == 2
-    assert run.best("loss").round == 0
+    assert run.best("loss").round == 1
     wait_for(lambda: processes_of(run) == [], 10)
     no_secret_is_told(customer, run, told.stdout, told.stderr)
 

@@ -161,9 +161,10 @@ class PresignedUpload:
         try:
             return self._sent(piece, url, there, stop)
         except Exception as error:
-            # The others are not to begin, or go on, until somebody has seen this.
-            stop.reason = stop.reason or error
-            stop.set()
+            # The others are not to begin, or go on, until somebody has seen this; what fails after a stop is no reason for it.
+            if not stop.is_set():
+                stop.reason = error
+                stop.set()
             raise
 
     def _sent(self, piece: Piece, url: str, there: Part | None, stop: threading.Event) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 # Work that has not ended so long after it was given up ends in the background.
-GRACE_SECONDS = 0.7
+GRACE_SECONDS = 0.5
 POLL_SECONDS = 0.1
 
 
