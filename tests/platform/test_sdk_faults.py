@@ -161,7 +161,7 @@ def test_an_account_without_a_bucket_is_told_where_to_get_one(customer: Platform
         ({}, {"shards_dir": "nowhere"}, "nowhere"),
         ({}, {"shards_dir": "."}, "no shard"),
         ({}, {"checkpoint": "nowhere.pt"}, r"nowhere\.pt"),
-        ({"STORE": "s3://another"}, {}, "account's bucket"),
+        ({}, {"store": "s3://another"}, "account's bucket"),
     ],
 )
 def test_bad_input_is_refused_before_the_first_byte(

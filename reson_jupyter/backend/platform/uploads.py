@@ -59,6 +59,10 @@ def cut(size: int) -> list[Piece]:
     return [Piece(number, start, min(PART_BYTES, size - start)) for number, start in enumerate(starts, start=1)]
 
 
+class _PartRefused(StoreError):
+    """The bucket took a part no more; perhaps another uploader of the same content was quicker."""
+
+
 class _Stop(threading.Event):
     """Set when nothing more is to be sent; `reason` is the failure that is to be told, where there was one."""
 
@@ -92,10 +96,12 @@ class PresignedUpload:
             try:
                 self._try()
                 return self._file.moved.total - self._kept.total
-            except Lapsed as error:
+            except (Lapsed, _PartRefused) as error:
                 if self._is_there():  # another uploader of the same content was quicker
                     self._count(self._file.stamp.bytes - self._file.moved.total, self._kept)
                     return 0
+                if isinstance(error, _PartRefused):
+                    raise
                 if attempt == _ATTEMPTS:
                     raise StoreError(
                         f"the bucket does not take the parts of {self._file.path.name}: {error}",
@@ -190,7 +196,7 @@ class PresignedUpload:
         said = f"{answer.status_code} {found[1]}" if found else f"{answer.status_code}"
         if answer.status_code in (403, 404):
             raise Lapsed(said)
-        raise StoreError(
+        raise _PartRefused(
             f"the bucket refused part {piece.number} of {self._file.path.name} ({said})",
             "Try again; what it has is not sent again.",
         )
