@@ -32,6 +32,11 @@ _OWNER = {field: part for part, config in _CONFIGS.items() for field in config.m
 _CHOICES = {"target": TARGETS, "stale_captures": STALE}
 _KNOWN = (*_OWNER, "store", *_CHOICES)
 
+# A cell that asks for it keeps no trace of it.
+_OF_THE_PLATFORM = (
+    "Set RESON_API_KEY before the kernel starts; or here: import os, getpass; os.environ['RESON_API_KEY'] = getpass.getpass()"
+)
+
 _log = logging.getLogger(__name__)
 
 
@@ -152,8 +157,8 @@ class Session:
             _refuse_secret(name, value)
             part[name] = value
         with self._lock:
-            places = {**self._places, **_check_places(parts.pop("places", {}))}
-            connection = {**self._connection, **parts.pop("connection", {})}
+            places = _changed(self._places, _check_places(parts.pop("places", {})))
+            connection = _changed(self._connection, parts.pop("connection", {}))
             if connection != self._connection:
                 ResonTechConfig(**connection)
             configs = {part: self._configs[part].replace(**changes) for part, changes in parts.items()}
@@ -189,11 +194,17 @@ class Session:
                 _log.exception("an observer of the session failed; the change itself is made")
 
 
+def _changed(fields: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields with changes, of which None puts one back."""
+    return {name: value for name, value in {**fields, **changes}.items() if value is not None}
+
+
 def _route(name: str) -> str:
     if name in SECRETS:
         raise ConfigError(
             f"{name} is a secret and is not set here, where notebooks and their history would keep it.",
-            f"Set the environment variable {SECRETS[name]} before the kernel starts.",
+            f"Set {SECRETS[name]} before the kernel starts; or here: "
+            f"import os, getpass; os.environ[{SECRETS[name]!r}] = getpass.getpass()",
         )
     if name == "store" or name in _CHOICES:
         return "places"
@@ -208,12 +219,16 @@ def _refuse_secret(name: str, value: Any) -> None:
     if found:
         raise ConfigError(
             f"{name} holds {found[0].kind}; a field of a config ships, and is shown.",
-            f"Set an environment variable on each site, and read it where it is needed: os.environ[{name.upper()!r}].",
+            _OF_THE_PLATFORM
+            if value.startswith("rsk_")
+            else f"Set an environment variable on each site, and read it where it is needed: os.environ[{name.upper()!r}].",
         )
 
 
 def _check_places(places: dict[str, Any]) -> dict[str, str]:
     for name, value in places.items():
+        if value is None:
+            continue
         if not isinstance(value, str) or not value:
             raise ConfigError(f"{name}: give text, not {value!r}.")
         if name in _CHOICES:

@@ -20,7 +20,7 @@ def check_url(url: str, *, allow_http: bool = False) -> str:
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise ValueError("must be a plain URL such as https://s3.example.org, without a user name or query")
+        raise ValueError("must be a plain URL such as https://example.org, without a user name or query")
     if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname):
         raise ValueError(
             f"plain http to {parts.hostname} would show your data to everybody on the way; use https, "

@@ -157,3 +157,20 @@ def test_none_drops_a_hyperparameter_of_the_users_own() -> None:
     session.configure(momentum=0.9, weight_decay=0.1)
     session.configure(momentum=None)
     assert session.training.extra == {"weight_decay": 0.1}
+
+
+def test_none_puts_back_fields_of_the_connection_the_target_and_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TARGET", "STORE", "STARTUP_KIT", "GPU_MODELS"):
+        monkeypatch.delenv(f"RESON_{name}", raising=False)
+    session = Session()
+    session.configure(target="flare", store="file:///tmp/x", startup_kit="/kits/me", gpu_models=["rtx_4090"])
+    session.configure(target=None, store=None, startup_kit=None, gpu_models=None)
+    assert (session.target, session.store) == ("local", "")
+    assert (session.connection.startup_kit, session.connection.gpu_models) == ("", ())
+
+
+def test_a_platform_key_is_sent_to_the_variable_of_this_machine_and_not_to_the_sites() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Session().configure(api_key="rsk_live_" + "canary0123456789" * 2)
+    assert "RESON_API_KEY" in str(caught.value) and "getpass" in str(caught.value)
+    assert "each site" not in str(caught.value) and "canary" not in str(caught.value)

@@ -43,9 +43,9 @@ def shown(raised: pytest.ExceptionInfo[BaseException]) -> str:
     ("key", "message"),
     [
         ("", "no platform key is set"),
-        ("sk-predict-1234", "what is set as the platform key is none"),
-        ("rsk_live_", "what is set as the platform key is none"),
-        ("rsk_live_abc\nX-Evil: 1", "what is set as the platform key is none"),
+        ("sk-predict-1234", "what RESON_API_KEY holds is no platform key"),
+        ("rsk_live_", "what RESON_API_KEY holds is no platform key"),
+        ("rsk_live_abc\nX-Evil: 1", "what RESON_API_KEY holds is no platform key"),
     ],
 )
 def test_what_cannot_be_a_key_is_told_before_anything_is_asked(platform: Platform, key: str, message: str) -> None:

@@ -162,3 +162,12 @@ def test_what_opens_the_account_is_tried_before_anything_is_built(
 def test_the_platform_reads_from_no_other_store(chosen: Platform, url: str) -> None:
     with pytest.raises(StoreError, match="reads from the account's bucket only"):
         PlatformTarget().open_store(url, ResonTechConfig())
+
+
+def test_all_that_is_missing_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("BASE_URL", "API_KEY", "EMAIL", "S3_KEY", "S3_SECRET", "GPU_MODELS", "MAX_PRICE_PER_GPU_HOUR", "WORKER_IDS"):
+        monkeypatch.delenv(f"RESON_{name}", raising=False)
+    with pytest.raises(TargetError) as caught:
+        PlatformTarget().survey(ResonTechConfig())
+    for name in ("RESON_BASE_URL", "RESON_API_KEY", "RESON_S3_KEY and RESON_S3_SECRET", "gpu_models and max_price_per_gpu_hour"):
+        assert name in str(caught.value)

@@ -33,7 +33,7 @@ class KeyAuth(AuthBase):
             raise TargetError("no platform key is set", _NEW_KEY)
         if not _KEY.fullmatch(key):
             raise TargetError(
-                "what is set as the platform key is none: one begins with rsk_live_ or rsk_dev_, a deployed model's does not",
+                "what RESON_API_KEY holds is no platform key: those begin with rsk_live_ or rsk_dev_",
                 _NEW_KEY,
             )
         self.secrets = (key,)

@@ -41,6 +41,18 @@ def selection(connection: ResonTechConfig, catalogue: Collection[str] | None = N
     return body
 
 
+def what_is_missing(connection: ResonTechConfig) -> list[str]:
+    """Returns what has to be set before a job can be submitted and is not, in words."""
+    needed = {
+        "RESON_BASE_URL (the platform's address)": connection.base_url,
+        "RESON_API_KEY (Profile -> Developer)": connection.platform_api_key.get_secret_value() or connection.email,
+        "RESON_S3_KEY and RESON_S3_SECRET (Profile -> Storage)": connection.s3_access_key_id,
+        "gpu_models and max_price_per_gpu_hour, or worker_ids": connection.worker_ids
+        or (connection.gpu_models and connection.max_price_per_gpu_hour),
+    }
+    return [name for name, value in needed.items() if not value]
+
+
 def described(body: dict[str, Any]) -> str:
     """Returns a selection in words."""
     if ids := body.get("workerIds"):

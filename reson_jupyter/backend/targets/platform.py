@@ -17,7 +17,7 @@ from ..platform.api import Platform, Workers
 from ..platform.client import Client
 from ..platform.extras import Extras
 from ..platform.logs import read_log
-from ..platform.selection import described, selection
+from ..platform.selection import described, selection, what_is_missing
 from ..platform.store import PlatformStore
 from ..record import RunLock, RunRecord, is_carried
 from ..sending import Shard
@@ -25,6 +25,7 @@ from ..store import Store
 from .detached import DetachedTarget
 
 _NEVER_SUBMITTED = (RunState.PENDING, RunState.UPLOADING)
+_SET_UP = "Set the variables before the kernel starts, or by os.environ in it; notebooks/resontech.ipynb goes through it."
 
 
 class PlatformTarget(DetachedTarget):
@@ -38,6 +39,8 @@ class PlatformTarget(DetachedTarget):
 
     def survey(self, connection: ResonTechConfig) -> Survey:
         """Checks the key, the bucket and the selection of workers, and counts the workers that are online."""
+        if len(missing := what_is_missing(connection)) > 1:
+            raise TargetError(f"the target reson is not set up; what it needs is {', '.join(missing)}", _SET_UP)
         client = Client(connection)
         platform = Platform(client)
         alias = platform.bucket()
