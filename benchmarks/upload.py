@@ -121,9 +121,9 @@ def compare(endpoint: S3Endpoint, folder: Path, title: str, goal: str, rounds: i
 
 
 @contextmanager
-def counted(endpoint: S3Endpoint):
+def counted(endpoint: S3Endpoint, bytes_per_second: int | None = None):
     """Yields a line to the server that counts what is sent."""
-    line = Line(endpoint.url)
+    line = Line(endpoint.url, bytes_per_second)
     os.environ["RESON_S3_ENDPOINT"] = line.url
     try:
         yield line
@@ -160,7 +160,8 @@ def resubmit(endpoint: S3Endpoint, folder: Path) -> None:
 def resume(endpoint: S3Endpoint, folder: Path) -> None:
     """Prints what an upload sends after one that was killed at half."""
     url = f"s3://{endpoint.bucket}/killed"
-    with counted(endpoint) as line:
+    # No faster than moto takes it: it is asked meanwhile how much it has.
+    with counted(endpoint, 100 * MIB) as line:
         killed = subprocess.Popen([sys.executable, __file__, "--send", url, str(folder)])
         while parts_there(endpoint) < BIG // PART_BYTES // 2:
             time.sleep(0.01)

@@ -79,8 +79,9 @@ def _preparation(job: Job, training: Json) -> Json:
     """The entry of the executor that prepares; `training` are the arguments of the one that trains."""
     args = {
         "requirements": list(needed(job.files["requirements/requirements.txt"].decode().splitlines())),
-        "manifest": training["manifest_file"] if training["train_fn"] == "rt_train_model" else "",
+        "manifest": training["manifest_file"],
         "shard": None,
+        "own_training": training["train_fn"] != "rt_train_model",
     }
     return {"tasks": [_TASK], "executor": {"path": "custom_client_executor.ResonPreparation", "args": args}}
 

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 from ..events import Event, RunState, SiteTelemetry
 from ..source_map import SourceMap
 from .failure.explain import Explained, explain
-from .site_state import SiteEnvironment, SiteProgress
+from .site_state import NEVER_CAME, SiteEnvironment, SiteProgress
 
 AT_A_TASK = ("training", "validating", "skipping")  # the phases of a site that has not returned yet
 
@@ -41,7 +41,8 @@ class Failure:
     """One error that a run reported.
 
     `message` is one line, `traceback` calls lines of the notebook by their cell; `Run.events` has both as they were reported.
-    `explained` has the place to look at, and cause and fix where they are known.
+    `explained` has the place to look at, and cause and fix where they are known. `final` tells that it happened while the final
+    model was validated, so that `round` is the one after the last.
     """
 
     site: str | None
@@ -50,11 +51,19 @@ class Failure:
     traceback: str
     time: float
     explained: Explained
+    final: bool = False
 
     def __repr__(self) -> str:
+        return f"<{self.told}>" + (f" {self.explained.advice}" if self.explained.advice else "")
+
+    @property
+    def told(self) -> str:
+        """Who failed, when, where and how, such as "site-1 in round 2: In[4], line 9: ValueError: bad"."""
         who = self.site or "the server"
-        when = "" if self.round is None else f" in round {self.round + 1}"
-        return f"<{who}{when}: {self.explained.sentence}>" + (f" {self.explained.advice}" if self.explained.advice else "")
+        if self.message.startswith(f"{who} "):  # it says itself who it is
+            return self.explained.sentence
+        when = "" if self.round is None else " in the final validation" if self.final else f" in round {self.round + 1}"
+        return f"{who}{when}: {self.explained.sentence}"
 
     @property
     def where(self) -> str:
@@ -182,9 +191,12 @@ class RunProgress:
         self.state, self.reason = RunState(data["state"]), data.get("reason", "")
         if self.state.done:
             self.ended, self.stopping_until = event.time, None
-            trained = self.state in (RunState.FINISHED, RunState.DEGRADED)
+            # Where nobody came, the run ended before anybody could.
+            any_came = any(site.is_there for site in self.sites.values())
+            usual = "done" if self.state in (RunState.FINISHED, RunState.DEGRADED) else "stopped"
             for site in self.sites.values():
-                site.phase = "problem" if site.problem or site.cannot_train else "done" if trained else "stopped"
+                last = NEVER_CAME if any_came and not site.is_there else usual
+                site.phase = "problem" if site.problem or site.cannot_train else last
                 site.stalled = ""
 
     def _on_stopping(self, event: Event, data: dict[str, Any]) -> None:
@@ -266,7 +278,10 @@ class RunProgress:
 
     def _on_error(self, event: Event, data: dict[str, Any]) -> None:
         explained = explain(data["message"], data.get("traceback", ""), self.sources)
-        self.failures.append(Failure(event.site, event.round, explained.message, explained.traceback, event.time, explained))
+        final = event.round is not None and event.round >= self.num_rounds > 0
+        self.failures.append(
+            Failure(event.site, event.round, explained.message, explained.traceback, event.time, explained, final)
+        )
         if event.site:
             self._site(event.site).problem = explained.sentence
 

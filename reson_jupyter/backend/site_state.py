@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field
 
+NEVER_CAME = "never came"  # the phase of a site that nobody has heard of, once the run is over
+
 
 class SiteEnvironment(BaseModel):
     """What a site has: versions, device, disk and data. What it could not tell is "" or None.
@@ -51,7 +53,8 @@ class SiteProgress:
     @property
     def is_there(self) -> bool:
         """Whether anything shows that the site exists, which a plan does not."""
-        return self.phase != "waiting" or self.round is not None or self.problem is not None
+        said = self.round is not None or self.problem is not None or self.last_seen is not None
+        return said or self.phase not in ("waiting", NEVER_CAME)
 
     @property
     def cannot_train(self) -> str:

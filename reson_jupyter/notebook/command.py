@@ -123,9 +123,7 @@ def _add_job_arguments(command: Parser, *, name_required: bool) -> None:
     command.add_argument(
         "--shards", metavar="DIR", help="folder with one zip for each site (none: sites that have their data themselves)"
     )
-    command.add_argument(
-        "--requirements", metavar="FILE", help="what the sites install (default: what the imports that ship need)"
-    )
+    command.add_argument("--requirements", metavar="FILE", help="what the sites need (default: what the imports that ship need)")
     command.add_argument("--rounds", metavar="N", type=int, help="rounds of training (default: num_rounds of the session)")
 
 

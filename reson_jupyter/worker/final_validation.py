@@ -15,6 +15,7 @@ from nvflare.apis.impl.controller import Controller as _reson_Controller
 from nvflare.app_common.app_constant import AppConstants as _reson_AppConstants
 
 _reson_LOOK = 0.1  # seconds
+_reson_UNFIT = "reson_unfit"  # property of the run's context: the sites that cannot train
 
 
 class ResonFinalValidation(_reson_Controller):
@@ -46,7 +47,9 @@ class ResonFinalValidation(_reson_Controller):
         """Called by NVFlare once the workflow before has ended."""
         model = fl_ctx.get_prop(_reson_AppConstants.GLOBAL_MODEL)
         now = _reson_time.monotonic()
-        sites = sorted(site for site, heard in self._reporter.heard.items() if now - heard < self._patience)
+        unfit = fl_ctx.get_prop(_reson_UNFIT, [])  # they have said why already
+        heard = self._reporter.heard.items()
+        sites = sorted(site for site, last in heard if now - last < self._patience and site not in unfit)
         if model is None or not sites or abort_signal.triggered:
             return
         rounds = fl_ctx.get_prop(_reson_AppConstants.CURRENT_ROUND) + 1

@@ -45,7 +45,9 @@ class _reson_Needs:
         missing = [name for name, version in self.packages.items() if not version]
         if missing:
             many = len(missing) > 1
-            self.problems.append(f"the package{'s' * many} {' and '.join(missing)} {'are' if many else 'is'} missing")
+            it = "them" if many else "it"
+            said = f"the package{'s' * many} {' and '.join(missing)} {'are' if many else 'is'} missing"
+            self.problems.append(f"{said} (install {it} there, or leave {it} out of the requirements)")
 
     def _look(self, line: str) -> None:
         if _reson_requirements is None:

@@ -14,9 +14,10 @@ from nvflare.apis.impl.controller import Controller as _reson_Controller
 from nvflare.apis.shareable import Shareable as _reson_Shareable
 from nvflare.app_common.workflows.scatter_and_gather import ScatterAndGather as _reson_ScatterAndGather
 
+from .final_validation import _reson_UNFIT
+
 _reson_PREPARE = "reson_prepare"  # the task
 _reson_PROBLEMS = "reson_problems"  # header of its answer
-_reson_UNFIT = "reson_unfit"  # property of the run's context: the sites that cannot train
 _reson_SILENT = 120.0  # seconds without any sign of a site, after which it is taken for gone
 _reson_GLANCE = 0.1  # seconds between two looks
 

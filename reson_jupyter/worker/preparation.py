@@ -6,6 +6,7 @@ disturb each other, every name at its top level but the class's starts with `_re
 """
 
 import importlib as _reson_importlib
+import json as _reson_json
 import os as _reson_os
 import platform as _reson_platform
 import shutil as _reson_shutil
@@ -41,15 +42,19 @@ class ResonPreparation(_reson_Executor):
 
     Args:
         requirements: What the site needs, as "torch==2.9.0".
-        manifest: Name of the manifest that its data must have; "" if a train function of the user's own reads the data.
+        manifest: Name of the manifest of its data.
         shard: {"name", "url", "sha256", "bytes"}, if the site's data is in the store; the url is a secret.
+        own_training: Whether code of the user's own trains: whether that needs data or a manifest nobody knows.
     """
 
-    def __init__(self, requirements: list[str], manifest: str = "", shard: _reson_Any = None) -> None:
+    def __init__(
+        self, requirements: list[str], manifest: str = "", shard: _reson_Any = None, own_training: "bool" = False
+    ) -> None:
         super().__init__()
         self._requirements = requirements
         self._manifest = manifest
         self._shard = shard
+        self._own_training = own_training
         self._prepared = False
         self._aborted = _reson_threading.Event()
         self._abort_signal: _reson_Any = None
@@ -140,17 +145,22 @@ class ResonPreparation(_reson_Executor):
         return _reson_ShardCache(_reson_os.path.join(base, "shards"), self._check, self._tell).fetch(self._shard)
 
     def _miss_data(self, found: _reson_Any) -> None:
-        text = "it has no data: set RESON_DATA_ROOT, or data_root in local/reson.json, or submit with a shard for it"
-        (found.problems if self._manifest else found.notes).append(text)
+        text = (
+            "it has no data: set RESON_DATA_ROOT there, or data_root in local/reson.json (a federation of your own: "
+            "%reson federation start --data DIR), or submit with shards from a bucket"
+        )
+        (found.notes if self._own_training else found.problems).append(text)
 
     def _load_code(self, found: _reson_Any, agent: _reson_Any, place: str) -> None:
-        """Imports the user's code, and reads the manifest as the training does."""
+        """Imports the user's code, and reads the manifest as the default training does."""
         try:
             module = _reson_importlib.import_module(agent.adapter_module)
         except BaseException as exc:  # whatever it raises or ends with
             found.fail(f"{agent.adapter_module}.py cannot be imported", self._messenger.failure(exc))
             return
-        if self._manifest:
+        if self._own_training:
+            self._count_roughly(found, place)
+        else:
             hosts = sorted(agent.training.get("image_hosts") or ())
             try:
                 samples = getattr(module, "_rt_read_manifest")(place, self._manifest, hosts)  # noqa: B009 - no name of this file
@@ -160,6 +170,20 @@ class ResonPreparation(_reson_Executor):
                 found.problems.append(f"its manifest cannot be used: {exc}")
             else:
                 self._count(found, samples, place, agent.training.get("num_classes"))
+
+    def _count_roughly(self, found: _reson_Any, place: str) -> None:
+        """Counts what the manifest has, if there is one: only the user's code knows how to read it, and whether it does."""
+        samples, labels = 0, set()
+        try:
+            with open(_reson_os.path.join(place, self._manifest), encoding="utf-8-sig") as file:
+                for line in file:
+                    if line.strip():
+                        y = _reson_json.loads(line).get("y", [])
+                        labels.update(y if isinstance(y, list) else [y])
+                        samples += 1
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+            return
+        found.samples, found.classes = samples, len(labels) or None
 
     def _count(self, found: _reson_Any, samples: list[_reson_Any], place: str, num_classes: _reson_Any) -> None:
         labels = {label for _, _, labels in samples for label in labels}

@@ -67,7 +67,23 @@ def test_a_site_prepares_and_is_ready_or_has_a_problem() -> None:
 
 def test_a_site_that_could_not_train_has_a_problem_when_the_run_is_over() -> None:
     run = run_of(prepared("site-1"), prepared("site-2", problems=["no data"]), event("state", state="finished", reason=""))
-    assert [run.sites[name].phase for name in THREE] == ["done", "problem", "done"]
+    assert [run.sites[name].phase for name in THREE] == ["done", "problem", "never came"]
+
+
+def test_a_site_that_never_came_says_so_when_the_run_is_over_and_is_not_done() -> None:
+    run = run_of(prepared("site-1"), prepared("site-2"), event("state", state="degraded", reason=""))
+    assert [run.sites[name].phase for name in THREE] == ["done", "done", "never came"]
+    assert not run.sites["site-3"].is_there
+    assert feed_of(run).snapshot()["sites"][2]["phase"] == run_info(run, lambda site: None)["site-3"].phase == "never came"
+
+
+def test_a_site_that_was_heard_of_came() -> None:
+    said = event("log", "site-3", level="info", message="fetching")
+    assert run_of(prepared("site-1"), said, event("state", state="failed", reason="")).sites["site-3"].phase == "stopped"
+
+
+def test_of_a_run_that_ended_before_any_site_could_come_nobody_never_came() -> None:
+    assert {site.phase for site in run_of(event("state", state="aborted", reason="")).sites.values()} == {"stopped"}
 
 
 def test_what_a_newer_worker_says_besides_does_no_harm() -> None:
@@ -127,8 +143,8 @@ def test_there_is_no_table_before_a_site_has_said_anything() -> None:
         ({"nvflare": "2.8.0"}, "NVFlare", True),
         ({"packages": {"scipy": ""}}, "Packages", True),
         ({"device": "NVIDIA A100"}, "Device", False),
-        ({"classes": 7}, "Classes", False),
-        ({"data": ""}, "Data", False),
+        ({"classes": 7}, None, False),
+        ({"data": ""}, None, False),
         ({"python": "3.11.2"}, None, False),
         ({"torch": "2.13.0+cpu"}, None, False),
         ({"data": "/srv/images", "samples": 7, "disk": 1}, None, False),
@@ -153,7 +169,7 @@ def test_of_two_sites_that_differ_both_stand_out() -> None:
 
 def test_a_site_that_cannot_train_opens_the_table_with_its_problem() -> None:
     table = table_of(prepared("site-1"), prepared("site-2", problems=["no data"], notes=["RESON_DATA_ROOT is not set"]))
-    assert table["wrong"] and table["summary"].startswith("2 of 3 sites prepared, 1 cannot train: ")
+    assert table["wrong"] and table["summary"].startswith("2 of 3 sites answered: 1 cannot train, Python 3.11")
     assert (table["rows"][1]["problems"], table["rows"][1]["notes"]) == (["no data"], ["RESON_DATA_ROOT is not set"])
 
 

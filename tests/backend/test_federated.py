@@ -123,14 +123,11 @@ def test_a_link_shows_no_secret() -> None:
     assert "sesame" not in repr(LINK) + repr(federated(build_job(JOBS["own functions"]), LINK))
 
 
-def test_only_the_default_training_needs_a_manifest() -> None:
-    training = TrainingConfig(manifest_file="samples.ndjson")
-    assert (
-        preparation(federated(build_job(JobParts("a", "model_def.Net", MODEL, training=training))))["manifest"]
-        == "samples.ndjson"
-    )
-    own = JobParts("a", "model_def.Net", MODEL, train_fn="fl_train", training=training)
-    assert preparation(federated(build_job(own)))["manifest"] == ""
+@pytest.mark.parametrize("train_fn", ["", "fl_train"])
+def test_the_sites_know_the_manifest_and_that_only_the_default_training_needs_it(train_fn: str) -> None:
+    parts = JobParts("a", "model_def.Net", MODEL, train_fn=train_fn, training=TrainingConfig(manifest_file="samples.ndjson"))
+    args = preparation(federated(build_job(parts)))
+    assert (args["manifest"], args["own_training"]) == ("samples.ndjson", bool(train_fn))
 
 
 def test_what_sites_need_has_names_and_versions_and_no_addresses() -> None:

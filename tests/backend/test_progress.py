@@ -77,6 +77,14 @@ def test_a_failure_knows_the_line_of_the_notebook() -> None:
     assert repr(failure) == "<site-1 in round 1: In[4], line 9: ValueError: bad>"
 
 
+def test_a_failure_names_its_site_once_and_the_final_validation_is_no_round() -> None:
+    told = event("error", "site-1", None, message="site-1 cannot train: no data", traceback="")
+    last = event("error", "site-2", 2, message="OSError: gone", traceback="")
+    unable, final = folded([*good_run()[:3], told, last]).failures
+    assert repr(unable) == "<site-1 cannot train: no data>"
+    assert repr(final) == "<site-2 in the final validation: OSError: gone>"
+
+
 def test_a_run_that_was_submitted_before_lines_were_known_is_told_without_them() -> None:
     run = folded([*good_run()[:3], event("error", "site-1", 0, message="ValueError: bad", traceback=TRACEBACK)])
     assert run.failures[0].where == ""

@@ -6,6 +6,7 @@ import pytest
 
 from reson_jupyter.backend.carrying.verdict import verdict
 from reson_jupyter.events import Event, RunState
+from reson_jupyter.source_map import SourceMap
 from tests.backend.test_environments import prepared, run_of
 from tests.backend.test_verdict import event, good_run, judge
 
@@ -56,8 +57,12 @@ def test_a_site_that_could_not_train_is_named_with_the_reason() -> None:
     for entry in log:
         if entry.type == "aggregated":
             entry.data["sites"] = ["site-1"]
+    assert judge(log) == (RunState.DEGRADED, "site-2 never came.")
     log.insert(2, prepared("site-2", problems=["the package scipy is missing"]))
-    assert judge(log) == (RunState.DEGRADED, "site-2 never contributed (the package scipy is missing).")
+    reason = "site-2 never contributed (the package scipy is missing)."
+    assert judge(log) == (RunState.DEGRADED, reason)
+    validated = event("validated", None, 2, sites=["site-1"])
+    assert judge([*log[:-1], validated, log[-1]], validates=True) == (RunState.DEGRADED, reason), "it was not asked to"
 
 
 @pytest.mark.parametrize(
@@ -73,3 +78,32 @@ def test_a_run_that_no_round_followed_has_the_sites_problem_as_its_reason(stoppe
     assert (result.state, result.reason) == (RunState.FAILED, said)
     run.apply([event("error", "site-2", None, message="site-2 cannot train: no data", traceback="")])
     assert verdict(run, files=0, stopped=stopped).reason == said
+
+
+@pytest.mark.parametrize(
+    ("problems", "said"),
+    [
+        (["no data"] * 2, "site-0 and site-1 cannot train: no data"),
+        (["no data", "no torch", "no data"], "site-0 and site-2 cannot train: no data; site-1 cannot train: no torch"),
+        (["no data"] * 6, "site-0, site-1, site-2 and 3 more cannot train: no data"),
+        (list("abcde"), "site-0 cannot train: a; site-1 cannot train: b; site-2 cannot train: c; 2 more cannot train either"),
+    ],
+)
+def test_the_reason_of_a_run_that_began_no_round_names_all_sites_that_cannot_train(problems: list[str], said: str) -> None:
+    run = run_of(sites=tuple(f"site-{n}" for n in range(len(problems))))
+    for number, problem in enumerate(problems):
+        site = f"site-{number}"
+        told = event("error", site, None, message=f"{site} cannot train: {problem}", traceback="")
+        run.apply([prepared(site, problems=[problem]), told])
+    assert verdict(run, files=0).reason == f"No site ever returned a trained model: {said}"
+
+
+def test_the_reason_has_the_line_of_the_notebook_whose_import_fails_at_the_sites() -> None:
+    run = run_of()
+    run.sources = {"model_def.py": SourceMap.of([("In[4]", 7)])}
+    traceback = 'Traceback (most recent call last):\n  File "/app/custom/model_def.py", line 1, in <module>\nKeyError: 1\n'
+    for site in ("site-1", "site-2"):
+        told = event("error", site, None, message=f"{site} cannot train: it raises KeyError: 1", traceback=traceback)
+        run.apply([prepared(site, problems=["it raises KeyError: 1"]), told])
+    said = "site-1 and site-2 cannot train: it raises KeyError: 1 (In[4], line 7)"
+    assert verdict(run, files=0).reason == f"No site ever returned a trained model: {said}"

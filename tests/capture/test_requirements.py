@@ -99,7 +99,7 @@ def test_a_file_beside_the_notebook_needs_no_distribution_even_of_its_own_name(
     ("number", "url", "line", "said"),
     [
         ("2.3", None, "My-Lib==2.3", ""),
-        ("2.3+cu121", None, "My-Lib==2.3", "My-Lib 2.3+cu121 is a build for this machine; the sites install 2.3"),
+        ("2.3+cu121", None, "My-Lib==2.3", "My-Lib 2.3+cu121 is a build for this machine; what the sites need is written as 2.3"),
         ("0.1.dev3+g123", None, "My-Lib==0.1.dev3", "My-Lib 0.1.dev3+g123 is no release"),
         ("1.0+fork", None, "My-Lib==1.0", "My-Lib 1.0+fork is no release"),
         ("2.3", {"url": "https://host/My_Lib-2.3.whl", "archive_info": {}}, "My-Lib==2.3", "was installed from https://host/"),
@@ -108,7 +108,7 @@ def test_a_file_beside_the_notebook_needs_no_distribution_even_of_its_own_name(
             "0.1.dev3+g123",
             {"url": "https://host/lib.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}, "subdirectory": "py"},
             "My-Lib @ git+https://host/lib.git@abc#subdirectory=py",
-            "My-Lib 0.1.dev3+g123 was installed from https://host/lib.git; the sites install that commit",
+            "My-Lib 0.1.dev3+g123 was installed from https://host/lib.git; what the sites need is written as that commit there",
         ),
         (
             "2.3",

@@ -22,7 +22,7 @@ from reson_jupyter.worker.needs import _reson_Needs
         ("a>=2,<3", "2.5rc1", "", ""),
         ("a==2.*", "1.0", "a is 1.0 there, and the run needs ==2.*", ""),
         ("a", "0.1", "", ""),
-        ("a", "", "the package a is missing", ""),
+        ("a", "", "the package a is missing (install it there, or leave it out of the requirements)", ""),
         ("a==1; python_version < '3'", "", "", ""),
     ],
 )
@@ -38,7 +38,7 @@ def test_without_packaging_only_what_is_missing_shows(monkeypatch: pytest.Monkey
     monkeypatch.setattr(needs, "_reson_requirements", None)
     found = _reson_Needs(["numpy==0.0.1", "nonesuch>=2; python_version > '3'"])
     assert found.packages == {"numpy": np.__version__, "nonesuch": ""}
-    assert found.problems == ["the package nonesuch is missing"]
+    assert found.problems == ["the package nonesuch is missing (install it there, or leave it out of the requirements)"]
 
 
 def test_a_python_that_is_too_old_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:

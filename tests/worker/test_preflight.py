@@ -8,13 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from nvflare.apis.client import Client
 from nvflare.apis.controller_spec import ClientTask, Task
 from nvflare.apis.fl_constant import ReturnCode
 from nvflare.apis.shareable import Shareable, make_reply
+from nvflare.apis.signal import Signal
+from nvflare.app_common.abstract.model import make_model_learnable
+from nvflare.app_common.app_constant import AppConstants
+from nvflare.app_common.shareablegenerators.full_model_shareable_generator import FullModelShareableGenerator
 
 from reson_jupyter.worker import preflight as preflight_module
+from reson_jupyter.worker.final_validation import ResonFinalValidation
 from reson_jupyter.worker.preflight import ResonPreflight, ResonRounds
 
 from .job_folder import JobParts, run
@@ -128,6 +134,28 @@ def test_enough_sound_sites_go_on_without_the_others(server: Server) -> None:
     assert flight.targets_of_a_round() == ["site-1", "site-3"]
 
 
+def test_a_site_that_cannot_train_is_not_asked_to_validate_the_final_model_either(server: Server) -> None:
+    flight = Flight(server, 2).start()
+    flight.answer("site-2", ReturnCode.EXECUTION_EXCEPTION, "it has no data")
+    for site in ("site-1", "site-3"):
+        flight.answer(site)
+    flight.end()
+    server.reporter.heard = dict.fromkeys(SITES, time.monotonic() + 3600)
+    server.components["shareable_generator"] = FullModelShareableGenerator()
+    validation = ResonFinalValidation()
+    validation.communicator = communicator = Communicator()
+    server.abort_signal = Signal()
+    with server.new_context() as fl_ctx:
+        fl_ctx.set_prop(AppConstants.GLOBAL_MODEL, make_model_learnable({"w": np.zeros(1)}, {}))
+        fl_ctx.set_prop(AppConstants.CURRENT_ROUND, 1)
+        validation.start_controller(fl_ctx)
+        stop = threading.Thread(target=lambda: communicator.given.wait(5) and server.abort_signal.trigger(True))
+        stop.start()
+        validation.control_flow(server.abort_signal, fl_ctx)
+        stop.join(5)
+    assert communicator.targets == ["site-1", "site-3"]
+
+
 def test_an_answer_without_a_reason_is_a_reason(server: Server) -> None:
     flight = Flight(server, 3).start()
     flight.answer("site-1", ReturnCode.EXECUTION_RESULT_ERROR)
@@ -189,7 +217,8 @@ def test_a_run_whose_sites_lack_a_package_begins_no_round(tmp_path: Path) -> Non
     finished = run(tmp_path, parts)
     assert finished.of("round_started") == []
     errors = {event["site"]: event["data"]["message"] for event in finished.of("error")}
-    assert errors == {site: f"{site} cannot train: the package nonesuch is missing" for site in ("site-1", "site-2")}
+    missing = "cannot train: the package nonesuch is missing (install it there, or leave it out of the requirements)"
+    assert errors == {site: f"{site} {missing}" for site in ("site-1", "site-2")}
     assert any("No round was begun: every round needs 2, and 0 of 2 can train." in str(event) for event in finished.of("log"))
     assert finished.events[-1]["type"] == "run_ended"
 

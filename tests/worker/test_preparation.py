@@ -31,7 +31,11 @@ from .own_code import OWN_EXECUTOR
 from .shelf import Shelf, shelf
 from .sources import PAYLOAD_MODEL
 
-NO_DATA = "it has no data: set RESON_DATA_ROOT, or data_root in local/reson.json, or submit with a shard for it"
+NO_DATA = (
+    "it has no data: set RESON_DATA_ROOT there, or data_root in local/reson.json (a federation of your own: "
+    "%reson federation start --data DIR), or submit with shards from a bucket"
+)
+INSTALL = "(install them there, or leave them out of the requirements)"
 
 
 @pytest.fixture(autouse=True)
@@ -53,10 +57,11 @@ def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def prepare(server: Server, module: ModuleType) -> Callable[..., Shareable]:
-    """Has the site prepare, with these arguments of its executor."""
+    """Has the site prepare, with these arguments of its executor; the user's own code trains unless there is a manifest."""
     server.agent.data_root = "/nowhere"
 
     def do(*requirements: str, **args: Any) -> Shareable:
+        args = {"own_training": "manifest" not in args, **args}
         reply = server.execute(ResonPreparation(list(requirements), **args), {}, task="reson_prepare")
         server.messenger.flush()
         return reply
@@ -97,10 +102,14 @@ def test_a_site_tells_what_it_has(server: Server, prepare: Any) -> None:
 def test_a_site_that_cannot_train_answers_why_and_says_so(server: Server, prepare: Any) -> None:
     reply = prepare("nonesuch==1.0", "neither")
     assert reply.get_return_code() == ReturnCode.EXECUTION_EXCEPTION
-    assert reply.get_header("reson_problems") == told(server)["problems"] == ["the packages nonesuch and neither are missing"]
+    assert (
+        reply.get_header("reson_problems")
+        == told(server)["problems"]
+        == [f"the packages nonesuch and neither are missing {INSTALL}"]
+    )
     assert told(server)["packages"] == {"nonesuch": "", "neither": ""}
     [error] = server.of("error")
-    assert error["data"]["message"] == "site-1 cannot train: the packages nonesuch and neither are missing"
+    assert error["data"]["message"] == f"site-1 cannot train: the packages nonesuch and neither are missing {INSTALL}"
 
 
 def test_a_site_without_data_cannot_train_where_the_training_reads_a_manifest(server: Server, prepare: Any) -> None:
@@ -117,6 +126,31 @@ def test_the_data_that_a_site_has_itself_is_counted_and_used(
     data = told(server)
     assert (data["data"], data["samples"], data["classes"], data["problems"]) == (str(folder), 4, 3, [])
     assert server.agent.env("/nowhere", {})["DATA_ROOT"] == str(folder)
+
+
+@pytest.mark.parametrize(
+    ("lines", "samples", "classes"),
+    [
+        (manifest(0, 1, 2, 1), 4, 3),
+        (b'{"y": ["cat", "dog"]}\n\n{"y": "cat"}\n', 2, 2),
+        (b'{"text": "of no class"}\n', 1, None),
+        (b"id,label\n1,2\n", None, None),
+        (b'[1]\n{"y": 1}\n', None, None),
+        (b'{"y": {"box": 1}}\n{"y": [[1]]}\n', None, None),
+        (b"\xff\xfe", None, None),
+        (None, None, None),
+    ],
+)
+def test_what_a_train_function_of_the_users_own_reads_is_counted_where_it_can_be_and_is_never_a_problem(
+    server: Server, prepare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: bytes | None,
+    samples: int | None, classes: int | None,
+) -> None:  # fmt: skip
+    folder = data_folder(tmp_path, 0)
+    (folder / "manifest.ndjson").unlink() if lines is None else (folder / "manifest.ndjson").write_bytes(lines)
+    monkeypatch.setenv("RESON_DATA_ROOT", str(folder))
+    prepare(manifest="manifest.ndjson", own_training=True)
+    data = told(server)
+    assert (data["samples"], data["classes"], data["problems"], data["notes"]) == (samples, classes, [], [])
 
 
 @pytest.mark.parametrize(

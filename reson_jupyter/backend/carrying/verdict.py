@@ -6,10 +6,15 @@ update was an error.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from ...events import RunState
 from ..progress import RunProgress
+from ..site_state import SiteProgress
+
+_SHOWN = 3  # sites with the same problem, and problems
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,8 @@ def _flaws(run: RunProgress, validates: bool) -> list[str]:
     if validates and run.validated is None:
         flaws.append("the final model was not validated")
     elif validates and run.validated is not None and len(run.validated) < len(run.planned):
-        flaws += [f"{name} did not validate the final model" for name in sites if name not in run.validated]
+        asked = [name for name in sites if run.sites[name].is_there and not run.sites[name].cannot_train]
+        flaws += [f"{name} did not validate the final model" for name in asked if name not in run.validated]
     return flaws
 
 
@@ -109,6 +115,8 @@ def _absence(run: RunProgress, name: str) -> str:
         return ""
     if not any(name in there for there in closed.values()):
         why = run.sites[name].cannot_train
+        if not run.sites[name].is_there:
+            return f"{name} never came"
         return f"{name} never contributed" + (f" ({why})" if why else "")
     stall = run.stalls.get((name, min(absent)))
     first = f"first: round {min(absent) + 1}{f', in which it made {stall}' if stall else ''}"
@@ -118,16 +126,31 @@ def _absence(run: RunProgress, name: str) -> str:
 def _with_cause(run: RunProgress, reason: str) -> str:
     """Adds who failed first, when, in which line of the notebook, and how."""
     first = run.first_failure
-    if first is None and (unable := next((site for site in run.sites.values() if site.cannot_train), None)):
-        told = unable.cannot_train.casefold() in reason.casefold()
-        return reason.rstrip(".") + "." if told else f"{reason}: {unable.name} cannot train: {unable.cannot_train}"
+    if not run.rounds and (unable := [site for site in run.sites.values() if site.cannot_train]):
+        told = all(site.cannot_train.casefold() in reason.casefold() for site in unable)
+        return reason.rstrip(".") + "." if told else f"{reason}: {_unable(run, unable)}"
     if first is None or first.message.casefold() in reason.casefold():
         return reason + "."
-    who = first.site or "the server"
-    when = "" if first.round is None else f" in round {first.round + 1}"
-    if first.message.startswith(f"{who} "):  # it says itself who it is
-        return f"{reason}: {first.explained.sentence}"
-    return f"{reason}: {who}{when}: {first.explained.sentence}"
+    return f"{reason}: {first.told}"
+
+
+def _unable(run: RunProgress, sites: Sequence[SiteProgress]) -> str:
+    """Which sites cannot train and why, those with the same reason together."""
+    by_reason: dict[str, list[str]] = {}
+    for site in sites:
+        # The error has the line of the notebook, if the code could not be imported.
+        where = next((f" ({failure.where})" for failure in run.failures if failure.site == site.name and failure.where), "")
+        by_reason.setdefault(f"{site.cannot_train}{where}", []).append(site.name)
+    shown = list(islice(by_reason.items(), _SHOWN))
+    more = len(sites) - sum(len(names) for _, names in shown)
+    told = [f"{_listed(names)} cannot train: {why}" for why, names in shown]
+    return "; ".join([*told, *([f"{more} more cannot train either"] if more else [])])
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The names, as "site-1, site-2 and site-3"; of many only the first."""
+    shown = [*names[:_SHOWN], *([f"{len(names) - _SHOWN} more"] if len(names) > _SHOWN else [])]
+    return " and ".join([*filter(None, [", ".join(shown[:-1])]), shown[-1]])
 
 
 def _rounds(count: int) -> str:

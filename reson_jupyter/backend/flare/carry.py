@@ -13,6 +13,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,10 @@ from .channel import CommandChannel, StatsChannel
 from .deploy import write_job
 from .follow import Following
 from .job import FlareJob, why_ended
-from .kit import read_kit
+from .kit import read_kit, why_gone
 from .listener import Listener
 from .result import JobResult
-from .session import FlareSession
+from .session import FlareSession, Gone
 from .state import FlareState, read_state, write_state
 
 _FILES = ("scripts", "configs", "model", "requirements")
@@ -73,6 +74,8 @@ class Carrier:
         signal.signal(signal.SIGTERM, self._on_sigterm)
         try:
             judged = self._run()
+        except Gone as error:
+            judged = self._with_the_federation(error.message)
         except ResonError as error:
             self._journal.say(EventType.ERROR, message=str(error), traceback="")
             judged = Verdict(RunState.ABORTED if self._abort_asked() else RunState.FAILED, str(error))
@@ -85,6 +88,8 @@ class Carrier:
         self._journal.close(_STORE_PATIENCE if self._folder.exists() else _ABORTED_PATIENCE)
 
     def _run(self) -> Verdict:
+        if gone := why_gone(Path(self._state.kit), self._state.federation, at_hand=self._state.at_hand):
+            raise Gone(gone)
         kit = read_kit(self._state.kit)
         # Whoever waits for the log of a site that does not answer must not hold up what the run says.
         session, readers = FlareSession(kit, self._work), FlareSession(kit, self._work)
@@ -151,7 +156,7 @@ class Carrier:
         models, warnings = storable_models(result.models(), result.out, self._record.prefix)
         for event in warnings:
             self._journal.add(event)
-        judged = self._judge(stopped, len(models))
+        judged = self._with_the_federation(following.watch.lost) if following.watch.lost else self._judge(stopped, len(models))
         if judged.state == RunState.FAILED and not any(failure.traceback for failure in self._progress.failures):
             self._report_errors(result)
             judged = self._judge(stopped, len(models))
@@ -161,8 +166,16 @@ class Carrier:
         following.logs.remove()
         return judged
 
+    def _with_the_federation(self, gone: str) -> Verdict:
+        """How a run ends whose federation is no more: nobody can fetch its result."""
+        progress = self._progress
+        reason = f"{gone}, and the run ended with it ({progress.rounds_done} of {progress.num_rounds} rounds were done)."
+        return Verdict(RunState.ABORTED if self._state.at_hand else RunState.LOST, reason)
+
     def _judge(self, stopped: str, files: int) -> Verdict:
-        return verdict(self._progress, files=files, aborted=self._stopping, stopped=stopped, validates=self._validates)
+        judged = verdict(self._progress, files=files, aborted=self._stopping, stopped=stopped, validates=self._validates)
+        # Whoever asked for the end has to know that the job may go on.
+        return replace(judged, reason=f"{judged.reason} {stopped}.") if stopped and judged.state is RunState.ABORTED else judged
 
     def _report_errors(self, result: JobResult) -> None:
         """Says what the server and the sites wrote to their error logs, where nobody could report, or nobody said why."""

@@ -67,7 +67,10 @@ class CommandChannel:
         return str(logs.get("server", "")).encode()[offset:].decode(errors="replace")
 
     def _command(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        said: dict[str, Any] = self._session.ask(lambda api: api.do_app_command(self._job, TOPIC, dict(data)))
+        try:
+            said: dict[str, Any] = self._session.ask(lambda api: api.do_app_command(self._job, TOPIC, dict(data)))
+        except NotAllowed:
+            raise _not_allowed(self._session) from None
         if "error" in said:
             raise Refused(str(said["error"]))
         return said
@@ -106,12 +109,19 @@ class StatsChannel:
 
     def ask(self, request: Mapping[str, Any]) -> None:
         """Raises `TargetError`."""
-        who = self._session.kit.username
-        raise NotAllowed(f'the federation does not let {who} send anything to a running job (the right "app_command")')
+        raise _not_allowed(self._session)
 
     def stop(self) -> None:
         """Raises `TargetError`."""
         self.ask({})
+
+
+def _not_allowed(session: FlareSession) -> NotAllowed:
+    """Says what NVFlare's own words for it do not: what to do."""
+    return NotAllowed(
+        f"the federation does not let {session.kit.username} send commands to a running job; for that, whoever runs it adds "
+        '"app_command": "any" to the role in the server\'s local/authorization.json, or use a bucket as the store'
+    )
 
 
 def _telemetry(said: Mapping[str, Any]) -> Telemetry:

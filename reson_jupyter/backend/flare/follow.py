@@ -14,6 +14,7 @@ from ..carrying.requests import Requests
 from .job import FlareJob, JobWatch, why_waiting
 from .listener import Listener
 from .logs import LogMirror
+from .session import Gone, JobGone
 from .watch import SiteWatch
 
 _POLL = 0.1
@@ -21,11 +22,14 @@ _POLL = 0.1
 STOP_GRACE = 10.0
 _ABORT_GRACE = 40.0
 _ABORT_AGAIN = 5.0
+# How long a federation that nobody reaches is told to end a job.
+_UNREACHED_GRACE = 12.0
 # How long NVFlare may take to notice that a run has ended.
 _END_GRACE = 90.0
 _HOPELESS_GRACE = 20.0
 # How long a federation may be away before the run is given up.
 _FEDERATION_PATIENCE = 3600.0
+_AWAY = 5.0
 _WORTH_SAYING = 15.0
 
 
@@ -69,6 +73,7 @@ class Following:
         self._hopeless_at: float | None = None
         self._told_end: float | None = None
         self._abort_due = 0.0
+        self._abort_arrived = False
         self._reason = ""
         self._told: set[str] = set()
 
@@ -86,7 +91,7 @@ class Following:
                     break
                 time.sleep(_POLL)
             self._take()
-            return self._reason
+            return self.watch.lost or self._reason
         finally:
             self.watch.end()
             self._requests.close()
@@ -131,7 +136,7 @@ class Following:
         if self._stop_asked is None:
             self._stop_asked = now
             try:
-                if not self._is_up():
+                if not self._is_up() or self.watch.silence > _AWAY:
                     return self._end("")
                 self._listener.channel.stop()
             except ResonError as error:
@@ -149,14 +154,15 @@ class Following:
             self._abort_due = now + _ABORT_AGAIN
             try:
                 self._job.abort()
-                self._abort_due = now + _ABORT_GRACE
+                self._abort_due, self._abort_arrived = now + _ABORT_GRACE, True
+            except (Gone, JobGone):  # whoever watches the job finds that, too
+                pass
             except TargetError as error:
                 self._say(f"The job could not be ended yet: {error.message}")
-        if now - self._told_end < _ABORT_GRACE:
+        if time.monotonic() - self._told_end < (_ABORT_GRACE if self._abort_arrived else _UNREACHED_GRACE):
             return True
-        self._reason = (
-            f"{self._reason or 'It was stopped on request'}, and the federation did not confirm the end of its job {self._job.id}"
-        )
+        unconfirmed = f"federation did not confirm the end of its job {self._job.id}"
+        self._reason = f"{self._reason}, and the {unconfirmed}" if self._reason else f"The {unconfirmed}"
         return False
 
     def _say_status(self) -> None:

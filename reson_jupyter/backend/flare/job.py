@@ -10,10 +10,11 @@ from typing import Any
 
 from ...errors import TargetError
 from .deploy import RUN_KEY
-from .session import FlareSession, JobGone, Unreachable
+from .session import FlareSession, Gone, JobGone, Unreachable
 
 _INTERVAL = 1.0
 _PATIENCE = 30.0
+_ABORT_PATIENCE = 10.0
 _TRIES = 5
 _LISTED = 200
 
@@ -56,6 +57,8 @@ class FlareJob:
                     return
                 self.id = self._session.ask(lambda api: _submit(api, folder, self._run_id), _PATIENCE)
                 return
+            except Gone:
+                raise
             except Unreachable:
                 if tries == _TRIES - 1:
                     raise
@@ -68,7 +71,7 @@ class FlareJob:
 
     def abort(self) -> None:
         """Has the federation end the job. Raises `TargetError`."""
-        self._session.ask(lambda api: api.abort_job(self.id), _PATIENCE)
+        self._session.ask(lambda api: api.abort_job(self.id), _ABORT_PATIENCE)
 
 
 def _submit(api: Any, folder: Path, token: str) -> str:
@@ -83,11 +86,13 @@ class JobWatch:
     Attributes:
         meta: What the federation last said of the job.
         gone: Whether the federation does not know the job any more.
+        lost: Why there is no such federation any more, or "".
     """
 
     def __init__(self, job: FlareJob) -> None:
         self.meta: dict[str, Any] = {}
         self.gone = False
+        self.lost = ""
         self._job = job
         self._heard = time.monotonic()
         self._ended = threading.Event()
@@ -101,7 +106,7 @@ class JobWatch:
     @property
     def is_over(self) -> bool:
         """Whether nothing of the job runs any more."""
-        return self.gone or self.status.startswith("FINISHED")
+        return self.gone or bool(self.lost) or self.status.startswith("FINISHED")
 
     @property
     def silence(self) -> float:
@@ -119,6 +124,8 @@ class JobWatch:
                 self._heard = time.monotonic()
             except JobGone:
                 self.gone = True
+            except Gone as error:
+                self.lost = error.message
             except TargetError as error:
                 print(error, flush=True)
             self._ended.wait(_INTERVAL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import ipaddress
 import json
 from dataclasses import dataclass
@@ -14,7 +15,10 @@ from cryptography.x509.oid import NameOID
 
 from ...errors import TargetError
 
-_HOW = "Set the folder that holds startup/fed_admin.json: %reson config startup_kit=/path/to/admin@example.com"
+_HOW = (
+    "Set the folder that holds startup/fed_admin.json: %reson config startup_kit=/path/to/admin@example.com; or start a federation "
+    "on this machine: %reson federation start"
+)
 _OTHERS = {"fed_client.json": "a site's", "fed_server.json": "the server's"}
 
 
@@ -28,6 +32,7 @@ class Kit:
         project: The federation's name.
         host: The server's name or address.
         port: The server's port for users.
+        federation: A digest of the certificate that all of this federation's are signed with, and no other's; "" if there is none.
     """
 
     path: Path
@@ -35,6 +40,7 @@ class Kit:
     project: str
     host: str
     port: int
+    federation: str = ""
 
     @property
     def server(self) -> str:
@@ -78,7 +84,35 @@ def read_kit(folder: str) -> Kit:
         if not file.is_file():
             raise _damaged(path, f"{file.name} is missing from its startup folder")
     name = _owner(path, files[0])
-    return Kit(path, str(config.get("username") or name), str(config.get("project_name") or "unnamed"), host, port)
+    return Kit(path, str(config.get("username") or name), str(config.get("project_name") or "unnamed"), host, port, _digest(path))
+
+
+def why_gone(path: Path, federation: str, *, at_hand: bool) -> str:
+    """Says why a federation cannot be reached any more with the kit that was read before, or "".
+
+    Args:
+        path: The kit's folder.
+        federation: The `Kit.federation` that it had.
+        at_hand: Whether the server was this machine: there a kit goes with its federation, elsewhere it may just be away.
+    """
+    try:
+        if at_hand and not path.exists():
+            return "The federation was stopped"
+        if not federation or _digest(path) in ("", federation):
+            return ""
+    except OSError:  # a disk that does not answer just now
+        return ""
+    if at_hand:
+        return "The federation was stopped, and another one was started since"
+    return f"The startup kit {path} is that of another federation by now"
+
+
+def _digest(path: Path) -> str:
+    """A digest of the federation's root certificate, or "". Raises `OSError` for a file that cannot be read."""
+    try:
+        return hashlib.sha256((path / "startup" / "rootCA.pem").read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return ""
 
 
 def _config(path: Path, startup: Path) -> dict[str, Any]:

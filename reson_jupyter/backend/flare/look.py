@@ -12,12 +12,15 @@ import socket
 import ssl
 import sys
 import tempfile
+import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import TargetError
 from .kit import Kit, read_kit
+from .reach import reach
 
 if TYPE_CHECKING:
     from .session import FlareSession
@@ -27,32 +30,46 @@ _ANSWER = 3.0
 # One that does not answer costs these seconds and those of a new session.
 _ANSWER_ALONE = 1.0
 _ASKED_ALONE = 20
+_NO_REPLY = {"error": "No replies"}  # what the server says for a site that it did not reach
+# Sites report every ten seconds, and a server forgets one after ten minutes.
+_LONG = 45.0
 
 
 def look(kit: Kit) -> dict[str, Any]:
     """Returns what the federation says.
 
     Returns:
-        {"sites": those that are connected, "silent": those of them that do not answer, "versions": {site or "server": NVFlare's,
+        {"sites": those that are connected, "unheard": {site: seconds since it was last heard, if that is long}, "silent": those of them that do not answer, "versions": {site or "server": NVFlare's,
         as far as anybody told}}.
 
     Raises:
         TargetError: it cannot be reached.
     """
-    _reach(kit)
+    reach(kit, _REACH)
     from .session import FlareSession, Refused, Unreachable  # only now: it takes a moment
 
     with tempfile.TemporaryDirectory() as downloads:
         session = FlareSession(kit, Path(downloads))
         try:
-            sites = session.ask(lambda api: [client.name for client in api.get_system_info().client_info])
-            return {"sites": sites, **_versions(session, sites)}
+            heard = session.ask(lambda api: {each.name: each.last_connect_time for each in api.get_system_info().client_info})
+            sites = list(heard)
+            return {
+                "sites": sites,
+                "unheard": _unheard(heard, time.time() if kit.is_loopback else 0.0),
+                **_versions(session, sites),
+            }
         except Refused as error:
             raise TargetError(error.message, error.hint) from None
         except Unreachable as error:
             raise TargetError(error.message, _certificate_problem(kit) or error.hint) from None
         finally:
             session.close()
+
+
+def _unheard(heard: Mapping[str, float | None], now: float) -> dict[str, int]:
+    """The sites that were not heard for long, in seconds; by the server's clock, which the site that was heard last tells."""
+    now = max(now, *(at or 0.0 for at in heard.values()), 0.0)
+    return {site: round(now - at) for site, at in heard.items() if at and now - at > _LONG}
 
 
 def _versions(session: FlareSession, sites: list[str]) -> dict[str, Any]:
@@ -70,7 +87,7 @@ def _versions(session: FlareSession, sites: list[str]) -> dict[str, Any]:
                 told |= session.ask(partial(_version_of, site), _ANSWER_ALONE)
         silent = [site for site in sites[:_ASKED_ALONE] if site not in told]
         return {"versions": _texts(told), "silent": silent}
-    return {"versions": _texts(told), "silent": []}
+    return {"versions": _texts(told), "silent": [site for site in sites if told.get(site) == _NO_REPLY]}
 
 
 def _version_of(site: str, api: Any) -> dict[str, Any]:
@@ -80,27 +97,6 @@ def _version_of(site: str, api: Any) -> dict[str, Any]:
 
 def _texts(told: dict[str, Any]) -> dict[str, str]:
     return {name: said["version"] for name, said in told.items() if isinstance(said, dict) and "version" in said}
-
-
-def _reach(kit: Kit) -> None:
-    """Raises `TargetError` at once where nothing could come of a longer try."""
-    try:
-        socket.create_connection((kit.host, kit.port), _REACH).close()
-    except socket.gaierror:
-        raise TargetError(
-            f"nobody knows the name {kit.host} of the federation's server here",
-            "Is this machine in the right network? Ask whoever runs the federation, or enter the name into /etc/hosts.",
-        ) from None
-    except ConnectionRefusedError:
-        raise TargetError(
-            f"nothing listens at the federation's server {kit.server}",
-            "Is the server running (startup/start.sh in its kit)? Is the port the right one?",
-        ) from None
-    except OSError as error:
-        raise TargetError(
-            f"the federation's server {kit.server} cannot be reached: {error}",
-            "Is the server running, and does a firewall let this machine through?",
-        ) from None
 
 
 def _certificate_problem(kit: Kit) -> str:

@@ -14,9 +14,11 @@ from nvflare.fuel.flare_api.flare_api import Session
 from nvflare.fuel.hci.client.file_transfer import FileTransferModule
 
 from ...errors import TargetError
-from .kit import Kit
+from .kit import Kit, why_gone
+from .reach import reach
 
-_CONNECT = 8.0  # seconds
+_REACH = 3.0  # seconds
+_CONNECT = 8.0
 _LOGINS = 2
 _FIRST_ANSWER = 2.0  # a first message that comes before the connection is ready is lost, and only then sent again
 _ANSWER = 5.0  # seconds that a command may take
@@ -38,6 +40,10 @@ _OWN = tuple(kind for kind in vars(api_spec).values() if isinstance(kind, type) 
 
 class Unreachable(TargetError):
     """The federation's server does not answer now."""
+
+
+class Gone(Unreachable):
+    """The federation is not there any more, and never will be."""
 
 
 class Refused(TargetError):
@@ -75,6 +81,7 @@ class FlareSession:
 
         Raises:
             Unreachable: the server does not answer; the next question tries it anew.
+            Gone: there is no use in that, see `why_gone`.
             JobGone: the job is not there, or not running.
             Refused: the user may not do that, or the version cannot.
         """
@@ -100,6 +107,12 @@ class FlareSession:
             self._drop()
 
     def _connect(self) -> Any:
+        if gone := why_gone(self.kit.path, self.kit.federation, at_hand=self.kit.is_loopback):
+            raise Gone(gone)
+        try:
+            reach(self.kit, _REACH)
+        except TargetError as error:
+            raise Unreachable(error.message, error.hint) from error
         try:
             session = Session(username=self.kit.username, startup_path=str(self.kit.path))
         except Exception as error:  # it reads the kit

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from ..record import RunRecord, is_carried, known_records
+
 _FILE = "flare.json"
 
 
@@ -16,12 +18,16 @@ class FlareState(BaseModel):
     Attributes:
         kit: The folder of the startup kit that the run was started with.
         job: NVFlare's id of the run's job; "" before it was submitted.
+        federation: A digest that tells the kit's federation from others, see `Kit.federation`.
+        at_hand: Whether the federation's server was this machine.
         events: How many events the log had when a carrier was last started.
         starts: How many carriers were started in a row without the log growing.
     """
 
     kit: str
     job: str = ""
+    federation: str = ""
+    at_hand: bool = False
     events: int = 0
     starts: int = 1
 
@@ -32,6 +38,12 @@ def read_state(folder: Path) -> FlareState | None:
         return FlareState.model_validate_json((folder / _FILE).read_bytes())
     except (OSError, ValueError):
         return None
+
+
+def runs_on(kit: Path) -> list[RunRecord]:
+    """Returns the runs of this machine that are in progress in the federation of a startup kit."""
+    carried = [record for record in known_records() if is_carried(record.folder)]
+    return [record for record in carried if (state := read_state(record.folder)) and Path(state.kit) == kit]
 
 
 def write_state(folder: Path, state: FlareState) -> None:

@@ -42,9 +42,9 @@ def survey(kit: Kit, ours: str) -> Survey:
         raise TargetError(
             f"no site of {where} answers: {', '.join(sites)}", "Are their processes running, and is the network up?"
         )
-    return Survey(
-        sites=tuple(there), place=f"{kit.project} at {kit.server}", notes=tuple(_notes(found["versions"], sorted(silent), ours))
-    )
+    unheard = {site: seconds for site, seconds in found["unheard"].items() if site in there}
+    notes = [*_absent(sorted(silent), unheard), *_notes(found["versions"], ours)]
+    return Survey(sites=tuple(there), place=f"{kit.project} at {kit.server}", notes=tuple(notes))
 
 
 def _look(kit: Kit) -> dict[str, Any]:
@@ -63,11 +63,14 @@ def _look(kit: Kit) -> dict[str, Any]:
     return found
 
 
-def _notes(versions: Mapping[str, str], silent: list[str], ours: str) -> list[str]:
-    """What the user should know. Raises `TargetError` for a version that our jobs do not run on."""
+def _absent(silent: list[str], unheard: Mapping[str, int]) -> list[str]:
+    """Notes on sites that are there by name only, or may be."""
     notes = [f"{', '.join(silent)}: connected, but without an answer, so the run goes without"] if silent else []
-    if not versions:
-        notes.append("the federation does not tell its NVFlare versions; each site tells its own before the first round")
+    return [*notes, *(f"{site} was last heard {seconds} s ago; it may be gone" for site, seconds in unheard.items())]
+
+
+def _notes(versions: Mapping[str, str], ours: str) -> list[str]:
+    """What the user should know. Raises `TargetError` for a version that our jobs do not run on."""
     for name, version in versions.items():
         number = _number(version)
         if number < _OLDEST or number[0] > _NEWEST[0]:
@@ -76,9 +79,7 @@ def _notes(versions: Mapping[str, str], silent: list[str], ours: str) -> list[st
                 f"They run on {'.'.join(map(str, _OLDEST))} to {'.'.join(map(str, _NEWEST))}; here is {ours}.",
             )
     others = sorted({version for version in versions.values() if version != ours})
-    if others:
-        notes.append(f"the federation runs NVFlare {', '.join(others)}, this machine {ours}")
-    return notes
+    return [f"the federation runs NVFlare {', '.join(others)}, this machine {ours}"] if others else []
 
 
 def _number(version: str) -> tuple[int, ...]:

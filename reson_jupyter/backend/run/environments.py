@@ -12,7 +12,7 @@ from ...units import size
 from ..progress import RunProgress
 from ..site_state import SiteEnvironment, SiteProgress
 
-# What may break a run where sites differ in it; of a device or of data each may have its own.
+# What may break a run where sites differ in it; a device of its own is worth a look, and data everybody has of his own.
 _MUST_AGREE = frozenset({"Python", "torch", "NVFlare"})
 _SHOWN_PACKAGES = 6
 _SHOWN_SENTENCES = 10
@@ -112,9 +112,9 @@ _COLUMNS: Sequence[tuple[str, Callable[[SiteEnvironment], str], _Key]] = (
     ("NVFlare", lambda env: env.nvflare, _public),
     ("Device", device_of, str),
     ("Free disk", lambda env: "" if env.disk is None else size(env.disk), None),
-    ("Data", lambda env: "some" if env.data else "none", str),
+    ("Data", lambda env: env.data, None),
     ("Samples", lambda env: _count(env.samples), None),
-    ("Classes", lambda env: _count(env.classes), str),
+    ("Classes", lambda env: _count(env.classes), None),
 )
 _DATA = 5
 
@@ -155,13 +155,14 @@ def _summary(told: Sequence[SiteEnvironment], sites: int) -> str:
     unable = sum(bool(env.problems) for env in told)
     samples = sum(env.samples or 0 for env in told)
     facts = [
+        f"{unable} cannot train" if unable else "",
         _versions("Python", (env.python for env in told)),
         _versions("torch", (env.torch for env in told)),
         _either(map(device_of, told)),
         f"{samples:,} samples" if samples else "",
     ]
     said = ", ".join(filter(None, facts))
-    return f"{of} prepared{f', {unable} cannot train' if unable else ''}{f': {said}' if said else ''}"
+    return f"{of} {'answered' if unable else 'prepared'}{f': {said}' if said else ''}"
 
 
 def _versions(what: str, versions: Iterable[str]) -> str:

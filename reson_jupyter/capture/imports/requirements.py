@@ -1,4 +1,4 @@
-"""Imports -> the requirement lines that a site installs, pinned to what this kernel has."""
+"""Imports -> the requirement lines that a site needs, pinned to what this kernel has."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ BUNDLED = frozenset({"model_def", "custom_client_executor", "custom_persistor"})
 
 @dataclass(frozen=True)
 class Requirements:
-    """What a site is to install.
+    """What a site is to have.
 
     Attributes:
         lines: The lines of the requirements file.
-        notes: Sentences for people: what a site may not be able to install, or where their own file differs from this kernel.
+        notes: Sentences for people: what a site may not find on an index, or where their own file differs from this kernel.
     """
 
     lines: tuple[str, ...]
@@ -124,14 +124,15 @@ def _pinned(name: str) -> tuple[str, str]:
     if commit and not url.startswith("file:"):
         inside = f"#subdirectory={noted['subdirectory']}" if "subdirectory" in noted else ""
         line = f"{name} @ {noted['vcs_info']['vcs']}+{url}@{commit}{inside}"
-        return line, f"{name} {version} was installed from {url}; the sites install that commit, so they must reach it"
+        return line, f"{name} {version} was installed from {url}; what the sites need is written as that commit there"
     line = f"{name}=={public}"
+    needs = f"what the sites need is written as {public}"
     if noted.get("dir_info", {}).get("editable"):
         return line, f"{name} {version} is an editable install of {url}; the sites need it installed as it is there"
     if url:
-        return line, f"{name} {version} was installed from {url}; the sites look for {public} on their index"
+        return line, f"{name} {version} was installed from {url}; {needs}, which an index may not have"
     if build and _BUILD.match(build) and ".dev" not in public:
-        return line, f"{name} {version} is a build for this machine; the sites install {public}"
+        return line, f"{name} {version} is a build for this machine; {needs}"
     if build or ".dev" in public:
-        return line, f"{name} {version} is no release; the sites look for {public} on their index"
+        return line, f"{name} {version} is no release; {needs}, which an index may not have"
     return line, ""
