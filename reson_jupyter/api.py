@@ -146,6 +146,7 @@ def submit(
     opened = destination.open_store(_store_url(store, session, survey), connection)
     prepared = prepare(request, session, sites=len(survey.sites))
     sites = place(survey, local_shards(prepared.shards))
+    destination.check(prepared.job, opened, sites, connection)
     notes = [*survey.notes, *prepared.notes]
     if check:
         notes += (f"rehearsal: {note}" for note in _rehearse(prepared).notes)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from ..backend.federation import Federation, federation, start_federation, stop_federation
-from ..session import Session, current_session
+from ..backend.flare.state import runs_on
+from ..session import current_session
 from .parser import Parser
 
 _NONE = "no federation was started on this machine; start one: %reson federation start"
@@ -35,27 +35,41 @@ def run_federation(arguments: argparse.Namespace) -> Federation | None:
 
 
 def _start(arguments: argparse.Namespace) -> Federation:
+    known = federation()
+    runs = known is not None and known.is_complete
     started = start_federation(arguments.sites, data=arguments.data, folder=arguments.folder)
     session = current_session()
     before = session.target
+    if runs:
+        print(
+            "the federation is running already, and is taken as it is" + (", with the data given now" if arguments.data else "")
+        )
     session.configure(target="flare", startup_kit=str(started.startup_kit))
     back = "local" if before == "flare" else before
     print(f"%reson submit sends its runs there from now on (target=flare); to undo that: %reson config target={back}")
     if arguments.data is not None:
         print("its sites have their data: submit without --shards, and with num_classes set if the model needs it")
+    elif not (session.connection.s3_bucket or any(started.data.values())):
+        print("its sites have no data, and no bucket is set that could bring them shards: %reson federation start --data DIR")
     return started
 
 
 def _stop(_: argparse.Namespace) -> None:
     known = federation()
+    runs = runs_on(known.startup_kit) if known else []
     if not stop_federation() or known is None:
         print(_NONE)
         return
     print("the federation is stopped, and its folder is deleted")
+    if runs:
+        print(f"what was in progress on it ends with it: {', '.join(f'{run.name} ({run.id})' for run in runs)}")
     session = current_session()
-    if _points_at(session, known.startup_kit):
+    if session.connection.startup_kit != str(known.startup_kit):
+        return
+    if session.target == "flare":
         session.configure(target="local")
         print("%reson submit trains on this machine again (target=local)")
+    session.configure(startup_kit="")
 
 
 def _status(_: argparse.Namespace) -> Federation | None:
@@ -63,7 +77,3 @@ def _status(_: argparse.Namespace) -> Federation | None:
     if known is None:
         print(_NONE)
     return known
-
-
-def _points_at(session: Session, kit: Path) -> bool:
-    return session.target == "flare" and session.connection.startup_kit == str(kit)

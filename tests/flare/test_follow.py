@@ -14,7 +14,7 @@ from reson_jupyter.backend.event_log import EventLogWriter
 from reson_jupyter.backend.flare import follow as module
 from reson_jupyter.backend.flare import job as job_module
 from reson_jupyter.backend.flare.follow import Following
-from reson_jupyter.backend.flare.session import NotAllowed, Unreachable
+from reson_jupyter.backend.flare.session import Gone, NotAllowed, Unreachable
 from reson_jupyter.backend.store import open_store
 from reson_jupyter.events import Event, RunState
 from tests.backend.test_verdict import event, good_run
@@ -66,7 +66,7 @@ class Listener:
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("STOP_GRACE", "_END_GRACE", "_HOPELESS_GRACE"):
+    for name in ("STOP_GRACE", "_END_GRACE", "_HOPELESS_GRACE", "_UNREACHED_GRACE"):
         monkeypatch.setattr(module, name, 0.2)
     monkeypatch.setattr(module, "_ABORT_GRACE", 1.0)
     for place, name in ((module, "_POLL"), (module, "_ABORT_AGAIN"), (job_module, "_INTERVAL")):
@@ -119,11 +119,12 @@ def test_an_abort_that_does_not_arrive_is_tried_again_and_at_last_it_is_said_tha
     tmp_path: Path, journal: Journal
 ) -> None:
     job = Job(deaf=3)
+    assert module._UNREACHED_GRACE < module._ABORT_GRACE, "who does not hear is not waited for as long as who is at it"
     assert followed(tmp_path, journal, job, Listener(journal, [STARTED], obeys=False), abort=True)[0] == ""
     assert job.aborts == 4
     deaf = Job(deaf=10_000)
     reason, _ = followed(tmp_path, journal, deaf, Listener(journal, [], obeys=False), abort=True)
-    assert reason == "It was stopped on request, and the federation did not confirm the end of its job job-1"
+    assert reason == "The federation did not confirm the end of its job job-1"
 
 
 def test_a_round_that_cannot_get_its_sites_any_more_ends_the_run(tmp_path: Path, journal: Journal) -> None:
@@ -132,3 +133,17 @@ def test_a_round_that_cannot_get_its_sites_any_more_ends_the_run(tmp_path: Path,
     said = [STARTED, event("round_started", None, 0), failed]
     reason, following = followed(tmp_path, journal, job, Listener(journal, said))
     assert (reason, following.stopping, job.aborts) == ("Too few sites were left for the round", False, 1)
+
+
+@pytest.mark.parametrize("abort", [False, True])
+def test_a_federation_that_is_no_more_ends_the_run_at_once(tmp_path: Path, journal: Journal, abort: bool) -> None:
+    class Stopped(Job):
+        def meta(self) -> dict[str, Any]:
+            raise Gone("The federation was stopped")
+
+        def abort(self) -> None:
+            raise Gone("The federation was stopped")
+
+    reason, following = followed(tmp_path, journal, Stopped(), Listener(journal, [STARTED]), abort=abort)
+    assert reason == following.watch.lost == "The federation was stopped"
+    assert not [each for each in journal.progress.events if each.type == "log"], "that it cannot be told to end is no news then"

@@ -42,6 +42,16 @@ class Federation:
         running = running_nodes(self.folder)
         return {name: self._state(name, running) for name in (SERVER, *self.sites)}
 
+    @property
+    def data(self) -> dict[str, Path | None]:
+        """Where each site has its data; None for one that has none."""
+        return {site: data_root(self.folder / site) for site in self.sites}
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the server and all sites run, and are connected."""
+        return {*self.states.values()} == {"running", "connected"}
+
     def stop(self) -> None:
         """Ends all its processes, with those of runs in progress, and deletes its folder; nothing to do if it is stopped."""
         from .start import stop_federation_at
@@ -59,7 +69,8 @@ class Federation:
         return f"A federation on this machine: a server and {counted(len(self.sites), 'site')}"
 
     def _rows(self) -> list[tuple[str, ...]]:
-        return [(name, state, self._data(name)) for name, state in self.states.items()]
+        data = self.data
+        return [(name, state, str(data.get(name) or "")) for name, state in self.states.items()]
 
     def _notes(self) -> list[str]:
         return [
@@ -73,6 +84,3 @@ class Federation:
         if not is_connected(self.folder, name):
             return "starting"
         return "running" if name == SERVER else "connected"
-
-    def _data(self, name: str) -> str:
-        return "" if name == SERVER else str(data_root(self.folder / name) or "")

@@ -92,7 +92,7 @@ def new_folder(chosen: str | Path | None) -> Path:
         TargetError: what was chosen cannot be used.
     """
     if chosen is None:
-        folder = _books() / "nodes"
+        folder = usual_folder()
         if _why_not(folder):
             base = tempfile.gettempdir()
             return Path(tempfile.mkdtemp(prefix="reson-federation-", dir="/tmp" if re.search(r"\s", base) else base)).resolve()
@@ -108,6 +108,11 @@ def new_folder(chosen: str | Path | None) -> Path:
     if not empty:
         raise TargetError(f"the folder {folder} is not empty", "Choose an empty one, or one that does not exist yet.")
     return folder
+
+
+def usual_folder() -> Path:
+    """Where a federation lies for which nobody chose a folder, unless NVFlare would not take the path."""
+    return _books() / "nodes"
 
 
 def _why_not(folder: Path) -> str:

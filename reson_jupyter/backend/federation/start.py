@@ -16,10 +16,10 @@ from ...errors import ConfigError, TargetError
 from ...units import size
 from .data import find_data, share_out
 from .handle import Federation
-from .kits import SERVER, base_environment, make_kits
+from .kits import SERVER, base_environment, kit_of_user, make_kits
 from .launch import bring_up
 from .nodes import end_nodes, open_doors, running_nodes
-from .place import Place, forget_place, known_place, new_folder, only_one
+from .place import Place, forget_place, known_place, new_folder, only_one, usual_folder
 
 _SITES = 3
 _CLOSED = (2, 9)
@@ -48,6 +48,8 @@ def start_federation(sites: int | None = None, *, data: str | Path | None = None
         raise ConfigError(f"a federation cannot have {count!r} sites", "Give a whole number, 1 or more.")
     with only_one():
         running = _running(sites, folder)
+        if found and data is not None:
+            _check_data(found, data, count if running is None else len(running.sites))
         if running is None:
             _check_version(version("nvflare"))
             _check_memory(count)
@@ -88,6 +90,19 @@ def federation() -> Federation | None:
     """
     place = known_place()
     return Federation.at(Path(place.folder), place.sites) if place else None
+
+
+def at_hand(kit: Path) -> Federation | None:
+    """Returns the federation of this machine if that is its user's startup kit, else None."""
+    with contextlib.suppress(TargetError):  # one of another machine
+        known = federation()
+        return known if known and known.startup_kit == kit.absolute() else None
+    return None
+
+
+def was_at_hand(kit: str) -> bool:
+    """Whether that was the startup kit of a federation of this machine, in its usual place, that was stopped."""
+    return Path(kit).expanduser() == kit_of_user(usual_folder()) and not Path(kit).expanduser().exists()
 
 
 def _running(sites: int | None, folder: str | Path | None) -> Federation | None:
@@ -137,6 +152,15 @@ def _check_version(installed: str) -> None:
     """Refuses versions whose servers listen on every address of a machine, whatever they are told."""
     if tuple(map(int, installed.split(".")[:2])) < _CLOSED:
         raise TargetError(f"with NVFlare {installed} other machines could reach the federation", _NEWER)
+
+
+def _check_data(found: Sequence[Path], data: str | Path, sites: int) -> None:
+    """Refuses more data than sites before anything is started."""
+    if len(found) > sites:
+        raise TargetError(
+            f"{data} has data for {len(found)} sites, and the federation would have {sites}",
+            f"Start it with as many: %reson federation start --sites {len(found)} --data {data} (stop one that runs first).",
+        )
 
 
 def _check_doors(folder: Path) -> None:

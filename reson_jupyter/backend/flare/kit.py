@@ -16,8 +16,8 @@ from cryptography.x509.oid import NameOID
 from ...errors import TargetError
 
 _HOW = (
-    "Set the folder that holds startup/fed_admin.json: %reson config startup_kit=/path/to/admin@example.com; or start a federation "
-    "on this machine: %reson federation start"
+    "Set the folder that holds startup/fed_admin.json: %reson config startup_kit=/path/to/admin@example.com; or start a "
+    "federation on this machine: %reson federation start"
 )
 _OTHERS = {"fed_client.json": "a site's", "fed_server.json": "the server's"}
 
@@ -32,7 +32,7 @@ class Kit:
         project: The federation's name.
         host: The server's name or address.
         port: The server's port for users.
-        federation: A digest of the certificate that all of this federation's are signed with, and no other's; "" if there is none.
+        federation: A digest of the certificate that signed all others of this federation; "" if the kit lacks it.
     """
 
     path: Path

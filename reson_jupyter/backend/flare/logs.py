@@ -63,6 +63,7 @@ class LogMirror:
         self._fetch = fetch
         self._say = say
         self._told = False
+        self._barred: set[str] = set()
         self._all_due = 0.0
         self._hurry = threading.Event()
         self._ended = threading.Event()
@@ -110,13 +111,33 @@ class LogMirror:
             return False
 
     def _fetch_one(self, name: str) -> None:
+        from .session import NotAllowed  # an import that a notebook should not wait for
+
+        if name in self._barred:
+            return
         try:
             self._folder.mkdir(exist_ok=True)
-            with (self._folder / f"{name}.txt").open("ab") as file:
-                file.write(self._fetch(name, file.tell()).encode())
+            path = self._folder / f"{name}.txt"
+            try:
+                news = self._fetch(name, path.stat().st_size if path.exists() else 0)
+            except NotAllowed as error:  # for good; whoever reads the log has to know, now and when the run is over
+                self._barred.add(name)
+                news = f"The log of {name} cannot be brought here: {error.message}.\n"
+            _append(path, news.encode())
         except OSError as error:  # the run's folder is gone, or the disk full
             print(error, flush=True)
         except ResonError as error:
             if not self._told and self._is_wanted(name):
                 self._told = True
                 self._say(f"The log of {name} cannot be read while the run goes on: {error.message}")
+
+
+def _append(path: Path, content: bytes) -> None:
+    """Adds to a log, which comes into being with its first content: without any it looks as if nothing had been logged."""
+    if path.exists():
+        with path.open("ab") as file:
+            file.write(content)
+    else:
+        part = path.with_suffix(".part")
+        part.write_bytes(content)
+        part.replace(path)

@@ -39,8 +39,8 @@ def look(kit: Kit) -> dict[str, Any]:
     """Returns what the federation says.
 
     Returns:
-        {"sites": those that are connected, "unheard": {site: seconds since it was last heard, if that is long}, "silent": those of them that do not answer, "versions": {site or "server": NVFlare's,
-        as far as anybody told}}.
+        {"sites": those that are connected, "silent": those of them that do not answer, "unheard": {site: seconds since it was
+        last heard, if that is long}, "versions": {site or "server": NVFlare's, as far as anybody told}}.
 
     Raises:
         TargetError: it cannot be reached.

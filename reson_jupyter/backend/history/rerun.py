@@ -53,13 +53,14 @@ def rerun(record: RunRecord, store: Store, target: Target, connection: ResonTech
     if secrets := find_leaks(job.files, job.sources).secrets:
         raise JobError("this must not ship:\n  " + "\n  ".join(secrets), SECRET_HINT)
     checkpoint = next(store.list(f"{record.prefix}/model/"), None)
-    rehearsal_notes = _rehearse(job, store, next(iter(stored.values()), None), checkpoint)
-    said = ", ".join(f"{field}={value!r}" for field, value in changes.items())
-    notes = [f"rerun of {record.id}{f' with {said}' if said else ''}", *_other_versions(origin), *rehearsal_notes]
     sites = {
         site: Shard(shard["shard"], shard["sha256"], stored[site]) if shard["sha256"] else None
         for site, shard in origin.submitted["sites"].items()
     }
+    target.check(job, store, sites, connection)
+    rehearsal_notes = _rehearse(job, store, next(iter(stored.values()), None), checkpoint)
+    said = ", ".join(f"{field}={value!r}" for field, value in changes.items())
+    notes = [f"rerun of {record.id}{f' with {said}' if said else ''}", *_other_versions(origin), *rehearsal_notes]
     new = RunRecord.new(name, record.target, record.store)
     submission = Submission(job, sites, config.federation, new, store, target, connection, checkpoint)
     return announce(submission.start(notes, place=origin.submitted.get("place", "")))

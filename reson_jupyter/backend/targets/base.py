@@ -29,6 +29,16 @@ class Target(Protocol):
     def open_store(self, url: str, connection: ResonTechConfig) -> Store:
         """Opens the store that a run's files are sent to. Raises `StoreError`."""
 
+    def check(self, job: Job, store: Store, sites: Mapping[str, Shard | None], connection: ResonTechConfig) -> None:
+        """Refuses, before anything is tried or sent, what could not run there. Raises `ResonError`.
+
+        Args:
+            job: The job as it was built.
+            store: Where its files are to lie.
+            sites: The sites, each with its shard; None for one that has its data itself.
+            connection: How the target is reached.
+        """
+
     def adapt(self, job: Job, record: RunRecord, store: Store, sites: Mapping[str, Shard | None]) -> Job:
         """Returns the job as it is stored for this target.
 

@@ -14,7 +14,10 @@ from ...config import ResonTechConfig
 from ...errors import TargetError
 from ...home import home
 from ..carrying.mailbox import REQUESTS_FOLDER, Mailbox
+from ..job import Job
 from ..record import LOCK_FILE, RunLock, RunRecord, is_carried
+from ..sending import Shard
+from ..store import Store
 
 ABORT_FILE = "abort"
 
@@ -27,6 +30,9 @@ class DetachedTarget:
     """
 
     carrier: ClassVar[str]
+
+    def check(self, job: Job, store: Store, sites: Mapping[str, Shard | None], connection: ResonTechConfig) -> None:
+        """Refuses nothing, unless a target does."""
 
     def start(self, record: RunRecord, lock: RunLock, connection: ResonTechConfig) -> None:
         """Starts the carrier in a session of its own, so that neither an interrupt nor the end of the kernel reaches it."""
