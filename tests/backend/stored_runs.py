@@ -49,6 +49,9 @@ class Nowhere:
     def open_store(self, url: str, connection: ResonTechConfig) -> Store:
         return open_store(url, connection)
 
+    def check(self, job: Job, store: Store, sites: Mapping[str, Shard | None], connection: ResonTechConfig) -> None:
+        pass
+
     def adapt(self, job: Job, record: RunRecord, store: Store, sites: Mapping[str, Shard | None]) -> Job:
         return job
 

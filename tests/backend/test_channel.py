@@ -24,7 +24,9 @@ REQUESTS = f"{PREFIX}/files_out/requests.json"
 
 def line(number: int, **data: Any) -> str:
     return (
-        Event(time=float(number), type=EventType.LOG, data={"message": str(number)} | data).model_dump_json(exclude={"seq"})
+        Event(time=float(number), type=EventType.LOG, data={"level": "info", "message": str(number)} | data).model_dump_json(
+            exclude={"seq"}
+        )
         + "\n"
     )
 

@@ -289,3 +289,10 @@ def test_it_shows_what_each_does_and_has(three: Path, monkeypatch: pytest.Monkey
     ]
     html = federation._repr_html_()
     assert "/data/&lt;a&gt;" in html and "not running" in html and "<a>" not in html
+
+
+def test_more_data_than_sites_is_told_before_anything_is_started(nothing_starts: list[Federation], tmp_path: Path) -> None:
+    write_plain_shards(tmp_path, 3)
+    with pytest.raises(TargetError, match=r"has data for 3 sites, and the federation would have 2\n  .* start --sites 3 --data "):
+        reson.start_federation(2, data=tmp_path)
+    assert not nothing_starts and reson.federation() is None

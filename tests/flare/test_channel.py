@@ -13,8 +13,9 @@ from reson_jupyter.backend.carrying.journal import Journal
 from reson_jupyter.backend.event_log import EventLogWriter
 from reson_jupyter.backend.flare import listener as module
 from reson_jupyter.backend.flare.channel import TOPIC, CommandChannel, StatsChannel
+from reson_jupyter.backend.flare.kit import Kit
 from reson_jupyter.backend.flare.listener import Listener
-from reson_jupyter.backend.flare.session import NotAllowed, Refused
+from reson_jupyter.backend.flare.session import FlareSession, Gone, NotAllowed, Refused
 from reson_jupyter.backend.store import open_store
 from reson_jupyter.errors import TargetError
 from reson_jupyter.events import Event
@@ -28,7 +29,8 @@ class Api:
     """A federation whose run has said so many lines; `barred`: it takes no commands of this user."""
 
     def __init__(self, lines: int = 3, *, barred: bool = False) -> None:
-        self.lines = [json.dumps({"time": float(number), "type": "log", "data": {"n": number}}) for number in range(lines)]
+        said = [{"level": "info", "message": "said", "n": number} for number in range(lines)]
+        self.lines: list[Any] = [json.dumps({"time": data["n"], "type": "log", "data": data}) for data in said]
         self.shown_from = 0
         self.asked: list[Any] = []
         self._barred = barred
@@ -99,6 +101,38 @@ def test_a_job_without_our_code_says_nothing_by_its_statistics() -> None:
         StatsChannel(FakeSession(Other()), "job-1").read()  # type: ignore[arg-type]
 
 
+class Odd(Api):
+    """A federation whose run's server answers what it likes."""
+
+    def __init__(self, answer: Any) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def do_app_command(self, job: str, topic: str, data: dict[str, Any]) -> Any:
+        return self.answer
+
+    def show_stats(self, job: str, target: str) -> dict[str, Any]:
+        return {"server": {"reson": self.answer}}
+
+
+@pytest.mark.parametrize("kind", [CommandChannel, StatsChannel])
+@pytest.mark.parametrize("answer", [None, [], "x", {"lines": 3}, {"from": "x", "lines": []}, {"from": -1, "lines": []}])
+def test_an_answer_that_makes_no_sense_is_told_as_such(kind: type[CommandChannel] | type[StatsChannel], answer: Any) -> None:
+    with pytest.raises(TargetError, match=r"makes no sense|does not say how it stands"):
+        kind(FakeSession(Odd(answer)), "job-1").read()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [CommandChannel, StatsChannel])
+def test_neither_an_odd_line_nor_odd_telemetry_costs_the_other_lines(kind: type[CommandChannel] | type[StatsChannel]) -> None:
+    api = Odd({"from": 0, "lines": [*Api().lines, {"no": "line"}, "\ud800"], "telemetry": TELEMETRY})
+    channel = kind(FakeSession(api), "job-1")  # type: ignore[arg-type]
+    events = channel.read()
+    assert numbers(events[:3]) == [0, 1, 2]
+    assert [event.data["message"] for event in events[3:]] == ["unreadable report: {'no': 'line'}", "unreadable report: ?"]
+    api.answer = {"from": 5, "lines": Api().lines[:1], "telemetry": {"beat": "none", "sites": 3}}
+    assert numbers(channel.read()) == [0] and channel.telemetry.beat == 3
+
+
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
     store = open_store(tmp_path.as_uri())
@@ -124,7 +158,11 @@ def test_a_way_that_is_barred_is_left_for_the_next_and_it_is_said_once(journal: 
     listener = Listener(journal, ways)
     assert listener.take(True) == [] and numbers(listener.take(True)) == [0, 1, 2]
     assert listener.channel is ways[1] and listener.take(True) == []
-    assert journal.progress.notes == ["The running job can be watched and ended, but not asked for anything: not you."]
+    (note,) = journal.progress.notes
+    assert note.startswith(
+        "The running job can be watched and ended, but not asked for anything: the federation does not let ann@"
+    )
+    assert '"app_command": "any"' in note and "local/authorization.json" in note and "not you" not in note
 
 
 def test_a_way_that_brings_nothing_is_left_and_tried_again_later(
@@ -152,3 +190,17 @@ def test_before_the_job_runs_nobody_is_asked(journal: Journal, at_once: None) ->
     api = Api()
     listener = Listener(journal, both_ways(api))
     assert listener.take(False) == [] and api.asked == [] and listener.silence == 0.0
+
+
+def test_whoever_waited_while_nobody_answered_does_not_wait_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, tries = FlareSession(Kit(tmp_path, "ann", "hospitals", "10.0.0.1", 8002), tmp_path), []
+
+    def connect() -> None:
+        tries.append(1)
+        raise Gone("The federation was stopped")
+
+    monkeypatch.setattr(session, "_connect", connect)
+    for _ in range(2):
+        with pytest.raises(Gone, match="was stopped"):
+            session.ask(lambda api: api.get_system_info())
+    assert len(tries) == 1

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from reson_jupyter.backend.flare.kit import read_kit
+from reson_jupyter.backend.flare.kit import read_kit, why_gone
 from reson_jupyter.errors import TargetError
 from tests.flare.conftest import DAY, write_kit
 
@@ -72,3 +73,22 @@ def test_a_certificate_that_is_no_longer_or_not_yet_valid_is_told_by_its_date(tm
 
 def test_no_key_is_in_what_a_kit_shows(kit: Path) -> None:
     assert "PRIVATE" not in repr(read_kit(str(kit)))
+
+
+@pytest.mark.parametrize("at_hand", [True, False])
+def test_a_kit_tells_whether_its_federation_is_still_the_same(kit: Path, tmp_path: Path, at_hand: bool) -> None:
+    known = read_kit(str(kit)).federation
+    assert why_gone(kit, known, at_hand=at_hand) == why_gone(kit, "", at_hand=at_hand) == ""
+    shutil.rmtree(kit)
+    assert why_gone(kit, known, at_hand=at_hand) == ("The federation was stopped" if at_hand else ""), (
+        "elsewhere a disk may be away"
+    )
+    write_kit(kit)
+    assert read_kit(str(kit)).federation != known
+    assert why_gone(kit, known, at_hand=at_hand) == (
+        "The federation was stopped (another one has been started since)"
+        if at_hand
+        else f"The startup kit {kit} is that of another federation by now"
+    )
+    (kit / "startup" / "rootCA.pem").unlink()
+    assert why_gone(kit, known, at_hand=at_hand) == ""

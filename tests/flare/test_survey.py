@@ -19,7 +19,12 @@ from tests.flare.conftest import FakeSession, write_kit
 
 
 def look(monkeypatch: pytest.MonkeyPatch, kit: Path, **found: Any) -> Any:
-    answer = {"sites": ["site-1", "site-2"], "silent": [], "unheard": {}, "versions": {"server": "2.9.0", "site-1": "2.9.0"}} | found
+    answer = {
+        "sites": ["site-1", "site-2"],
+        "silent": [],
+        "unheard": {},
+        "versions": {"server": "2.9.0", "site-1": "2.9.0"},
+    } | found
     monkeypatch.setattr(module, "_look", lambda _: answer)
     return survey(read_kit(str(kit)), "2.9.0")
 

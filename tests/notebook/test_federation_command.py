@@ -11,6 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import reson_jupyter as reson
 from reson_jupyter.backend.federation import Federation
+from reson_jupyter.backend.record import RunRecord
 from reson_jupyter.errors import TargetError
 from reson_jupyter.notebook import federation_command
 from tests.notebook import test_command
@@ -126,3 +127,32 @@ def test_status_shows_the_federation_or_that_there_is_none(shell: InteractiveShe
     run(shell, "%reson federation start --sites 1\n%reson config target=local")
     result, text = run(shell, "%reson federation status")
     assert result.result == machine.running and "a server and 1 site\n" in text and reson.session().target == "local"
+
+
+def test_a_start_of_one_that_runs_says_that_it_is_taken_as_it_is(
+    shell: InteractiveShell, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "already" not in run(shell, "%reson federation start")[1]
+    assert "already" not in run(shell, "%reson federation start")[1], "its processes have ended"
+    monkeypatch.setattr(Federation, "is_complete", True)
+    assert "the federation is running already, and is taken as it is\n" in run(shell, "%reson federation start")[1]
+    assert "taken as it is, with the data given now\n" in run(shell, "%reson federation start --data d")[1]
+
+
+def test_a_start_without_data_and_without_a_bucket_says_how_sites_get_data(
+    shell: InteractiveShell, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warning = "its sites have no data, and no bucket is set"
+    assert warning in run(shell, "%reson federation start")[1]
+    monkeypatch.setenv("RESON_S3_BUCKET", "b")
+    assert warning not in run(shell, "%reson federation start")[1]
+
+
+def test_stop_names_the_runs_that_end_with_it_and_forgets_the_kit(
+    shell: InteractiveShell, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = RunRecord(id="digits-1", name="digits", target="flare", store="file:///s", created=0.0)
+    monkeypatch.setattr(federation_command, "runs_on", lambda kit: [record])
+    run(shell, "%reson federation start")
+    assert "\nwhat was in progress on it ends with it: digits (digits-1)\n" in run(shell, "%reson federation stop")[1]
+    assert reson.session().connection.startup_kit == ""

@@ -231,7 +231,7 @@ def test_a_job_that_is_over_is_waited_for_no_longer(customer: Platform, shards: 
     job.error = "worker-2 ran out of memory" if word == "FAILED" else ""
     job.state = word
     with pytest.raises(reson.RunFailed, match=rf"says {word}.*{job.error}.*no model in model_out"):
-        run.wait(40 if word != "FINISHED" else 120)
+        run.wait(40 if word != "FINISHED" else 80)
     assert run.state == state
 
 

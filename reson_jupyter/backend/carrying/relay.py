@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from ...events import Event, EventType, RunState
 from .channel import Channel
 from .journal import Journal
+from .tail import UNREADABLE
 
 
 class Relay:
@@ -59,4 +60,6 @@ class Relay:
 
 def content_of(event: Event) -> str:
     """Returns what an event says, whatever its place in the log is."""
-    return event.model_copy(update={"seq": -1}).model_dump_json()
+    # What could not be read has no time but that of its reading, which is another one each time.
+    is_unreadable = event.type is EventType.LOG and str(event.data.get("message")).startswith(UNREADABLE)
+    return event.model_copy(update={"seq": -1, **({"time": 0.0} if is_unreadable else {})}).model_dump_json()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
-from pydantic import ValidationError
+from ...events import Event
+from .reports import read_report, warning
 
-from ...events import Event, EventType
+UNREADABLE = "unreadable report: "
 
 
 class EventFile:
@@ -32,9 +32,8 @@ class EventFile:
 
 
 def parse_line(line: bytes) -> Event:
-    """Returns a line as an event; one that is none is the reporter's fault, and is shown rather than dropped."""
+    """Returns a line as an event; one that does not fit the schema is shown rather than dropped, and changes nothing else."""
     try:
-        return Event.model_validate(json.loads(line))
-    except (ValueError, ValidationError):
-        shown = line.decode(errors="replace")[:200]
-        return Event(time=time.time(), type=EventType.LOG, data={"level": "warning", "message": f"unreadable report: {shown}"})
+        return read_report(line)
+    except ValueError:
+        return warning(f"{UNREADABLE}{line[:800].decode(errors='replace')[:200]}", time.time())

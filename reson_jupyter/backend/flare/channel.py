@@ -7,17 +7,17 @@ server's authorization.json gives others the right "app_command". How a job stan
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
-from ...errors import TargetError
 from ...events import Event
 from ..carrying.channel import Telemetry
 from ..carrying.tail import parse_line
 from .session import FlareSession, NotAllowed, Refused
 
 TOPIC = "reson.control"
+_NO_SENSE = "what the run's server answers makes no sense"
 
 
 class CommandChannel:
@@ -40,10 +40,10 @@ class CommandChannel:
     def read(self) -> list[Event]:
         """Returns what the server has reported since the last `read`, in order. Raises `TargetError`."""
         said = self._command({"op": "events", "from": self._next})
-        lines = said.get("lines", [])
-        self._next += len(lines)
-        self.telemetry = _telemetry(said)
-        return [parse_line(line.encode()) for line in lines]
+        report = _report(said)
+        self._next += len(report.lines)
+        self.telemetry = report.telemetry or self.telemetry
+        return report.events()
 
     def forget(self) -> None:
         """Nothing: the server keeps what it has reported until its end."""
@@ -59,7 +59,7 @@ class CommandChannel:
     def log(self, name: str, offset: int) -> str:
         """Returns what the log of a site, or of "server", has beyond an offset. Raises `TargetError`."""
         try:
-            return str(self._command({"op": "log", "site": name, "offset": offset})["text"])
+            return str(self._command({"op": "log", "site": name, "offset": offset}).get("text", ""))
         except NotAllowed:
             if name != "server":
                 raise
@@ -68,9 +68,11 @@ class CommandChannel:
 
     def _command(self, data: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            said: dict[str, Any] = self._session.ask(lambda api: api.do_app_command(self._job, TOPIC, dict(data)))
+            said = self._session.ask(lambda api: api.do_app_command(self._job, TOPIC, dict(data)))
         except NotAllowed:
             raise _not_allowed(self._session) from None
+        if not isinstance(said, dict):
+            raise Refused(_NO_SENSE)
         if "error" in said:
             raise Refused(str(said["error"]))
         return said
@@ -96,13 +98,14 @@ class StatsChannel:
     def read(self) -> list[Event]:
         """Returns what the server has reported since the last `read`, in order. Raises `TargetError`."""
         told = self._session.ask(lambda api: api.show_stats(self._job, "server"))
-        said = told.get("server", {}).get("reson")
+        server = told.get("server") if isinstance(told, dict) else None
+        said = server.get("reson") if isinstance(server, dict) else None
         if not isinstance(said, dict):
             raise Refused("the run's server does not say how it stands")
-        lines = said["lines"][max(0, self._next - said["from"]) :]
-        self._next = max(self._next, said["from"] + len(said["lines"]))
-        self.telemetry = _telemetry(said)
-        return [parse_line(line.encode()) for line in lines]
+        report = _report(said)
+        begin, self._next = self._next, max(self._next, report.first + len(report.lines))
+        self.telemetry = report.telemetry or self.telemetry
+        return report.events(max(0, begin - report.first))
 
     def forget(self) -> None:
         """Nothing: the server keeps what it has reported until its end."""
@@ -124,8 +127,28 @@ def _not_allowed(session: FlareSession) -> NotAllowed:
     )
 
 
-def _telemetry(said: Mapping[str, Any]) -> Telemetry:
+def _if_sound(value: Any, validate: ValidatorFunctionWrapHandler) -> Telemetry | None:
     try:
-        return Telemetry.model_validate(said.get("telemetry") or {})
-    except ValidationError as error:
-        raise TargetError(f"the server's telemetry cannot be read: {error.errors()[0]['msg']}") from None
+        told: Telemetry | None = validate(value)
+    except ValidationError:
+        return None
+    return told
+
+
+class _Report(BaseModel):
+    """What the server says of its run: lines, the number of the first of them, and the newest telemetry if it can be read."""
+
+    first: int = Field(0, alias="from", ge=0)
+    lines: list[Any] = []
+    telemetry: Annotated[Telemetry | None, WrapValidator(_if_sound)] = None
+
+    def events(self, begin: int = 0) -> list[Event]:
+        """Returns the lines from `begin` on as events."""
+        return [parse_line(str(line).encode(errors="replace")) for line in self.lines[begin:]]
+
+
+def _report(said: Mapping[str, Any]) -> _Report:
+    try:
+        return _Report.model_validate(said)
+    except ValidationError:
+        raise Refused(_NO_SENSE) from None

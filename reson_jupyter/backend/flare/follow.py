@@ -23,7 +23,7 @@ STOP_GRACE = 10.0
 _ABORT_GRACE = 40.0
 _ABORT_AGAIN = 5.0
 # How long a federation that nobody reaches is told to end a job.
-_UNREACHED_GRACE = 12.0
+_UNREACHED_GRACE = 8.0
 # How long NVFlare may take to notice that a run has ended.
 _END_GRACE = 90.0
 _HOPELESS_GRACE = 20.0
@@ -98,7 +98,9 @@ class Following:
 
     def _take(self) -> None:
         self._say_status()
-        self._sites.note(self._listener.take(self.watch.status == "RUNNING" and not self._progress.run_ended))
+        in_vain = self._told_end is not None and self.watch.silence > _AWAY
+        running = self.watch.status == "RUNNING" and not self._progress.run_ended and not in_vain
+        self._sites.note(self._listener.take(running))
         self._requests.pass_on(self._sites.dead)
         if self._is_up():
             self.logs.start()

@@ -103,7 +103,7 @@ def why_gone(path: Path, federation: str, *, at_hand: bool) -> str:
     except OSError:  # a disk that does not answer just now
         return ""
     if at_hand:
-        return "The federation was stopped, and another one was started since"
+        return "The federation was stopped (another one has been started since)"
     return f"The startup kit {path} is that of another federation by now"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +20,8 @@ from .reach import reach
 
 _REACH = 3.0  # seconds
 _CONNECT = 8.0
+_PAUSE = 0.9
+_LOGOUT = 2.0
 _LOGINS = 2
 _FIRST_ANSWER = 2.0  # a first message that comes before the connection is ready is lost, and only then sent again
 _ANSWER = 5.0  # seconds that a command may take
@@ -71,6 +74,8 @@ class FlareSession:
         self._downloads = downloads
         self._session: Any = None
         self._lock = threading.Lock()
+        self._failed: Unreachable | None = None
+        self._again = 0.0
 
     def ask(self, question: Callable[[Any], Result], patience: float = _ANSWER) -> Result:
         """Calls `question` with an open session of the FLARE API.
@@ -87,12 +92,13 @@ class FlareSession:
         """
         with self._lock:
             if self._session is None:
-                self._session = self._connect()
+                self._session = self._connect_unless_in_vain()
             try:
                 self._session.set_timeout(patience)
                 return question(self._session)
             except _LOST as error:
-                self._drop()
+                _end_aside(self._session)
+                self._session = None
                 raise self._unreachable(error) from error
             except (api_spec.JobNotFound, api_spec.JobNotRunning) as error:
                 raise JobGone(str(error)) from error
@@ -102,9 +108,20 @@ class FlareSession:
                 raise self._refused(error) from error
 
     def close(self) -> None:
-        """Logs out."""
-        with self._lock:
+        """Logs out, unless somebody waits in vain for an answer."""
+        if self._lock.acquire(timeout=_LOGOUT):
             self._drop()
+            self._lock.release()
+
+    def _connect_unless_in_vain(self) -> Any:
+        """Connects; whoever waited while it was in vain does not wait once more."""
+        if self._failed and time.monotonic() < self._again:
+            raise type(self._failed)(self._failed.message, self._failed.hint)
+        try:
+            return self._connect()
+        except Unreachable as error:
+            self._failed, self._again = error, time.monotonic() + _PAUSE
+            raise
 
     def _connect(self) -> Any:
         if gone := why_gone(self.kit.path, self.kit.federation, at_hand=self.kit.is_loopback):
@@ -127,8 +144,7 @@ class FlareSession:
             if not session.api.is_ready():  # before 2.8 a login that failed raised nothing
                 raise Refused(f"the federation's server {self.kit.server} did not let {self.kit.username} in")
         except BaseException as error:
-            with contextlib.suppress(Exception):
-                session.close()
+            _end_aside(session)
             if isinstance(error, api_spec.AuthenticationError):
                 raise self._refused(error) from error
             if isinstance(error, Exception) and not isinstance(error, TargetError):
@@ -148,5 +164,14 @@ class FlareSession:
     def _drop(self) -> None:
         session, self._session = self._session, None
         if session is not None:
-            with contextlib.suppress(Exception):
-                session.close()
+            _end(session)
+
+
+def _end_aside(session: Any) -> None:
+    """Ends a session where nobody answers, which takes long."""
+    threading.Thread(target=_end, args=(session,), name="logout", daemon=True).start()
+
+
+def _end(session: Any) -> None:
+    with contextlib.suppress(Exception):
+        session.close()

@@ -64,6 +64,13 @@ def no_answer(error: requests.RequestException, base_url: str) -> PlatformError:
         )
     if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
         return PlatformError(f"{base_url} cannot be reached", "Check RESON_BASE_URL, the network, and its proxy.")
+    if isinstance(error, requests.exceptions.TooManyRedirects):
+        return PlatformError(f"{base_url} sends us on in a circle", "Is RESON_BASE_URL the address of the API?")
+    if isinstance(error, requests.exceptions.ContentDecodingError):
+        return PlatformError(
+            f"an answer of {base_url} cannot be unpacked: it is not compressed as it says",
+            "A proxy in between may do that; try without it.",
+        )
     if isinstance(error, requests.exceptions.Timeout):
         return PlatformError(f"{base_url} does not answer in time", "Try again in a while.")
     return PlatformError(
@@ -72,18 +79,29 @@ def no_answer(error: requests.RequestException, base_url: str) -> PlatformError:
     )
 
 
+def json_of(answer: requests.Response) -> Any:
+    """Returns what an answer says. Raises `ValueError` if that is no JSON, or nested deeper than anybody reads."""
+    try:
+        return answer.json()
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 def _envelope(answer: requests.Response) -> dict[str, Any]:
     try:
-        found = answer.json()
+        found = json_of(answer)
     except ValueError:
-        # A page of a proxy is not worth showing.
-        return {} if "<" in answer.text[:200] else {"message": answer.text}
+        # A page of a proxy is not worth showing, and neither is what only looks like JSON.
+        return {} if "<" in answer.text[:200] or answer.text[:1] in ("[", "{") else {"message": answer.text}
     return found if isinstance(found, dict) else {}
 
 
 def _clean(value: Any, identity: Identity) -> str:
     """Text of the platform in one line, short, and with nothing in it that opens anything."""
-    text = "; ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+    try:
+        text = "; ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+    except (ValueError, RecursionError):  # a number or a nest too large to be written
+        return ""
     text = _QUERY.sub(r"\1?...", " ".join(text.split()))
     for secret in identity.secrets:
         text = text.replace(secret, "***")

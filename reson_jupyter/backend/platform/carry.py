@@ -46,7 +46,7 @@ _LAST_REPORTS, _FIRST_REPORTS, _LAST_WORD = 20.0, 5.0, 180.0
 # How long a run goes on before it is told by the platform's words, as its server reports nothing.
 _OWN_WORD = 15.0
 # How long the model may take to appear in model_out/ after a run that trained.
-_MODEL_SECONDS = 60.0
+_MODEL_SECONDS = 30.0
 # How long a run may go on that neither the platform nor its server tells of.
 _DEAF = 900.0
 _STORE_PATIENCE, _ABORTED_PATIENCE = 300.0, 5.0

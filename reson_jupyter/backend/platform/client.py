@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import IO, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -13,13 +14,15 @@ from requests.adapters import HTTPAdapter
 from ...config import ResonTechConfig
 from ...config.urls import is_loopback
 from ...errors import PlatformError, TargetError
-from .answers import no_answer, problem_of
+from .answers import json_of, no_answer, problem_of
 from .login import KeyAuth, LoginAuth
 from .patience import patiently
 
 _CONNECT, _READ = 10.0, 60.0  # seconds
 _BLOCK = 1 << 18
 _HOSTS = "https://api.reson.tech, or https://api.beta.reson.tech for beta"
+_IS_IT_THE_API = f"Is RESON_BASE_URL the API's address, and not that of the pages? It should be like {_HOSTS}."
+_MOST_REDIRECTS = 5
 
 
 class Client:
@@ -75,7 +78,10 @@ class Client:
         Raises:
             PlatformError: there was none, or the data must not go there.
         """
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            parts = urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise PlatformError("the platform named a place for an upload that is no URL")
         if parts.scheme == "http" and not self._allow_http and not is_loopback(parts.hostname):
@@ -89,10 +95,8 @@ class Client:
             # Neither our key nor anything of a .netrc may go with it.
             return self._session.put(url, data=body, auth=_unchanged, allow_redirects=False, timeout=(_CONNECT, _READ))
 
-        try:
+        with _told(f"{parts.scheme}://{parts.netloc}"):
             return patiently(send, repeatable=True, stop=stop)
-        except requests.RequestException as error:
-            raise no_answer(error, f"{parts.scheme}://{parts.netloc}") from None
 
     def _call(self, method: str, path: str, repeatable: bool, timeout: float = _READ, **content: Any) -> Any:
         def send() -> requests.Response:
@@ -101,20 +105,18 @@ class Client:
                 allow_redirects=method == "GET", **content,
             )  # fmt: skip
 
-        try:
+        with _told(self.base_url):
             answer = patiently(send, repeatable=repeatable)
             if answer.status_code == 401 and self._auth.renew():
                 answer = patiently(send, repeatable=repeatable)
-        except requests.RequestException as error:
-            raise no_answer(error, self.base_url) from None
         if not 200 <= answer.status_code < 300:
             raise problem_of(answer, self._auth)
         try:
-            return answer.json() if answer.content else {}
+            return json_of(answer) if answer.content else {}
         except ValueError:
             raise PlatformError(
-                f"{self.base_url} answered {method} {path} with something that is no JSON",
-                f"Is it the API's address, and not that of the pages? It should be like {_HOSTS}.",
+                f"{self.base_url} answered {method} {path} with something that is no JSON to be read",
+                _IS_IT_THE_API,
             ) from None
 
     def _log_in(self, path: str, body: Mapping[str, Any]) -> requests.Response:
@@ -134,20 +136,28 @@ class _Session(requests.Session):
     def __init__(self) -> None:
         super().__init__()
         self.headers["User-Agent"] = "reson-jupyter"
+        self.max_redirects = _MOST_REDIRECTS
         for scheme in ("https://", "http://"):
             self.mount(scheme, _Adapter(pool_maxsize=16))
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Where an answer sends us on to, if it does."""
-        target = super().get_redirect_target(resp)
-        if target:
-            here, there = urlsplit(resp.url), urlsplit(urljoin(resp.url, target))
-            if (here.scheme, here.netloc) != (there.scheme, there.netloc):
-                raise PlatformError(
-                    f"{here.scheme}://{here.netloc} sends us on to {there.scheme}://{there.netloc}",
-                    "If that is the platform, set RESON_BASE_URL to it; keys and data are not sent on to another server.",
-                    status=resp.status_code,
-                )
+        here = urlsplit(resp.url)
+        try:
+            target = super().get_redirect_target(resp)
+            there = urlsplit(urljoin(resp.url, target or ""))
+        except ValueError:
+            resp.close()
+            raise PlatformError(
+                f"{here.scheme}://{here.netloc} sends us on to something that is no URL", _IS_IT_THE_API, status=resp.status_code
+            ) from None
+        if target and (here.scheme, here.netloc) != (there.scheme, there.netloc):
+            resp.close()
+            raise PlatformError(
+                f"{here.scheme}://{here.netloc} sends us on to {there.scheme}://{there.netloc[:100]}",
+                "If that is the platform, set RESON_BASE_URL to it; keys and data are not sent on to another server.",
+                status=resp.status_code,
+            )
         return target
 
 
@@ -156,6 +166,17 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **more: Any) -> None:
         super().init_poolmanager(*args, **more, blocksize=_BLOCK)
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """Tells what goes wrong on the way there and back; the libraries' own words may hold what nobody may see."""
+    try:
+        yield
+    except requests.RequestException as error:
+        raise no_answer(error, where) from None
+    except (ValueError, RecursionError) as error:
+        raise PlatformError(f"{where} was asked in vain, or its answer cannot be read ({type(error).__name__})") from None
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:

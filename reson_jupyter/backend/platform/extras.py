@@ -6,15 +6,18 @@ that it is for the platform's own pages only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ...errors import PlatformError
 from .client import Client
+from .reading import first, text
 
 T = TypeVar("T")
 
 _NOT_THERE = (403, 404, 405, 501)
+_LOG_NAME = re.compile(r"[\w.-]{1,100}")
 _LIST_NAMES = ("models", "items", "data", "gpus")
 _ID_NAMES = ("id", "model", "modelId", "gpuModel", "slug")
 
@@ -44,8 +47,10 @@ class Extras:
         said = self._try("logs", lambda: self._client.get(f"/api/tasks/{task_id}/logs"))
         logs = said.get("logs") if isinstance(said, dict) else None
         if isinstance(logs, str):
-            return {"server": logs}
-        return {str(name): str(text) for name, text in logs.items()} if isinstance(logs, dict) else None
+            return {"server": text(logs)}
+        if not isinstance(logs, dict):
+            return None
+        return {name: text(log) for name, log in logs.items() if _LOG_NAME.fullmatch(name)}  # they become names of files
 
     def _try(self, what: str, ask: Callable[[], T]) -> T | None:
         if what in self._missing:
@@ -63,5 +68,4 @@ def _id_of(row: Any) -> str:
     """The id in a row of a catalogue whose schema nobody has published."""
     if isinstance(row, str):
         return row
-    found = next((row[name] for name in _ID_NAMES if row.get(name)), "") if isinstance(row, dict) else ""
-    return str(found)
+    return text(first(row, *_ID_NAMES))

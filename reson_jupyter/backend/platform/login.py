@@ -11,10 +11,11 @@ import requests
 from requests.auth import AuthBase
 
 from ...errors import PlatformError, TargetError
-from .answers import problem_of
+from .answers import json_of, problem_of
 
 LOGIN, _REFRESH = "/api/auth/login", "/api/auth/refresh"
 _KEY = re.compile(r"rsk_(live|dev)_[!-~]+")
+_TOKEN = re.compile(r"[!-~]+")
 _NEW_KEY = "Make one on the platform's pages, Profile -> Developer, and set RESON_API_KEY to it."
 
 
@@ -97,13 +98,17 @@ class LoginAuth(AuthBase):
         answer = self._ask(LOGIN, {"email": self._email, "password": self._password})
         if answer.status_code in (404, 405):
             raise PlatformError(f"the platform has no login by e-mail ({answer.status_code})", self.hint, status=401)
-        if answer.status_code not in (200, 201) or not self._take(answer):
+        if answer.status_code not in (200, 201):
             raise problem_of(answer, self)
+        if not self._take(answer):
+            raise PlatformError("the platform's login gave no token that can be sent", self.hint, status=401)
 
     def _take(self, answer: requests.Response) -> bool:
         try:
-            token = answer.json()["accessToken"]
+            token = json_of(answer)["accessToken"]
         except (ValueError, KeyError, TypeError):
             return False
-        self._token = str(token)
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+            return False
+        self._token = token
         return True

@@ -63,7 +63,7 @@ class LogCopies:
             for name in ("server", *sites):
                 self._write(name, f"{self._instead()}\n")
             return {}
-        return {f"{name}.txt": self._write(name, text) for name, text in logs.items() if Path(name).name == name}
+        return {f"{name}.txt": self._write(name, text) for name, text in logs.items()}
 
     def _write(self, name: str, text: str) -> Path:
         path = self._folder / _FOLDER / f"{name}.txt"

@@ -18,7 +18,13 @@ _FIRST_PAUSE = 0.5  # seconds; doubled each time, and never the same for two cli
 # A server may ask for a pause of hours; nobody should wait for that without hearing of it.
 _LONGEST_PAUSE = 30.0
 _BUSY = (429, 500, 502, 503, 504)
-_FOR_GOOD = (requests.exceptions.SSLError, requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader)
+_FOR_GOOD = (
+    requests.exceptions.SSLError,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidHeader,
+    requests.exceptions.TooManyRedirects,
+    requests.exceptions.ContentDecodingError,
+)
 
 
 def patiently(
@@ -66,5 +72,5 @@ def _asked_pause(answer: requests.Response) -> float:
     """The seconds that a server asks for before the next request."""
     try:
         return Retry().parse_retry_after(answer.headers.get("Retry-After", "0"))
-    except InvalidHeader:
+    except (InvalidHeader, ValueError, OverflowError):
         return 0.0

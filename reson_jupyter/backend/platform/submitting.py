@@ -18,6 +18,7 @@ _ATTEMPTS = 4
 # How often a job is looked for that may have been submitted: the platform may note it a moment later.
 _LOOKS, _BETWEEN_LOOKS = 3, 2.0
 _LONGEST_PAUSE = 60.0
+_LOOK_THERE = "The platform's pages list the account's jobs: look for {} there before you submit it again."
 _REFUSALS = (400, 401, 402, 403, 404, 409, 413, 422)
 
 
@@ -63,7 +64,7 @@ class Submitter:
         """Returns the job's id; the job is submitted unless it has been before.
 
         Raises:
-            PlatformError: the platform refused it, or could not be asked.
+            PlatformError: the platform refused it, or could not be asked; or nobody can tell whether it has the job.
         """
         known = remembered(self._folder)
         if known.task_id:
@@ -75,12 +76,14 @@ class Submitter:
             try:
                 task = task or self._platform.submit(self._body)
                 break
-            except PlatformError as error:
-                if error.status in _REFUSALS:
+            except Exception as error:  # whatever it is, the job may be there and cost money
+                told = error if isinstance(error, PlatformError) else None
+                if told is not None and told.status in _REFUSALS:
                     raise
-                self._say(f"the submission got no good answer ({error.message}); looking whether the job is there")
+                why = told.message if told else type(error).__name__
+                self._say(f"the submission got no good answer ({why}); looking whether the job is there")
                 task = self._look()
-                if task is None and attempt == _ATTEMPTS:
+                if task is None and (told is None or attempt == _ATTEMPTS):
                     raise
                 if task is None:
                     time.sleep(min(_LONGEST_PAUSE, 2.0**attempt))
@@ -89,12 +92,24 @@ class Submitter:
         return task.id
 
     def _look(self) -> Task | None:
+        problem: PlatformError | None = None
         for look in range(_LOOKS):
             if look:
                 time.sleep(_BETWEEN_LOOKS)
-            if task := self._platform.find(self._record.id):
-                return task
-        return None
+            try:
+                if task := self._platform.find(self._record.id):
+                    return task
+                problem = None
+            except PlatformError as error:
+                problem = error
+        if problem is None:
+            return None
+        raise PlatformError(
+            f"nobody can tell whether the job was submitted: {problem.message}",
+            " ".join(filter(None, (problem.hint, _LOOK_THERE.format(self._record.id)))),
+            status=problem.status,
+            code=problem.code,
+        )
 
     def _remember(self, what: Remembered) -> None:
         path = self._folder / _TASK_FILE

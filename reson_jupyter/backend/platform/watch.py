@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
+from contextlib import suppress
 
 from ...errors import PlatformError
 from .api import Platform, Task
@@ -76,8 +78,17 @@ class Watch:
             self.task = task or self.task
             self.problem = None
             if self.wants_round and task and not over(task.state):
-                self.round = self._platform.round_of(self._task_id) or self.round
+                with suppress(PlatformError):  # it only makes the wait less dull
+                    self.round = self._platform.round_of(self._task_id) or self.round
         except PlatformError as error:
-            if self.problem is None:
-                self.problem_since = time.monotonic()
-            self.problem = error
+            self._note(error)
+        except Exception as error:  # a run must not stay open for ever because nobody looks any more
+            unexpected = PlatformError(f"its answer could not be dealt with ({type(error).__name__})")
+            if self.problem is None or self.problem.message != unexpected.message:
+                traceback.print_exc()
+            self._note(unexpected)
+
+    def _note(self, problem: PlatformError) -> None:
+        if self.problem is None:
+            self.problem_since = time.monotonic()
+        self.problem = problem

@@ -143,7 +143,10 @@ def open_platform(url: str, connection: ResonTechConfig) -> tuple[Platform, Plat
         TargetError: the key cannot be right.
         StoreError: the URL is none of a bucket, or there are no keys to it.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise _wrong_store(url) from None
     if parts.scheme != "s3" or not parts.netloc or parts.path.strip("/"):
         raise _wrong_store(url)
     platform = Platform(Client(connection))
