@@ -186,8 +186,9 @@ def test_what_comes_after_such_lines_is_heard_and_all_of_it_is_stored(store: Sto
     assert journal.close(10)
     stored = EventLogReader(store, PREFIX).read()
     assert [event.type for event in stored[1:]] == [EventType.LOG] * (len(lines) - 1) + [EventType.ROUND_STARTED]
-    again = Relay(StoreChannel(store, PREFIX), Journal(store, PREFIX))
-    assert again.take() == [], "a carrier that takes over says none of it again"
+    other = Journal(store, PREFIX)
+    assert Relay(StoreChannel(store, PREFIX), other).take() == [], "a carrier that takes over says none of it again"
+    assert other.close(5)
 
 
 def test_the_file_of_a_run_on_this_machine_is_read_the_same_way(tmp_path: Path) -> None:

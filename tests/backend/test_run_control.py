@@ -94,6 +94,8 @@ def test_an_interrupt_of_a_command_ends_the_waiting(staged: Staged) -> None:
         (lambda run: run.command("count", sites="site-9"), r"no site 'site-9'\n  Its sites are: site-1, site-2\."),
         (lambda run: run.command("count", sites=[]), "no site was named"),
         (lambda run: run.command("count", {"model": object()}), "params of 'count' cannot be sent: .*object is not JSON"),
+        (lambda run: run.command("count", {"x": float("nan")}), "params of 'count' cannot be sent: .*not JSON compliant"),
+        (lambda run: run.command("count", {"x": "half \ud800"}), "params of 'count' cannot be sent: .*surrogates not allowed"),
         (lambda run: run.command("count", [1]), "they are a list, not a dict"),
         (lambda run: run.command(""), "is not the name of a command"),
         (lambda run: run.set_log_level("loud"), r"'loud' is not a log level\n  The levels are: debug, info, warning, error"),

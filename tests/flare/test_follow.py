@@ -101,12 +101,21 @@ def test_a_job_that_waits_stays_queued_and_it_is_said_why_and_its_abort_needs_no
     assert journal.progress.state is RunState.QUEUED
 
 
-def test_a_run_is_asked_to_end_before_its_job_is_aborted(tmp_path: Path, journal: Journal) -> None:
+def test_a_run_is_asked_to_end_before_its_job_is_aborted(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_END_GRACE", 1000.0)  # which is for runs that nobody asked to end
     job = Job()
     reason, following = followed(tmp_path, journal, job, Listener(journal, [STARTED]), abort=True)
     assert following.stopping and journal.progress.run_ended
     assert "stopping" in [each.type for each in journal.progress.events]
-    assert (reason, job.aborts) == ("NVFlare did not end the job by itself", 1)
+    assert (reason, job.aborts) == ("", 1)
+
+
+def test_a_job_that_does_not_end_with_its_run_is_aborted(tmp_path: Path, journal: Journal) -> None:
+    job = Job()
+    reason, following = followed(tmp_path, journal, job, Listener(journal, [STARTED, event("run_ended")]))
+    assert (reason, following.stopping, job.aborts) == ("NVFlare did not end the job by itself", False, 1)
 
 
 def test_where_the_run_cannot_be_asked_its_job_is_aborted_at_once(tmp_path: Path, journal: Journal) -> None:

@@ -106,9 +106,23 @@ class Carrier:
             stopped = following.follow()
             self._stopping = following.stopping
             return self._conclude(JobResult(session, job.id, self._work), listener, stopped, following)
+        except Gone:
+            raise
+        except Exception:
+            self._end(job)
+            raise
         finally:
             session.close()
             readers.close()
+
+    def _end(self, job: FlareJob) -> None:
+        """Has a job ended that nobody will follow any more: its sites would wait for ever."""
+        if job.id:
+            try:
+                job.abort()
+            except TargetError as error:
+                message = f"the job {job.id} may go on in the federation: {error.message}"
+                self._journal.say(EventType.LOG, level="warning", message=message, note=True)
 
     def _submit(self, session: FlareSession, job: FlareJob, files: Mapping[str, bytes]) -> bool:
         """Submits the job, unless the last carrier died just after it had; returns whether there is one.
@@ -213,7 +227,13 @@ def main(folder: str) -> None:
     state = read_state(run)
     if state is None:
         raise SystemExit(f"{folder} has no state of a run in a federation")
+    if state.work:  # of a carrier that was killed
+        shutil.rmtree(state.work, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="reson-", ignore_cleanup_errors=True) as work:
+        # Should this one be killed and the run be deleted, whoever makes such a folder next removes it.
+        (Path(work) / "run").write_text(str(run))
+        state.work = work
+        write_state(run, state)
         Carrier(record, open_store(record.store, ResonTechConfig()), state, Path(work)).carry()
 
 

@@ -119,6 +119,9 @@ class Following:
             if self._ended_at is None:
                 self._ended_at = now
                 self.logs.hurry()
+            # Sites that hang while they prepare do not hear of it.
+            if self.stopping:
+                return now - self._ended_at < STOP_GRACE or self._end("")
             return now - self._ended_at < _END_GRACE or self._end("NVFlare did not end the job by itself")
         if self._abort_asked():
             return self._stop(now)

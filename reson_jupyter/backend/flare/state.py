@@ -20,6 +20,7 @@ class FlareState(BaseModel):
         job: NVFlare's id of the run's job; "" before it was submitted.
         federation: A digest that tells the kit's federation from others, see `Kit.federation`.
         at_hand: Whether the federation's server was this machine.
+        work: The folder of the carrier's files, which holds secrets while a job is submitted.
         events: How many events the log had when a carrier was last started.
         starts: How many carriers were started in a row without the log growing.
     """
@@ -28,6 +29,7 @@ class FlareState(BaseModel):
     job: str = ""
     federation: str = ""
     at_hand: bool = False
+    work: str = ""
     events: int = 0
     starts: int = 1
 

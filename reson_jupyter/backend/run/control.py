@@ -205,7 +205,9 @@ def _as_json(name: str, params: Mapping[str, Any]) -> Any:
     try:
         if not isinstance(params, Mapping):
             raise TypeError(f"they are a {type(params).__name__}, not a dict")
-        return json.loads(json.dumps(dict(params)))
+        text = json.dumps(dict(params), allow_nan=False, ensure_ascii=False)
+        text.encode()  # half a character would be refused on the way
+        return json.loads(text)
     except (TypeError, ValueError) as error:
         raise RunError(
             f"the params of {name!r} cannot be sent: {error}",
