@@ -147,11 +147,11 @@ class SiteTelemetry(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    time: float = Field(description="When it was said, seconds since the epoch by the site's clock.")
-    beat: int = Field(ge=0)
-    pid: int
-    memory: int = Field(ge=0, description="Bytes in main memory, of the site's process and those it started.")
-    cpu: float = Field(ge=0, description="Percent of one core, since the telemetry before.")
+    time: float = Field(allow_inf_nan=False, description="When it was said, seconds since the epoch by the site's clock.")
+    beat: int = Field(ge=0, lt=1 << 63)
+    pid: int = Field(ge=0, lt=1 << 63)
+    memory: int = Field(ge=0, lt=1 << 63, description="Bytes in main memory, of the site's process and those it started.")
+    cpu: float = Field(ge=0, allow_inf_nan=False, description="Percent of one core, since the telemetry before.")
     task: str = Field("", description='"train" or "validate" while the site works on one, else "".')
     round: int | None = None
     place: tuple[str, int, str] | None = Field(None, description="File, line and function of the shipped code that runs now.")

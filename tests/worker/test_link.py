@@ -263,9 +263,9 @@ def test_a_run_is_followed_and_stopped_through_the_store(tmp_path: Path, store: 
         return any(event.type.value == kind for event in heard)
 
     wait_for(lambda: hear("metrics"), 60)
-    assert channel.telemetry.sites.keys() == {"site-1", "site-2"}
+    wait_for(lambda: hear("metrics") and channel.telemetry.sites.keys() == {"site-1", "site-2"}, 30)
     channel.ask({"id": "level", "op": "log_level", "sites": None, "level": "info"})
-    wait_for(lambda: hear("answer"), 10)
+    wait_for(lambda: hear("answer"), 30)
     channel.stop()
     wait_for(lambda: hear("run_ended"), 30)
     finished = simulation.finish()
