@@ -115,6 +115,16 @@ class RunLock:
         self.file.close()
 
 
+def lock_of_nobody(folder: Path) -> RunLock | None:
+    """Takes the lock of a run that no process carries; None if one does, or the run was not started here."""
+    if is_carried(folder) is not False:
+        return None
+    try:
+        return RunLock(folder)
+    except OSError:  # somebody else was quicker
+        return None
+
+
 def is_carried(folder: Path) -> bool | None:
     """Whether a process of this machine carries the run of this folder; None if the run was not started here."""
     try:

@@ -19,7 +19,7 @@ from ..flare.survey import survey
 from ..job import Job
 from ..nvflare_config import executor_args, rounds_of
 from ..placement import Survey
-from ..record import RunLock, RunRecord, is_carried
+from ..record import RunLock, RunRecord, is_carried, lock_of_nobody
 from ..runner.settling import settle
 from ..sending import Shard
 from ..store import Store, open_store
@@ -93,11 +93,7 @@ class FlareTarget(DetachedTarget):
 
     def settle(self, record: RunRecord, store: Store) -> bool:
         """Says that a run is lost that nobody carries any more. False: it is carried, or not of here, or its store is away."""
-        if is_carried(record.folder) is not False:
-            return False
-        try:
-            lock = RunLock(record.folder)
-        except OSError:  # somebody else was quicker
+        if (lock := lock_of_nobody(record.folder)) is None:
             return False
         try:
             return settle(record, store, None)

@@ -8,7 +8,7 @@ from pathlib import Path
 from ...config import ResonTechConfig
 from ..job import Job
 from ..placement import Survey
-from ..record import RunLock, RunRecord, is_carried
+from ..record import RunRecord, lock_of_nobody
 from ..runner.remains import WorkFolder
 from ..runner.settling import settle
 from ..sending import Shard
@@ -54,11 +54,7 @@ class LocalTarget(DetachedTarget):
 
     def settle(self, record: RunRecord, store: Store) -> bool:
         """Clears up after a run whose runner is gone. False: it is carried, or was not here, or its store does not answer now."""
-        if is_carried(record.folder) is not False:
-            return False
-        try:
-            lock = RunLock(record.folder)
-        except OSError:  # somebody else was quicker
+        if (lock := lock_of_nobody(record.folder)) is None:
             return False
         try:
             settled = settle(record, store, _work_folder(record))

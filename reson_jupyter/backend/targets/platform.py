@@ -19,7 +19,7 @@ from ..platform.extras import Extras
 from ..platform.logs import read_log
 from ..platform.selection import described, selection, what_is_missing
 from ..platform.store import PlatformStore
-from ..record import RunLock, RunRecord, is_carried
+from ..record import RunLock, RunRecord, is_carried, lock_of_nobody
 from ..sending import Shard
 from ..store import Store
 from .detached import DetachedTarget
@@ -99,11 +99,7 @@ class PlatformTarget(DetachedTarget):
 
     def settle(self, record: RunRecord, store: Store) -> bool:
         """Tells the run's server to end, if there is one, and says that the run is lost."""
-        if is_carried(record.folder) is not False:
-            return False
-        try:
-            lock = RunLock(record.folder)
-        except OSError:  # somebody else was quicker
+        if (lock := lock_of_nobody(record.folder)) is None:
             return False
         try:
             log = EventLogWriter(store, record.prefix)
