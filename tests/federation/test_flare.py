@@ -7,9 +7,11 @@ import statistics
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy
 import psutil
 import pytest
 import torch
@@ -17,6 +19,7 @@ import torch
 import reson_jupyter as reson
 from reson_jupyter.backend.federation import Federation
 from reson_jupyter.errors import StoreError
+from reson_jupyter.events import RunState
 from tests.federation.conftest import kill_site, restart_site
 from tests.runs import commanded
 from tests.runs.conftest import processes_of, rounds, wait_for, write_image_shard
@@ -187,18 +190,50 @@ def test_a_site_that_is_killed_within_a_round_is_missed_or_ends_the_run(
     assert "site-3" in run.reason
 
 
-def test_sites_without_data_or_packages_say_so_before_the_first_round(tmp_path: Path) -> None:
+def test_sites_that_lack_a_package_or_have_another_version_say_so_before_the_first_round(
+    three_shards: Path, tmp_path: Path, set_data: Callable[[str, Path], None]
+) -> None:
+    for number, site in enumerate(SITES):
+        set_data(site, unpacked(three_shards / f"shard_{number}.zip", tmp_path / site))
     run = reson.submit(
-        SmallNet, name="bare", check=False, federation=rounds(1), requirements=["a-package-that-nobody-has==1.0"],
+        SmallNet, name="bare", check=False, federation=rounds(1), requirements=["a-package-that-nobody-has==1.0", "numpy>=99"],
         training=reson.TrainingConfig(num_classes=3),
     )  # fmt: skip
-    with pytest.raises(reson.RunFailed, match=r"site-\d cannot train"):
+    with pytest.raises(reson.RunFailed, match=r"site-1, site-2 and site-3 cannot train: .*a-package-that-nobody-has is missing"):
         run.wait(60)
     assert run.progress.rounds == {}
-    told = {event.site: event.data["problems"] for event in run.events() if event.type == "prepared"}
+    told = {event.site: event.data for event in run.events() if event.type == "prepared"}
     assert sorted(told) == SITES
-    for problems in told.values():
-        assert any("a-package-that-nobody-has" in problem for problem in problems)
+    for has in told.values():
+        missing, other = sorted(has["problems"])[::-1]
+        assert "a-package-that-nobody-has is missing" in missing
+        assert other == f"numpy is {numpy.__version__} there, and the run needs >=99"
+        assert has["packages"]["numpy"] == numpy.__version__
+
+
+def test_a_site_without_data_says_so_before_the_first_round_and_the_others_train(
+    three_shards: Path, tmp_path: Path, set_data: Callable[[str, Path], None]
+) -> None:
+    for number, site in enumerate(SITES[:2]):
+        set_data(site, unpacked(three_shards / f"shard_{number}.zip", tmp_path / site))
+    run = reson.submit(
+        SmallNet, name="two-of-three", check=False, federation=rounds(1, min_clients=2),
+        training=reson.TrainingConfig(num_classes=3, img_size=12),
+    )  # fmt: skip
+    run.wait(120)
+    assert run.state is RunState.DEGRADED and "site-3 never contributed (it has no data: set RESON_DATA_ROOT there" in run.reason
+    told = {event.site: event for event in run.events() if event.type == "prepared"}
+    assert [told[site].data["samples"] for site in SITES] == [30, 16, None]
+    began = next(event.seq for event in run.events() if event.type == "round_started")
+    assert max(event.seq for event in told.values()) < began
+    assert run.progress.rounds[0].aggregated and set(run.progress.rounds[0].aggregated) == {"site-1", "site-2"}
+    assert [failure.site for failure in run.errors()] == ["site-3"]
+
+
+def unpacked(shard: Path, folder: Path) -> Path:
+    with zipfile.ZipFile(shard) as archive:
+        archive.extractall(folder)
+    return folder
 
 
 def test_a_folder_cannot_bring_shards_to_sites_and_nothing_is_sent(three_shards: Path, short_home: Path) -> None:

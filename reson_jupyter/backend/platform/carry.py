@@ -252,8 +252,17 @@ class Carrier:
             time.sleep(1)
 
     def _validates(self) -> bool:
-        server = json.loads(self._store.get(f"{self._record.prefix}/configs/config_fed_server.json"))
-        return any(workflow["id"] == "final_validation" for workflow in server["workflows"])
+        """Whether the sites were to validate the final model. A bucket that is away just now is waited for."""
+        until = time.monotonic() + _STORE_PATIENCE
+        while True:
+            try:
+                server = json.loads(self._store.get(f"{self._record.prefix}/configs/config_fed_server.json"))
+                return any(workflow["id"] == "final_validation" for workflow in server["workflows"])
+            except StoreError:
+                if time.monotonic() > until or self._stop.asked:
+                    raise
+            self._leave_if_told()
+            time.sleep(1)
 
     # Words
 
