@@ -39,8 +39,8 @@ def bring_up(federation: Federation) -> None:
         while waiting:
             for name in [name for name in waiting if is_connected(folder, name)]:
                 del waiting[name]
-                shown.set_postfix_str(f"{name} is connected", refresh=False)
                 shown.update()
+                shown.set_postfix_str(f"{name} is connected")  # also where they come so soon after each other that a bar skips some
             _check(folder, started, waiting, late=time.monotonic() > until)
             time.sleep(_POLL)
 

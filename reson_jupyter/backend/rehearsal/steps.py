@@ -145,9 +145,10 @@ class Steps:
         with self._site.context("server", **props) as fl_ctx:
             self._site.fire_event(EventType.BEFORE_TASK_EXECUTION, fl_ctx)
             reply = self._executor.execute(AppConstants.TASK_TRAIN, task, fl_ctx, Signal())
+            if not isinstance(reply, Shareable):
+                raise Refused(f"the executor's execute returned a {type(reply).__name__}, not a Shareable")
+            fl_ctx.set_prop(FLContextKey.TASK_RESULT, reply, private=True, sticky=False)
             self._site.fire_event(EventType.AFTER_TASK_EXECUTION, fl_ctx)
-        if not isinstance(reply, Shareable):
-            raise Refused(f"the executor's execute returned a {type(reply).__name__}, not a Shareable")
         if reply.get_return_code() != ReturnCode.OK:
             self._raise_answer(reply.get_return_code())
         self._reply = reply
