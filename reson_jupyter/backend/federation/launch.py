@@ -40,7 +40,7 @@ def bring_up(federation: Federation) -> None:
             for name in [name for name in waiting if is_connected(folder, name)]:
                 del waiting[name]
                 shown.update()
-                shown.set_postfix_str(f"{name} is connected")  # also where they come so soon after each other that a bar skips some
+                shown.set_postfix_str(f"{name} is connected")  # an update alone may show nothing
             _check(folder, started, waiting, late=time.monotonic() > until)
             time.sleep(_POLL)
 
