@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,17 @@ from tests.servers import S3Endpoint, s3_server
 
 from .images import Entry
 from .loopback import Server
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Path]:
+    """The file of NVFlare's log, here one for the server and the site."""
+    path = tmp_path / "log.txt"
+    handler = logging.FileHandler(path)
+    logging.getLogger().addHandler(handler)
+    yield path
+    logging.getLogger().removeHandler(handler)
+    handler.close()
 
 
 @pytest.fixture

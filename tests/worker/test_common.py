@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,17 +12,6 @@ from hypothesis import strategies as st
 from reson_jupyter.worker import common
 from reson_jupyter.worker.common import _reson_hide_queries, _reson_log_beyond
 from reson_jupyter.worker.lines import _reson_LineReader
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[Path]:
-    """The file of NVFlare's log."""
-    path = tmp_path / "log.txt"
-    handler = logging.FileHandler(path)
-    logging.getLogger().addHandler(handler)
-    yield path
-    logging.getLogger().removeHandler(handler)
-    handler.close()
 
 
 def test_the_log_is_read_from_a_place_on_in_whole_lines(log: Path) -> None:

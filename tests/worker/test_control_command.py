@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,17 +81,6 @@ def test_what_makes_no_sense_is_answered_with_an_error(server: Server, data: dic
 @pytest.mark.parametrize("data", [None, [], "stop"])
 def test_so_is_what_is_no_request_at_all(server: Server, data: Any) -> None:
     assert server.commands["reson.control"]("reson.control", data, None)["error"].startswith("there is no such operation")
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[Path]:
-    """The file of NVFlare's log, here one for the server and the site."""
-    path = tmp_path / "log.txt"
-    handler = logging.FileHandler(path)
-    logging.getLogger().addHandler(handler)
-    yield path
-    logging.getLogger().removeHandler(handler)
-    handler.close()
 
 
 @pytest.mark.parametrize("name", ["server", "site-1"])

@@ -20,8 +20,8 @@ TOPIC = "reson.control"
 _NO_SENSE = "what the run's server answers makes no sense"
 
 
-class CommandChannel:
-    """A `Channel` over the FLARE API's app commands.
+class _Asking:
+    """What the two ways have in common.
 
     Args:
         session: The way to the federation.
@@ -37,6 +37,13 @@ class CommandChannel:
         self._job = job
         self._next = 0
 
+    def forget(self) -> None:
+        """Nothing: the server keeps what it has reported until its end."""
+
+
+class CommandChannel(_Asking):
+    """A `Channel` over the FLARE API's app commands."""
+
     def read(self) -> list[Event]:
         """Returns what the server has reported since the last `read`, in order. Raises `TargetError`."""
         said = self._command({"op": "events", "from": self._next})
@@ -44,9 +51,6 @@ class CommandChannel:
         self._next += len(report.lines)
         self.telemetry = report.telemetry or self.telemetry
         return report.events()
-
-    def forget(self) -> None:
-        """Nothing: the server keeps what it has reported until its end."""
 
     def ask(self, request: Mapping[str, Any]) -> None:
         """Passes a request on. Raises `TargetError`."""
@@ -78,22 +82,8 @@ class CommandChannel:
         return said
 
 
-class StatsChannel:
-    """A `Channel` over a job's statistics, which brings what the server reports, and nothing to it.
-
-    Args:
-        session: The way to the federation.
-        job: The id of NVFlare's job.
-
-    Attributes:
-        telemetry: What the sites last said of themselves.
-    """
-
-    def __init__(self, session: FlareSession, job: str) -> None:
-        self.telemetry = Telemetry()
-        self._session = session
-        self._job = job
-        self._next = 0
+class StatsChannel(_Asking):
+    """A `Channel` over a job's statistics, which brings what the server reports, and nothing to it."""
 
     def read(self) -> list[Event]:
         """Returns what the server has reported since the last `read`, in order. Raises `TargetError`."""
@@ -106,9 +96,6 @@ class StatsChannel:
         begin, self._next = self._next, max(self._next, report.first + len(report.lines))
         self.telemetry = report.telemetry or self.telemetry
         return report.events(max(0, begin - report.first))
-
-    def forget(self) -> None:
-        """Nothing: the server keeps what it has reported until its end."""
 
     def ask(self, request: Mapping[str, Any]) -> None:
         """Raises `TargetError`."""

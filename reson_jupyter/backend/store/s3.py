@@ -110,12 +110,16 @@ class S3Store:
             file = FileUpload(place, path, stamp_of(path), content_type, resume, self._workers, moved, look)
             self._under_way.append(full)
             try:
-                sent = send(file)
+                sent = self._send(file)
             finally:
                 self._under_way.remove(full)
         if file.in_parts:
             self._workers.submit(self._sweep)
         return sent
+
+    def _send(self, file: FileUpload) -> int:
+        """Brings one file there, and returns the bytes that were sent."""
+        return send(file)
 
     def copy(self, source: str, key: str) -> None:
         """Stores under `key` what lies under `source`; the server copies it, a large object in parts. Raises `NotFound`."""
