@@ -180,7 +180,7 @@ def _module(capture: Capture | None) -> UserModule | None:
 
 
 def _requirements(request: Request, parts: Parts) -> Requirements:
-    """What the sites install: the user's own file or lines, else what the imports that ship need."""
+    """What the sites need: the user's own file or lines, else what the imports that ship need."""
     given = request.requirements
     own = None if given is None else _file(given).read_text().splitlines() if isinstance(given, str | Path) else list(given)
     imports = {name for capture in parts.captures.values() for name in capture.imports}

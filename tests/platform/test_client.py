@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reson_jupyter import ResonTechConfig
-from reson_jupyter.backend.platform import patience
+from reson_jupyter.backend.platform import retries
 from reson_jupyter.backend.platform.api import Platform as Api
 from reson_jupyter.backend.platform.client import Client
 from reson_jupyter.errors import PlatformError, TargetError
@@ -27,7 +27,7 @@ TASKS = "POST /api/tasks"
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retries, "_FIRST_PAUSE", 0.01)
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def test_a_server_may_say_how_long_to_wait(platform: Platform, client: Client) -
 
 
 def test_a_pause_of_hours_is_not_waited_for(platform: Platform, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "_LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(retries, "_LONGEST_PAUSE", 0.05)
     platform.faults.append(WireFault(BUCKET, times=99, answer=(429, {"message": "slow down"}), headers={"Retry-After": "7200"}))
     with pytest.raises(PlatformError, match="429"):
         Api(client).bucket()

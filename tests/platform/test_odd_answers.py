@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import reson_jupyter as reson
 from reson_jupyter import ResonTechConfig
-from reson_jupyter.backend.platform import patience, submitting
+from reson_jupyter.backend.platform import retries, submitting
 from reson_jupyter.backend.platform.api import Platform as Api
 from reson_jupyter.backend.platform.api import Task, Workers
 from reson_jupyter.backend.platform.client import Client
@@ -52,8 +52,8 @@ ODD = [
 
 @pytest.fixture
 def client(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Client:
-    monkeypatch.setattr(patience, "_FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(patience, "_LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(retries, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retries, "_LONGEST_PAUSE", 0.01)
     monkeypatch.setattr(submitting, "_BETWEEN_LOOKS", 0.01)
     monkeypatch.setattr(submitting, "_LONGEST_PAUSE", 0.01)
     return Client(ResonTechConfig())

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from reson_jupyter import ResonTechConfig
-from reson_jupyter.backend.platform import patience, submitting
+from reson_jupyter.backend.platform import retries, submitting
 from reson_jupyter.backend.platform.api import Platform as Api
 from reson_jupyter.backend.platform.client import Client
 from reson_jupyter.backend.platform.outcome import Found, look_at, unreported
@@ -29,7 +29,7 @@ TASKS = "POST /api/tasks"
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retries, "_FIRST_PAUSE", 0.01)
     monkeypatch.setattr(submitting, "_BETWEEN_LOOKS", 0.01)
     monkeypatch.setattr(submitting, "_LONGEST_PAUSE", 0.01)
 

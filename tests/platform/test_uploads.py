@@ -12,7 +12,7 @@ import pytest
 
 from reson_jupyter import ResonTechConfig
 from reson_jupyter.backend.platform import client as client_module
-from reson_jupyter.backend.platform import patience, uploads
+from reson_jupyter.backend.platform import retries, uploads
 from reson_jupyter.backend.platform.store import PlatformStore
 from reson_jupyter.backend.store.workers import Workers
 from reson_jupyter.backend.targets.platform import PlatformTarget
@@ -34,7 +34,7 @@ PARTS, LAST = 3, 96 << 10
 def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "PART_BYTES", PART)
     monkeypatch.setattr(server_uploads, "PART_BYTES", PART)
-    monkeypatch.setattr(patience, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retries, "_FIRST_PAUSE", 0.01)
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_parts_of_another_size_that_lie_there_are_not_taken_for_ours(
 @pytest.fixture
 def stuck(platform: Platform, one_by_one: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first part is refused, and would be sent again in half a minute."""
-    monkeypatch.setattr(patience, "_FIRST_PAUSE", 60.0)
+    monkeypatch.setattr(retries, "_FIRST_PAUSE", 60.0)
     platform.s3.faults.append(Fault("UploadPart", answer=(503, "SlowDown")))
 
 

@@ -16,7 +16,7 @@ from ...config.urls import is_loopback
 from ...errors import PlatformError, TargetError
 from .answers import json_of, no_answer, problem_of
 from .login import KeyAuth, LoginAuth
-from .patience import patiently
+from .retries import patiently
 
 _CONNECT, _READ = 10.0, 60.0  # seconds
 _BLOCK = 1 << 18
