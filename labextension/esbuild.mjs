@@ -2,7 +2,7 @@
 import * as esbuild from 'esbuild';
 
 const options = {
-  entryPoints: [{ in: 'run_view/index.ts', out: 'run_view' }],
+  entryPoints: [{ in: 'src/run_view/index.ts', out: 'run_view' }],
   outdir: '../reson_jupyter/notebook/static',
   bundle: true,
   format: 'esm',

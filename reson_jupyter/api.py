@@ -24,7 +24,7 @@ from .backend.store import default_store_url, open_store
 from .backend.submission import Submission, local_shards
 from .backend.targets import open_target
 from .config import FederationConfig, ModelConfig, TrainingConfig
-from .errors import ResonError, RunNotFound, StoreError
+from .errors import ConfigError, ResonError, RunNotFound, StoreError
 from .home import home
 from .prepare import Prepared, prepare
 from .request import Request
@@ -36,7 +36,7 @@ __all__ = ["abort", "attach", "build", "check", "delete", "find", "on_rehearsal"
 def build(
     model: type | None = None,
     *,
-    name: str = "job",
+    name: str | None = None,
     shards_dir: str | Path | None = None,
     training: TrainingConfig | None = None,
     federation: FederationConfig | None = None,
@@ -56,13 +56,14 @@ def build(
         name, shards_dir, model, training, federation, model_config, executor, persistor, train, requirements,
         checkpoint, commands,
     )  # fmt: skip
-    return prepare(request, current_session()).job
+    session = current_session()
+    return prepare(request.completed(session.submission), session).job
 
 
 def check(
     model: type | None = None,
     *,
-    name: str = "job",
+    name: str | None = None,
     shards_dir: str | Path | None = None,
     training: TrainingConfig | None = None,
     federation: FederationConfig | None = None,
@@ -88,7 +89,8 @@ def check(
         name, shards_dir, model, training, federation, model_config, executor, persistor, train, requirements,
         checkpoint, commands,
     )  # fmt: skip
-    prepared = prepare(request, current_session())
+    session = current_session()
+    prepared = prepare(request.completed(session.submission), session)
     rehearsal = _rehearse(prepared)
     return replace(rehearsal, notes=(*prepared.notes, *rehearsal.notes))
 
@@ -96,7 +98,7 @@ def check(
 def submit(
     model: type | None = None,
     *,
-    name: str,
+    name: str | None = None,
     shards_dir: str | Path | None = None,
     training: TrainingConfig | None = None,
     federation: FederationConfig | None = None,
@@ -115,8 +117,8 @@ def submit(
 
     Args:
         model: The model's class; None for what `%%reson_model` captured.
-        name: The run's name, for people.
-        shards_dir: Folder with one zip for each site; None where the sites have their data themselves.
+        name: The run's name, for people; None for the session's, which then must be configured.
+        shards_dir: Folder with one zip for each site; None for the session's. Where neither is, sites have their data themselves.
         training: How each site trains; None for this session's config, as are the other configs.
         federation: How the rounds run; a `min_clients` that nobody set becomes the number of shards.
         model_config: The model's class by dotted path, and its constructor's arguments.
@@ -139,8 +141,11 @@ def submit(
         checkpoint, commands,
     )  # fmt: skip
     session = current_session()
+    request = request.completed(session.submission)
     where = target or session.target
     destination = open_target(where)
+    if not request.name:
+        raise ConfigError("the run has no name", "Give it one: --name NAME, name=..., or %reson config name=NAME.")
     connection = session.connection
     survey = destination.survey(connection)
     opened = destination.open_store(_store_url(store, session, survey), connection)
@@ -150,7 +155,7 @@ def submit(
     notes = [*survey.notes, *prepared.notes]
     if check:
         notes += (f"rehearsal: {note}" for note in _rehearse(prepared).notes)
-    record = RunRecord.new(name, where, opened.url)
+    record = RunRecord.new(request.name, where, opened.url)
     federation = request.federation or session.federation
     submission = Submission(prepared.job, sites, federation, record, opened, destination, connection)
     return announce(submission.start(notes, prepared.model_class, place=survey.place))

@@ -22,7 +22,7 @@ user's own code and keeps its traceback.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 
@@ -53,7 +53,17 @@ def _encodable(text: str) -> str:
 
 
 class ConfigError(ResonError):
-    """A configuration value cannot be used."""
+    """A configuration value cannot be used.
+
+    Args:
+        message: What happened.
+        hint: What to do about it.
+        fields: What is wrong with which field, where that is known.
+    """
+
+    def __init__(self, message: str, hint: str | None = None, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(message, hint)
+        self.fields = dict(fields or {})
 
 
 class CaptureError(ResonError):

@@ -133,7 +133,7 @@ def _renew(captures: Mapping[str, Capture], session: Session) -> None:
     """Brings captures up to what the kernel holds now, or refuses them, as the session is set."""
     new = renewed(captures, session.kernel) if session.kernel else {}
     said = {key: changes(captures[key], capture) for key, capture in new.items()}
-    if said and session.stale_captures == "refuse":
+    if said and session.submission.stale_captures == "refuse":
         hint = "Run that cell again, or let a submit capture anew: %reson config stale_captures=recapture"
         raise CaptureError("\n  ".join(said.values()), hint)
     for key, capture in new.items():

@@ -26,6 +26,8 @@ from .source_map import SourceMap
 if TYPE_CHECKING:
     import torch
 
+_NO_NAME = "job"
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -89,7 +91,7 @@ def _build(
     module = combine([*functions, *parts.commands.values()])
     return build_job(
         JobParts(
-            name=request.name,
+            name=request.name or _NO_NAME,
             model_path=parts.model.path,
             model_source=module.source,
             model_lines=SourceMap.of(module.lines),

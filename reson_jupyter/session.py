@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from .capture.across.inputs import Kernel
 from .capture.capture import Capture
 from .capture.secrets.scan import scan
-from .config import Config, FederationConfig, ModelConfig, ResonTechConfig, TrainingConfig, refuse_slip
+from .config import Config, FederationConfig, ModelConfig, ResonTechConfig, SubmitConfig, TrainingConfig, refuse_slip
 from .errors import ConfigError
 
 C = TypeVar("C", bound=Config)
 Observer = Callable[["Session"], None]
 
-TARGETS = ("local", "flare", "reson")
-# What a submit does with a capture that the kernel has left behind.
-STALE = ("recapture", "refuse")
 SECRETS = MappingProxyType(
     {"password": "RESON_PASSWORD", "platform_api_key": "RESON_API_KEY", "s3_secret_access_key": "RESON_S3_SECRET"}
 )
 
 _CONFIGS: Mapping[str, type[Config]] = MappingProxyType(
-    {"training": TrainingConfig, "federation": FederationConfig, "model_config": ModelConfig, "connection": ResonTechConfig}
+    {
+        "training": TrainingConfig,
+        "federation": FederationConfig,
+        "model_config": ModelConfig,
+        "submission": SubmitConfig,
+        "connection": ResonTechConfig,
+    }
 )
+# Their unset fields come from the environment as it is whenever they are used.
+_OF_THE_ENVIRONMENT = ("submission", "connection")
 _OWNER = {field: part for part, config in _CONFIGS.items() for field in config.model_fields}
-_CHOICES = {"target": TARGETS, "stale_captures": STALE}
-_KNOWN = (*_OWNER, "store", *_CHOICES)
 
 # A cell that asks for it keeps no trace of it.
 _OF_THE_PLATFORM = (
@@ -38,6 +41,16 @@ _OF_THE_PLATFORM = (
 )
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A cell that was to give something and could not be captured, and why."""
+
+    key: str
+    cell: str
+    message: str
+    hint: str
 
 
 class Session:
@@ -52,13 +65,11 @@ class Session:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._configs: dict[str, Config] = {
-            "training": TrainingConfig(),
-            "federation": FederationConfig(),
-            "model_config": ModelConfig(),
+            part: config() for part, config in _CONFIGS.items() if part not in _OF_THE_ENVIRONMENT
         }
-        self._connection: dict[str, Any] = {}
-        self._places: dict[str, str] = {}
+        self._set: dict[str, dict[str, Any]] = {part: {} for part in _OF_THE_ENVIRONMENT}
         self._captures: dict[str, Capture] = {}
+        self._refusals: dict[str, Refusal] = {}
         self._observers: list[Observer] = []
 
     @property
@@ -77,43 +88,44 @@ class Session:
         return self._config("model_config", ModelConfig)
 
     @property
+    def submission(self) -> SubmitConfig:
+        """Which run is submitted, and where it goes; built anew on each use, so that the environment counts as it is now.
+
+        Raises:
+            ConfigError: the environment cannot be used.
+        """
+        return SubmitConfig(**self._set_fields("submission"))
+
+    @property
     def connection(self) -> ResonTechConfig:
-        """Where the platform and the bucket are; built anew on each use, so that the environment counts as it is now.
+        """Where the platform and the bucket are; built anew on each use, as `submission` is.
 
         Raises:
             ConfigError: the environment or a configured field cannot be used.
         """
-        with self._lock:
-            fields = dict(self._connection)
-        return ResonTechConfig(**fields)
+        return ResonTechConfig(**self._set_fields("connection"))
 
     @property
     def store(self) -> str:
-        """URL of the store; "" when nobody chose one."""
-        with self._lock:
-            return self._places.get("store") or os.environ.get("RESON_STORE", "")
+        """URL of the store; "" when nobody chose one. Raises `ConfigError` as `submission` does."""
+        return self.submission.store
 
     @property
     def target(self) -> str:
-        """Where runs go: "local", "flare" or "reson".
-
-        Raises:
-            ConfigError: RESON_TARGET names none of them.
-        """
-        with self._lock:
-            return self._places.get("target") or _check_choice("target", os.environ.get("RESON_TARGET", "") or "local")
-
-    @property
-    def stale_captures(self) -> str:
-        """What a submit does with a capture when the kernel has something else by now: "recapture" or "refuse"."""
-        with self._lock:
-            return self._places.get("stale_captures", "recapture")
+        """Where runs go: "local", "flare" or "reson". Raises `ConfigError` as `submission` does."""
+        return self.submission.target
 
     @property
     def captures(self) -> Mapping[str, Capture]:
         """What is captured, by role; commands by "command" and their name."""
         with self._lock:
             return MappingProxyType(dict(self._captures))
+
+    @property
+    def refusals(self) -> Mapping[str, Refusal]:
+        """What could not be captured when its cell ran last, by what it was to be, as `captures` has it."""
+        with self._lock:
+            return MappingProxyType(dict(self._refusals))
 
     @property
     def has_own_training(self) -> bool:
@@ -130,8 +142,15 @@ class Session:
         """Takes `capture` in place of the earlier one of its key; a model that brings its train function replaces that, too."""
         with self._lock:
             self._captures[capture.key] = capture
+            self._refusals.pop(capture.key, None)
             if capture.role == "model" and any(function.purpose == "train" for function in capture.functions):
                 self._captures.pop("train", None)
+        self._notify()
+
+    def set_refusal(self, refusal: Refusal) -> None:
+        """Remembers that a cell could not be captured; what was captured before stays."""
+        with self._lock:
+            self._refusals[refusal.key] = refusal
         self._notify()
 
     def forget(self, key: str) -> tuple[Capture, ...]:
@@ -140,11 +159,13 @@ class Session:
             dropped = [capture for known, capture in self._captures.items() if key in (known, capture.role)]
             for capture in dropped:
                 del self._captures[capture.key]
+            for known in [known for known in self._refusals if known == key or known.startswith(f"{key} ")]:
+                del self._refusals[known]
         self._notify()
         return tuple(dropped)
 
     def configure(self, **fields: Any) -> None:
-        """Sets fields of any of the four configs, the store or the target; other names become hyperparameters of the user's own.
+        """Sets fields of any of the five configs; other names become hyperparameters of the user's own; None puts a field back.
 
         Either all of them are set, or none.
 
@@ -157,13 +178,13 @@ class Session:
             _refuse_secret(name, value)
             part[name] = value
         with self._lock:
-            places = _changed(self._places, _check_places(parts.pop("places", {})))
-            connection = _changed(self._connection, parts.pop("connection", {}))
-            if connection != self._connection:
-                ResonTechConfig(**connection)
+            environment = {name: _changed(self._set[name], parts.pop(name)) for name in _OF_THE_ENVIRONMENT if name in parts}
+            for name, values in environment.items():
+                if values != self._set[name]:
+                    _CONFIGS[name](**values)
             configs = {part: self._configs[part].replace(**changes) for part, changes in parts.items()}
             self._configs.update(configs)
-            self._connection, self._places = connection, places
+            self._set.update(environment)
         self._notify()
 
     def observe(self, observer: Observer) -> Callable[[], None]:
@@ -177,6 +198,10 @@ class Session:
                     self._observers.remove(observer)
 
         return stop
+
+    def _set_fields(self, part: str) -> dict[str, Any]:
+        with self._lock:
+            return dict(self._set[part])
 
     def _config(self, part: str, kind: type[C]) -> C:
         with self._lock:
@@ -206,11 +231,9 @@ def _route(name: str) -> str:
             f"Set {SECRETS[name]} before the kernel starts; or here: "
             f"import os, getpass; os.environ[{SECRETS[name]!r}] = getpass.getpass()",
         )
-    if name == "store" or name in _CHOICES:
-        return "places"
     if name in _OWNER:
         return _OWNER[name]
-    refuse_slip(name, _KNOWN)
+    refuse_slip(name, _OWNER)
     return "training"
 
 
@@ -223,23 +246,6 @@ def _refuse_secret(name: str, value: Any) -> None:
             if value.startswith("rsk_")
             else f"Set an environment variable on each site, and read it where it is needed: os.environ[{name.upper()!r}].",
         )
-
-
-def _check_places(places: dict[str, Any]) -> dict[str, str]:
-    for name, value in places.items():
-        if value is None:
-            continue
-        if not isinstance(value, str) or not value:
-            raise ConfigError(f"{name}: give text, not {value!r}.")
-        if name in _CHOICES:
-            _check_choice(name, value)
-    return places
-
-
-def _check_choice(field: str, value: str) -> str:
-    if value not in _CHOICES[field]:
-        raise ConfigError(f"{field}: there is no {value!r}.", f"Choose one of {', '.join(_CHOICES[field])}.")
-    return value
 
 
 _current = Session()

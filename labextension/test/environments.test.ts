@@ -1,12 +1,12 @@
 // @vitest-environment happy-dom
 import { expect, it } from 'vitest';
 
-import { EnvironmentTable } from '../run_view/environments';
-import { Header } from '../run_view/header';
-import type { Link } from '../run_view/link';
-import { linked } from '../run_view/links';
-import { RunModel } from '../run_view/state';
-import type { Environments, RunInfo } from '../run_view/types';
+import { EnvironmentTable } from '../src/run_view/environments';
+import { Header } from '../src/run_view/header';
+import type { Link } from '../src/run_view/link';
+import { linked } from '../src/run_view/links';
+import { RunModel } from '../src/run_view/state';
+import type { Environments, RunInfo } from '../src/run_view/types';
 
 const HOSTILE = '<img src=x onerror="window.__x=1"></script>';
 const SOUND: Environments = {

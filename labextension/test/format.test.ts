@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { ago, bytes, count, duration, tick, value } from '../run_view/format';
+import { ago, bytes, count, duration, tick, value } from '../src/run_view/format';
 
 describe('durations', () => {
   it.each([

@@ -1,8 +1,8 @@
 import type { AnyModel } from '@anywidget/types';
 import { beforeEach, expect, it, vi } from 'vitest';
 
-import { Link } from '../run_view/link';
-import type { Traits } from '../run_view/link';
+import { Link } from '../src/run_view/link';
+import type { Traits } from '../src/run_view/link';
 
 type Handler = (content?: unknown) => void;
 

@@ -1,15 +1,15 @@
 // @vitest-environment happy-dom
 import { expect, it, vi } from 'vitest';
 
-import { AbortButton } from '../run_view/abort';
-import { roundTicks } from '../run_view/chart';
-import { EventList } from '../run_view/events';
-import { FailureList } from '../run_view/failures';
-import { Header } from '../run_view/header';
-import type { Link } from '../run_view/link';
-import { RunModel } from '../run_view/state';
-import { SiteTable } from '../run_view/table';
-import type { Failures, Message } from '../run_view/types';
+import { AbortButton } from '../src/run_view/abort';
+import { roundTicks } from '../src/run_view/chart';
+import { EventList } from '../src/run_view/events';
+import { FailureList } from '../src/run_view/failures';
+import { Header } from '../src/run_view/header';
+import type { Link } from '../src/run_view/link';
+import { RunModel } from '../src/run_view/state';
+import { SiteTable } from '../src/run_view/table';
+import type { Failures, Message } from '../src/run_view/types';
 
 const HOSTILE = '<img src=x onerror="window.__x=1"></script>';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { RunModel } from '../run_view/state';
-import type { Letter, Message } from '../run_view/types';
+import { RunModel } from '../src/run_view/state';
+import type { Letter, Message } from '../src/run_view/types';
 
 const letter = (message: Partial<Message> & { version: number }, clock = 100): Letter => ({
   clock,

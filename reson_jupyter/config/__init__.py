@@ -1,4 +1,4 @@
-"""What a user can set: four configs, each one pydantic schema from which every form is drawn.
+"""What a user can set: five configs, each one pydantic schema from which every form is drawn.
 
 All are immutable; `replace` gives a changed copy, so a refused value leaves the old config as it was. Bad values raise
 `ConfigError` with one line per field.
@@ -7,6 +7,7 @@ All are immutable; `replace` gives a changed copy, so a refused value leaves the
 from .base import Config, refuse_slip
 from .connection import ResonTechConfig
 from .federation import FederationConfig, ModelConfig
+from .submit import SubmitConfig
 from .training import RESERVED_KEYS, TrainingConfig
 from .urls import check_url
 
@@ -16,6 +17,7 @@ __all__ = [
     "FederationConfig",
     "ModelConfig",
     "ResonTechConfig",
+    "SubmitConfig",
     "TrainingConfig",
     "check_url",
     "refuse_slip",

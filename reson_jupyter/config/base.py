@@ -39,7 +39,7 @@ class Config(BaseModel):
 
 
 def _as_config_error(config: type[BaseModel], error: ValidationError) -> ConfigError:
-    lines = []
+    lines, fields = [], {}
     for problem in error.errors():
         field = ".".join(str(part) for part in problem["loc"])
         message = problem["msg"].removeprefix("Value error, ")
@@ -52,7 +52,9 @@ def _as_config_error(config: type[BaseModel], error: ValidationError) -> ConfigE
             shown = f" (got {given!r})" if isinstance(given, int | float | bool) else ""
             message = message[0].lower() + message[1:] + shown
         lines.append(f"{field}: {message}" if field else message)
-    return ConfigError(f"{config.__name__}: " + "; ".join(lines))
+        if problem["loc"]:
+            fields[str(problem["loc"][0])] = message
+    return ConfigError(f"{config.__name__}: " + "; ".join(lines), fields=fields)
 
 
 def check_json(key: str, value: Any) -> None:

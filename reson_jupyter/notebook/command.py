@@ -68,17 +68,17 @@ def _parsers() -> tuple[Parser, dict[str, Any]]:
     config.add_argument("fields", nargs="*", metavar="KEY=VALUE", help="any field, or a hyperparameter of your own")
 
     submit = verb("submit", _submit, "check, upload and start a run; its live view appears under the cell")
-    _add_job_arguments(submit, name_required=True)
+    _add_job_arguments(submit)
     submit.add_argument("--target", metavar="TARGET", help="where it runs (default: the session's, local)")
     submit.add_argument("--store", metavar="URL", help="where its files lie: file:///folder or s3://bucket")
     submit.add_argument("--no-check", action="store_true", help="submit without a rehearsal")
     submit.add_argument("--wait", action="store_true", help="return only when the run is over")
 
     check = verb("check", _check, "rehearse the job in a clean process, on a few samples of the first shard; nothing is sent")
-    _add_job_arguments(check, name_required=False)
+    _add_job_arguments(check)
 
     build = verb("build", _build, "build the job and write the folder that nvflare simulator takes")
-    _add_job_arguments(build, name_required=False)
+    _add_job_arguments(build)
     build.add_argument("--out", metavar="DIR", required=True, help="folder to write")
 
     attach = verb(
@@ -118,10 +118,12 @@ def _parsers() -> tuple[Parser, dict[str, Any]]:
     return parser, verbs
 
 
-def _add_job_arguments(command: Parser, *, name_required: bool) -> None:
-    command.add_argument("--name", metavar="NAME", required=name_required, default="job", help="the run's name, for people")
+def _add_job_arguments(command: Parser) -> None:
+    command.add_argument("--name", metavar="NAME", help="the run's name, for people (default: name of the session)")
     command.add_argument(
-        "--shards", metavar="DIR", help="folder with one zip for each site (none: sites that have their data themselves)"
+        "--shards",
+        metavar="DIR",
+        help="folder with one zip for each site (default: shards_dir of the session; if there is none, sites have their data)",
     )
     command.add_argument("--requirements", metavar="FILE", help="what the sites need (default: what the imports that ship need)")
     command.add_argument("--rounds", metavar="N", type=int, help="rounds of training (default: num_rounds of the session)")

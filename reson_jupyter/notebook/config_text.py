@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from ..backend.store import default_store_url
 from ..config import Config, FederationConfig, ResonTechConfig
+from ..forms import without_user
 from ..home import home
 from ..session import SECRETS, Session
-
-_USER = re.compile(r"//[^/@]*@")
 
 
 def config_text(session: Session) -> Iterator[str]:
@@ -24,6 +22,7 @@ def config_text(session: Session) -> Iterator[str]:
     yield _group("model", _fields(session.model_config))
     if captures := session.captures:
         yield _group("captured", (f"{key} = {capture.name} of {capture.cell}" for key, capture in captures.items()))
+    yield _group("run", _run(session))
     yield _group("target & storage", _places(session))
 
 
@@ -37,12 +36,17 @@ def _fields(config: Config) -> Iterator[str]:
         yield f"{name} = {'(unset: every site)' if is_unset else '(empty)' if value == '' else value}"
 
 
+def _run(session: Session) -> Iterator[str]:
+    submission = session.submission
+    yield f"name = {submission.name or '(unset)'}"
+    yield f"shards_dir = {submission.shards_dir or '(unset: the sites have their data themselves)'}"
+
+
 def _places(session: Session) -> Iterator[str]:
-    connection = session.connection
-    yield f"target = {session.target}"
-    store = _USER.sub("//...@", session.store)
-    yield f"store = {store or _usual_store(session.target, connection)}"
-    yield f"stale_captures = {session.stale_captures}"
+    connection, submission = session.connection, session.submission
+    yield f"target = {submission.target}"
+    yield f"store = {without_user(submission.store) or _usual_store(submission.target, connection)}"
+    yield f"stale_captures = {submission.stale_captures}"
     unset = []
     for name, value in connection:
         if name in SECRETS:

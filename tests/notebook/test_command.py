@@ -77,7 +77,7 @@ def test_config_is_shown_in_groups_and_of_a_secret_only_whether_it_is_set(
     run(shell, "%reson config gpu_models=a100,h100 dropout=0.1")
     lines = run(shell, "%reson config")[1].splitlines()
     groups = [line for line in lines if not line.startswith(" ")]
-    assert groups == ["training", "federation", "model", "target & storage"]
+    assert groups == ["training", "federation", "model", "run", "target & storage"]
     assert "  min_clients = (unset: every site)" in lines and "  dropout = 0.1" in lines
     places = lines[lines.index("target & storage") + 1 :]
     assert places[0] == "  target = local" and places[2] == "  stale_captures = recapture"
@@ -121,6 +121,7 @@ def test_config_hides_what_a_store_should_not_hold(shell: InteractiveShell, monk
         ("%reson logs nobody", "this machine knows no run"),
         ("%reson info nobody", "this machine knows no run"),
         ("%reson shards check nowhere", "does not exist"),
+        ("%reson submit", "the run has no name"),
     ],
 )
 def test_a_users_mistake_is_shown_without_a_traceback(shell: InteractiveShell, line: str, said: str) -> None:
@@ -131,7 +132,7 @@ def test_a_users_mistake_is_shown_without_a_traceback(shell: InteractiveShell, l
 
 @pytest.mark.parametrize(
     "line",
-    ["%reson nonsense", "%reson submit", "%reson delete", "%reson rerun", "%reson submit --rounds many", "%reson config 'open"],
+    ["%reson nonsense", "%reson build", "%reson delete", "%reson rerun", "%reson submit --rounds many", "%reson config 'open"],
 )
 def test_a_line_that_cannot_be_understood_is_a_usage_error(shell: InteractiveShell, line: str) -> None:
     result, text = run(shell, line)

@@ -1,0 +1,163 @@
+"""The configs as forms: what a user can set, drawn from the schemas, for the sidebar, the panel and `%reson config`.
+
+No secret is ever in one: of a key there is only whether it is set.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .config import Config, FederationConfig, ModelConfig, ResonTechConfig, SubmitConfig, TrainingConfig
+from .errors import ConfigError
+from .session import SECRETS, Session
+
+# Of both halves of a pair of keys, a form says only whether they are there.
+_KEYS = {"s3_access_key_id": "RESON_S3_KEY", **SECRETS}
+_S3 = ("s3_endpoint", "s3_bucket", "s3_region")
+_PLATFORM = tuple(name for name in ResonTechConfig.model_fields if name not in (*_KEYS, *_S3, "startup_kit", "allow_http"))
+# Which fields matter where.
+_BY_TARGET: Mapping[str, tuple[str, ...]] = {"local": _S3, "flare": ("startup_kit", *_S3), "reson": (*_PLATFORM, *_S3)}
+_USER = re.compile(r"//[^/@]*@")
+
+
+@dataclass(frozen=True)
+class Key:
+    """A secret that comes from the environment: its field, its variable, and whether it is set."""
+
+    name: str
+    variable: str
+    is_set: bool
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Entries with names of the user's own and values of JSON.
+
+    Attributes:
+        field: The config's field that holds them all, set as one dict; "" if each is a field of its own (None drops it).
+    """
+
+    title: str
+    help: str
+    field: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Form:
+    """Fields that are edited together.
+
+    Attributes:
+        schema: A JSON schema of an object with a property for each field, in the order in which they are shown. A property has
+            "env" if the field comes from that environment variable where nobody sets it, and "unset" if it may be left open.
+        values: The fields' values; of one that was left open there is none.
+        problem: Why what the environment says cannot be used; "" if it can.
+    """
+
+    id: str
+    title: str
+    schema: Mapping[str, Any]
+    values: Mapping[str, Any]
+    rows: Rows | None = None
+    keys: tuple[Key, ...] = ()
+    problem: str = field(default="")
+
+
+def forms_of(session: Session) -> tuple[Form, ...]:
+    """Returns the session as forms: "training", "federation", "model", "target", "data" and "run", each with its present values.
+
+    A field is set by `session.configure(**{name: value})`; None puts it back.
+    """
+    return (
+        Form("training", "Training", _schema(TrainingConfig), _values(session.training), rows=_hyperparameters(session)),
+        Form("federation", "Federation", _federation_schema(), _federation_values(session.federation)),
+        Form("model", "Model", _schema(ModelConfig, ("model_class",)), _values(session.model_config, ("model_class",)),
+             rows=_model_args(session)),
+        _target_form(session),
+        _submission_form(session, "data", "Data", "shards_dir"),
+        _submission_form(session, "run", "Run", "name"),
+    )  # fmt: skip
+
+
+def without_user(url: str) -> str:
+    """Returns a store's URL without a user and password that somebody wrote into it."""
+    return _USER.sub("//...@", url)
+
+
+def _hyperparameters(session: Session) -> Rows:
+    about = "They reach your train function in env, and a constructor that takes them by name."
+    return Rows("Hyperparameters of your own", about, "", session.training.extra)
+
+
+def _model_args(session: Session) -> Rows:
+    return Rows("Model arguments", "Keyword arguments of the model's constructor.", "model_args", session.model_config.model_args)
+
+
+def _federation_schema() -> dict[str, Any]:
+    schema = _schema(FederationConfig)
+    minimum = schema["properties"]["min_clients"]
+    del minimum["default"]
+    minimum["unset"] = "every site"
+    return schema
+
+
+def _federation_values(config: FederationConfig) -> dict[str, Any]:
+    values = _values(config)
+    if "min_clients" not in config.model_fields_set:
+        del values["min_clients"]
+    return values
+
+
+def _target_form(session: Session) -> Form:
+    problem, target = "", "local"
+    places: dict[str, Any] = {}
+    connection: dict[str, Any] = {}
+    keys: tuple[Key, ...] = ()
+    try:
+        submission = session.submission
+        places, target = _values(submission), submission.target
+        known = session.connection
+        connection = _values(known)
+        keys = tuple(Key(name, variable, _is_set(known, name)) for name, variable in _KEYS.items())
+    except ConfigError as error:
+        problem = str(error)
+    places["store"] = without_user(places.get("store", ""))
+    own = ("target", "store")
+    others = (*_BY_TARGET[target], "allow_http")
+    properties = {
+        **_schema(SubmitConfig, own)["properties"],
+        **_schema(ResonTechConfig, others)["properties"],
+        **_schema(SubmitConfig, ("stale_captures",))["properties"],
+    }
+    values = {**places, **connection}
+    return Form(
+        "target", "Target & storage", {"type": "object", "properties": properties},
+        {name: values[name] for name in properties if name in values}, keys=keys, problem=problem,
+    )  # fmt: skip
+
+
+def _submission_form(session: Session, form: str, title: str, name: str) -> Form:
+    try:
+        values = _values(session.submission, (name,))
+    except ConfigError:  # told by the form of the target
+        values = {}
+    return Form(form, title, _schema(SubmitConfig, (name,)), values)
+
+
+def _schema(config: type[Config], names: tuple[str, ...] = ()) -> dict[str, Any]:
+    known = config.model_json_schema(mode="validation")["properties"]
+    # The name that magics and Python use is the one to show.
+    return {"type": "object", "properties": {name: {**known[name], "title": name} for name in names or known}}
+
+
+def _values(config: Config, names: tuple[str, ...] = ()) -> dict[str, Any]:
+    known = {name for name in type(config).model_fields if name not in _KEYS}
+    return config.model_dump(mode="json", include=known & set(names) if names else known)
+
+
+def _is_set(connection: ResonTechConfig, name: str) -> bool:
+    value = getattr(connection, name)
+    return bool(value.get_secret_value() if name in SECRETS else value)
