@@ -81,7 +81,7 @@ def test_store_and_target_come_from_the_environment_unless_set(monkeypatch: pyte
     monkeypatch.setenv("RESON_TARGET", "flare")
     assert (session.store, session.target) == ("s3://jobs", "flare")
     monkeypatch.setenv("RESON_TARGET", "moon")
-    with pytest.raises(ConfigError, match="target: there is no 'moon'"):
+    with pytest.raises(ConfigError, match="target: input should be 'local', 'flare' or 'reson'"):
         _ = session.target
     session.configure(target="local")
     assert session.target == "local"
