@@ -13,10 +13,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._version import __version__
-from .api import attach, build, check, delete, rerun, runs, submit
+from .api import attach, build, check, compare, delete, preview, rerun, runs, submit
 from .backend.federation import Federation, federation, start_federation, stop_federation
 from .backend.job import Job
 from .backend.rehearsal import Rehearsal
+from .backend.run.compare import Comparison
 from .backend.run.handle import Run
 from .config import FederationConfig, ModelConfig, ResonTechConfig, TrainingConfig
 from .data.cache import image_cache
@@ -24,6 +25,7 @@ from .data.making import make_shards
 from .data.shards import check_shards
 from .errors import Detached, RehearsalFailed, ResonError, RunFailed, RunTimeout
 from .events import Event, RunState
+from .preview import Preview
 from .session import Session
 from .session import current_session as session
 
@@ -31,12 +33,14 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = [
+    "Comparison",
     "Detached",
     "Event",
     "Federation",
     "FederationConfig",
     "Job",
     "ModelConfig",
+    "Preview",
     "Rehearsal",
     "RehearsalFailed",
     "ResonError",
@@ -52,10 +56,13 @@ __all__ = [
     "build",
     "check",
     "check_shards",
+    "compare",
     "delete",
     "federation",
     "image_cache",
     "make_shards",
+    "panel",
+    "preview",
     "rerun",
     "runs",
     "session",
@@ -63,6 +70,13 @@ __all__ = [
     "stop_federation",
     "submit",
 ]
+
+
+def panel() -> None:
+    """Shows what is captured and configured as forms under the cell, where there is no sidebar: `%reson panel`."""
+    from .notebook.panel import show_panel
+
+    show_panel()
 
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:

@@ -12,13 +12,15 @@ from typing import Any
 from .backend.history import history
 from .backend.history.deletion import Deleted
 from .backend.history.deletion import delete as delete_run
+from .backend.history.history import RunSummary
 from .backend.history.origin import read_submitted
 from .backend.history.runs import Runs, known_runs
 from .backend.job import Job
 from .backend.observers import announce, on_rehearsal, on_run, rehearse_told
-from .backend.placement import Survey, place
+from .backend.placement import place
 from .backend.record import RunRecord
 from .backend.rehearsal import Rehearsal
+from .backend.run.compare import Comparison, compare_runs
 from .backend.run.handle import Run
 from .backend.store import default_store_url, open_store
 from .backend.submission import Submission, local_shards
@@ -26,11 +28,26 @@ from .backend.targets import open_target
 from .config import FederationConfig, ModelConfig, TrainingConfig
 from .errors import ConfigError, ResonError, RunNotFound, StoreError
 from .home import home
-from .prepare import Prepared, prepare
+from .prepare import Prepared, prepare, store_url
+from .preview import Preview, make_preview
 from .request import Request
-from .session import Session, current_session
+from .session import current_session
 
-__all__ = ["abort", "attach", "build", "check", "delete", "find", "on_rehearsal", "on_run", "rerun", "runs", "submit"]
+__all__ = [
+    "abort",
+    "attach",
+    "build",
+    "check",
+    "compare",
+    "delete",
+    "find",
+    "on_rehearsal",
+    "on_run",
+    "preview",
+    "rerun",
+    "runs",
+    "submit",
+]
 
 
 def build(
@@ -95,6 +112,39 @@ def check(
     return replace(rehearsal, notes=(*prepared.notes, *rehearsal.notes))
 
 
+def preview(
+    model: type | None = None,
+    *,
+    name: str | None = None,
+    shards_dir: str | Path | None = None,
+    training: TrainingConfig | None = None,
+    federation: FederationConfig | None = None,
+    model_config: ModelConfig | None = None,
+    executor: type | None = None,
+    persistor: type | None = None,
+    train: Callable[..., Any] | None = None,
+    requirements: str | Path | Sequence[str] | None = None,
+    checkpoint: str | Path | None = None,
+    commands: Mapping[str, Callable[..., Any]] | None = None,
+    store: str | None = None,
+    target: str | None = None,
+) -> Preview:
+    """Shows every file that `submit` would send and what has changed since the last submit; sends, rehearses and starts nothing.
+
+    The arguments are those of `submit`. A target or a store that cannot be reached keeps nothing from being shown but what only
+    it knows.
+
+    Raises:
+        ResonError: something cannot be used, so that there is no job.
+    """
+    request = Request(
+        name, shards_dir, model, training, federation, model_config, executor, persistor, train, requirements,
+        checkpoint, commands,
+    )  # fmt: skip
+    session = current_session()
+    return make_preview(request.completed(session.submission), session, store, target)
+
+
 def submit(
     model: type | None = None,
     *,
@@ -148,7 +198,7 @@ def submit(
         raise ConfigError("the run has no name", "Give it one: --name NAME, name=..., or %reson config name=NAME.")
     connection = session.connection
     survey = destination.survey(connection)
-    opened = destination.open_store(_store_url(store, session, survey), connection)
+    opened = destination.open_store(store_url(store, session, survey), connection)
     prepared = prepare(request, session, sites=len(survey.sites))
     sites = place(survey, local_shards(prepared.shards))
     destination.check(prepared.job, opened, sites, connection)
@@ -210,6 +260,21 @@ def delete(run_id: str, *, store: str | None = None) -> Deleted:
     return delete_run(record, open_store(record.store, current_session().connection), open_target(record.target))
 
 
+def compare(*runs: Run | RunSummary | str) -> Comparison:
+    """Returns runs beside each other: how they were made, as far as it differs, and what came of them.
+
+    Runs that go on are compared as they are now.
+
+    Args:
+        *runs: Two to twelve runs, or their ids, or what `runs()` lists.
+
+    Raises:
+        RunNotFound: no run of that id is known here.
+        RunError: these runs cannot be compared.
+    """
+    return compare_runs([run if isinstance(run, Run) else find(run if isinstance(run, str) else run.id) for run in runs])
+
+
 def abort(run_id: str) -> None:
     """Asks for the end of a run; see `Run.abort`.
 
@@ -227,11 +292,6 @@ def find(run_id: str, store: str | None = None) -> Run:
     run = Run(record, open_store(record.store, connection), open_target(record.target), connection=connection)
     history.add(record, run.progress)
     return run
-
-
-def _store_url(named: str | None, session: Session, survey: Survey) -> str:
-    """Where a run's files go: where the target has a store of its own nobody has to name it."""
-    return named or survey.store or session.store or default_store_url(session.connection, home())
 
 
 def _record(run_id: str, store: str | None) -> RunRecord:

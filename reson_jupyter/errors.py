@@ -25,6 +25,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from .card import Card
+from .names import printable_lines
+
 
 class ResonError(Exception):
     """An error meant for the user.
@@ -44,7 +47,11 @@ class ResonError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """IPython shows these lines instead of a traceback."""
-        return [f"{type(self).__name__}: {self}"]
+        return [printable_lines(f"{type(self).__name__}: {self}")]
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of an error that was kept."""
+        return Card(f"{type(self).__name__}: {self.message}", [("what to do", self.hint)] if self.hint else []).html()
 
 
 def _encodable(text: str) -> str:

@@ -5,12 +5,12 @@ No secret is ever in one: of a key there is only whether it is set.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .config import Config, FederationConfig, ModelConfig, ResonTechConfig, SubmitConfig, TrainingConfig
+from .config.urls import without_user
 from .errors import ConfigError
 from .session import SECRETS, Session
 
@@ -20,7 +20,6 @@ _S3 = ("s3_endpoint", "s3_bucket", "s3_region")
 _PLATFORM = tuple(name for name in ResonTechConfig.model_fields if name not in (*_KEYS, *_S3, "startup_kit", "allow_http"))
 # Which fields matter where.
 _BY_TARGET: Mapping[str, tuple[str, ...]] = {"local": _S3, "flare": ("startup_kit", *_S3), "reson": (*_PLATFORM, *_S3)}
-_USER = re.compile(r"//[^/@]*@")
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,8 @@ class Form:
 
     Attributes:
         schema: A JSON schema of an object with a property for each field, in the order in which they are shown. A property has
-            "env" if the field comes from that environment variable where nobody sets it, and "unset" if it may be left open.
+            "env" if the field comes from that environment variable where nobody sets it, "chosen" with it if somebody has set it
+            here, and "unset" if it may be left open.
         values: The fields' values; of one that was left open there is none.
         problem: Why what the environment says cannot be used; "" if it can.
     """
@@ -80,11 +80,6 @@ def forms_of(session: Session) -> tuple[Form, ...]:
         _submission_form(session, "data", "Data", "shards_dir"),
         _submission_form(session, "run", "Run", "name"),
     )  # fmt: skip
-
-
-def without_user(url: str) -> str:
-    """Returns a store's URL without a user and password that somebody wrote into it."""
-    return _USER.sub("//...@", url)
 
 
 def _hyperparameters(session: Session) -> Rows:
@@ -115,12 +110,14 @@ def _target_form(session: Session) -> Form:
     problem, target = "", "local"
     places: dict[str, Any] = {}
     connection: dict[str, Any] = {}
+    chosen: set[str] = set()
     keys: tuple[Key, ...] = ()
     try:
         submission = session.submission
         places, target = _values(submission), submission.target
         known = session.connection
         connection = _values(known)
+        chosen = submission.model_fields_set | known.model_fields_set
         keys = tuple(Key(name, variable, _is_set(known, name)) for name, variable in _KEYS.items())
     except ConfigError as error:
         problem = str(error)
@@ -132,6 +129,9 @@ def _target_form(session: Session) -> Form:
         **_schema(ResonTechConfig, others)["properties"],
         **_schema(SubmitConfig, ("stale_captures",))["properties"],
     }
+    for name in chosen & properties.keys():
+        if "env" in properties[name]:
+            properties[name] = {**properties[name], "chosen": True}
     values = {**places, **connection}
     return Form(
         "target", "Target & storage", {"type": "object", "properties": properties},

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def printable_lines(text: str) -> str:
+    """Returns a text of several lines with what else is not printable escaped."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def printable(text: str) -> str:
     """Returns a text in which what is not printable is escaped as Python does it, so that a line break is a backslash and an n.
 

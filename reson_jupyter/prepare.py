@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .backend.job import Job, JobParts, UserModule, build_job
+from .backend.placement import Survey
+from .backend.store import default_store_url
 from .capture.capture import Capture
 from .capture.imports.requirements import Requirements, requirements_for
 from .capture.roles.contract import accepts_num_classes, require_arguments, require_kind
@@ -18,6 +20,7 @@ from .config import FederationConfig, TrainingConfig
 from .data.report import ShardsReport, ShardSummary
 from .data.shards import check_shards, infer_num_classes
 from .errors import CaptureError, JobError
+from .home import home
 from .parts import Parts, parts_of
 from .request import Request
 from .session import Session
@@ -38,6 +41,11 @@ class Prepared:
     notes: tuple[str, ...]
     model_class: type[torch.nn.Module] | None
     default_training: bool
+
+
+def store_url(named: str | None, session: Session, survey: Survey) -> str:
+    """Returns where a run's files go: where the target has a store of its own nobody has to name it."""
+    return named or survey.store or session.store or default_store_url(session.connection, home())
 
 
 def prepare(request: Request, session: Session, sites: int = 0) -> Prepared:

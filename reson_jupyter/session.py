@@ -164,7 +164,7 @@ class Session:
         self._notify()
         return tuple(dropped)
 
-    def configure(self, **fields: Any) -> None:
+    def configure(self, /, **fields: Any) -> None:
         """Sets fields of any of the five configs; other names become hyperparameters of the user's own; None puts a field back.
 
         Either all of them are set, or none.
@@ -198,6 +198,15 @@ class Session:
                     self._observers.remove(observer)
 
         return stop
+
+    def __repr__(self) -> str:
+        captures = ", ".join(f"{capture.title} of {capture.cell}" for capture in self.captures.values())
+        return f"Session({captures or 'nothing captured'})"
+
+    def _repr_html_(self) -> str:
+        from .session_card import session_card
+
+        return session_card(self).html()
 
     def _set_fields(self, part: str) -> dict[str, Any]:
         with self._lock:

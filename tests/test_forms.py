@@ -79,6 +79,18 @@ def test_the_form_of_the_target_has_the_fields_that_matter_there(target: str, th
     assert form(session, "target").schema["properties"]["target"]["enum"] == ["local", "flare", "reson"]
 
 
+def test_a_field_of_the_environment_says_whether_somebody_has_set_it_here() -> None:
+    session = Session()
+    session.configure(store="file:///tmp/store", stale_captures="refuse")
+
+    def chosen() -> set[str]:
+        return {name for name, entry in form(session, "target").schema["properties"].items() if entry.get("chosen")}
+
+    assert chosen() == {"store"}
+    session.configure(store=None, s3_bucket="jobs")
+    assert chosen() == {"s3_bucket"}
+
+
 def test_of_a_secret_there_is_only_whether_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESON_S3_KEY", f"{CANARY}-id")
     monkeypatch.setenv("RESON_S3_SECRET", CANARY)

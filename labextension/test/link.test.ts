@@ -2,7 +2,8 @@ import type { AnyModel } from '@anywidget/types';
 import { beforeEach, expect, it, vi } from 'vitest';
 
 import { Link } from '../src/run_view/link';
-import type { Traits } from '../src/run_view/link';
+import { WidgetChannel } from '../src/run_view/widget_channel';
+import type { Traits } from '../src/run_view/widget_channel';
 
 type Handler = (content?: unknown) => void;
 
@@ -24,8 +25,11 @@ class FakeModel {
   send(content: unknown): void {
     this.sent.push(content);
   }
+  says(content: unknown): void {
+    this.handlers.get('msg:custom')?.(content);
+  }
   delta(version: number, run = {}): void {
-    this.handlers.get('msg:custom')?.({ kind: 'delta', clock: 60, message: { version, full: false, run } });
+    this.says({ kind: 'letter', clock: 60, message: { version, full: false, run } });
   }
   full(version: number): void {
     this.snapshot = { clock: 61, message: { version, full: true, run: { state: 'running', round: version } } };
@@ -39,7 +43,7 @@ let link: Link;
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['performance'] });
   widget = new FakeModel();
-  link = new Link(widget as unknown as AnyModel<Traits>);
+  link = new Link(new WidgetChannel(widget as unknown as AnyModel<Traits>));
 });
 
 it('asks for the full state when it opens, because messages may have passed while it loaded', () => {
@@ -99,3 +103,23 @@ it('takes a kernel that gave no sign for long as gone, until it is heard again o
   vi.advanceTimersByTime(60_000);
   expect(link.gone).toBe(false);
 });
+
+it('asks for a round that the full state had no room for, once, and not while nobody is there', () => {
+  link.askRound(7);
+  expect(widget.sent).toHaveLength(1);
+  widget.delta(2);
+  link.askRound(7);
+  link.askRound(7);
+  expect(widget.sent.slice(1)).toEqual([{ op: 'round', round: 7, nonce: 'n0' }]);
+  widget.says({ kind: 'round', round: 7, lines: [{ name: 'loss', site: 'a', rounds: [7], values: [0.25] }] });
+  expect(link.model.history.metric('loss').lines.get('a')?.at(7)).toBe(0.25);
+  expect(link.model.version).toBe(2);
+});
+
+it.each([null, 7, 'text', [], {}, { kind: 'letter' }, { kind: 'answer' }, { kind: 'round', lines: { length: 3 } }])(
+  'takes %j of the kernel, whatever it is meant to be',
+  content => {
+    widget.says(content);
+    expect(link.model.run.state).toBe('running');
+  }
+);

@@ -2,11 +2,12 @@
 import { expect, it, vi } from 'vitest';
 
 import { AbortButton } from '../src/run_view/abort';
-import { roundTicks } from '../src/run_view/chart';
+import { Choices } from '../src/run_view/choices';
 import { EventList } from '../src/run_view/events';
 import { FailureList } from '../src/run_view/failures';
 import { Header } from '../src/run_view/header';
 import type { Link } from '../src/run_view/link';
+import { lastShown, roundTicks } from '../src/run_view/rounds';
 import { RunModel } from '../src/run_view/state';
 import { SiteTable } from '../src/run_view/table';
 import type { Failures, Message } from '../src/run_view/types';
@@ -16,9 +17,9 @@ const HOSTILE = '<img src=x onerror="window.__x=1"></script>';
 it('a hostile name of a site, metric or problem is text in the table', () => {
   const model = new RunModel();
   const row = { site: HOSTILE, phase: HOSTILE, problem: HOSTILE, metrics: { [HOSTILE]: 1 } };
-  const points = [{ name: HOSTILE, site: HOSTILE, round: 0, value: 1 }];
-  model.apply({ clock: 1, message: { version: 1, full: true, sites: [row], points } });
-  const table = new SiteTable();
+  const lines = [{ name: HOSTILE, site: HOSTILE, rounds: [0], values: [1] }];
+  model.apply({ clock: 1, message: { version: 1, full: true, sites: [row], lines } });
+  const table = new SiteTable(new Choices());
   table.update(model, 1);
   expect(table.node.querySelector('img')).toBeNull();
   expect(table.node.textContent?.split(HOSTILE)).toHaveLength(5);
@@ -33,7 +34,7 @@ it('a hostile event is text in the list', () => {
 it('the table lets "last seen" grow without being told', () => {
   const model = new RunModel();
   model.apply({ clock: 1, message: { version: 1, full: true, sites: [{ site: 'a', last_seen: 10 }] } });
-  const table = new SiteTable();
+  const table = new SiteTable(new Choices());
   table.update(model, 12);
   table.tick(15);
   expect(table.node.textContent).toContain('5 s ago');
@@ -95,7 +96,7 @@ function modelOf(parts: Partial<Message>): RunModel {
 }
 
 function tableOf(parts: Partial<Message>): SiteTable {
-  const table = new SiteTable();
+  const table = new SiteTable(new Choices());
   table.update(modelOf(parts), 1);
   return table;
 }
@@ -190,4 +191,9 @@ it('rounds below a chart are whole, and the validation of the final model touche
   expect(roundTicks(5, 1, 4)).toEqual([1, 2, 3, 4, 5]);
   expect(roundTicks(11, 5, 10)).toEqual([5, 11]);
   expect(roundTicks(14, 5, 13)).toEqual([5, 10, 14]);
+});
+
+it('of a long run that has just begun, the rounds that are to come do not press those that were', () => {
+  expect([lastShown(1, 8), lastShown(9, 8), lastShown(3, 0)]).toEqual([8, 9, 3]);
+  expect([lastShown(5, 900), lastShown(17, 900), lastShown(300, 900), lastShown(700, 900)]).toEqual([20, 40, 640, 900]);
 });

@@ -1,12 +1,21 @@
 import { describe, expect, it } from 'vitest';
 
 import { RunModel } from '../src/run_view/state';
-import type { Letter, Message } from '../src/run_view/types';
+import type { Letter, Line, Message, Value } from '../src/run_view/types';
 
 const letter = (message: Partial<Message> & { version: number }, clock = 100): Letter => ({
   clock,
   message: { full: false, ...message }
 });
+
+const line = (name: string, site: string | null, rounds: number[], values: Value[]): Line => ({ name, site, rounds, values });
+
+/** The rounds of a metric, and the rounds and values of its lines. */
+function drawn(model: RunModel, name: string): Record<string, unknown> {
+  const metric = model.history.metric(name);
+  const entries = [...metric.lines].map(([site, found]) => [String(site), [found.rounds, found.values]] as const);
+  return Object.fromEntries([['rounds', metric.rounds] as const, ...entries]);
+}
 
 const opened = (parts: Partial<Message> = {}): RunModel => {
   const model = new RunModel();
@@ -27,10 +36,10 @@ describe('a run told in messages', () => {
     expect(model.sites.get('a')).toMatchObject({ phase: 'training', metrics: { loss: 2, accuracy: 0.5 } });
   });
 
-  it('lets a later point replace an earlier one of the same name, site and round', () => {
-    const model = opened({ points: [{ name: 'loss', site: 'a', round: 0, value: 2 }] });
-    model.apply(letter({ version: 2, points: [{ name: 'loss', site: 'a', round: 0, value: 1 }] }));
-    expect(model.table('loss').sites).toEqual([{ site: 'a', values: [1] }]);
+  it('lets a later value replace an earlier one of the same name, site and round', () => {
+    const model = opened({ lines: [line('loss', 'a', [0], [2])] });
+    model.apply(letter({ version: 2, lines: [line('loss', 'a', [0], [1])] }));
+    expect(drawn(model, 'loss')).toEqual({ rounds: [0], a: [[0], [1]] });
   });
 
   it('keeps the last eight events', () => {
@@ -67,8 +76,8 @@ describe('messages that got lost', () => {
   });
 
   it('do not leave anything old behind once the full state has come', () => {
-    const model = opened({ points: [{ name: 'gone', site: null, round: 0, value: 1 }] });
-    model.apply(letter({ version: 9, full: true, points: [{ name: 'loss', site: null, round: 0, value: 1 }] }));
+    const model = opened({ lines: [line('gone', null, [0], [1])] });
+    model.apply(letter({ version: 9, full: true, lines: [line('loss', null, [0], [1])] }));
     expect(model.metrics).toEqual(['loss']);
   });
 
@@ -79,6 +88,13 @@ describe('messages that got lost', () => {
     expect(model.run.round).toBe(4);
   });
 
+  it('are forgotten with everything else when the kernel was started anew and tells it all again', () => {
+    const model = opened({ version: 40, run: { round: 4 } });
+    expect(model.apply(letter({ version: 1, full: true, run: { round: 6 } }, 200))).toBe('applied');
+    expect(model.apply(letter({ version: 2, run: { round: 7 } }, 201))).toBe('applied');
+    expect(model.run.round).toBe(7);
+  });
+
   it.each([null, undefined, 7, 'text', {}, { clock: 1 }, { clock: 1, message: null }, { clock: 1, message: {} }])(
     'and anything that is no letter (%j) is ignored',
     rubbish => {
@@ -87,40 +103,41 @@ describe('messages that got lost', () => {
   );
 });
 
-describe('the table that is drawn', () => {
-  const points = [
-    { name: 'loss', site: 'b', round: 2, value: 0.5 },
-    { name: 'loss', site: 'a', round: 0, value: 2 },
-    { name: 'loss', site: null, round: 0, value: 1.5 },
-    { name: 'loss', site: 'a', round: 2, value: 'NaN' },
-    { name: 'accuracy', site: 'a', round: 0, value: 0.1 }
-  ];
+describe('the values of a metric', () => {
+  const lines = [line('loss', 'b', [2], [0.5]), line('loss', 'a', [0, 2], [2, 'NaN']), line('loss', null, [0], [1.5])];
 
-  it('has every round that anyone reported, 1-based and in order, and gaps where a value is missing or not finite', () => {
-    const table = opened({ sites: [{ site: 'a' }, { site: 'b' }], points }).table('loss');
-    expect(table.rounds).toEqual([1, 3]);
-    expect(table.sites).toEqual([
-      { site: 'a', values: [2, null] },
-      { site: 'b', values: [null, 0.5] }
-    ]);
-    expect(table.mean).toEqual([1.5, null]);
+  it('are kept for every line, with every round that anyone reported in order', () => {
+    expect(drawn(opened({ lines }), 'loss')).toEqual({ rounds: [0, 2], a: [[0, 2], [2, 'NaN']], b: [[2], [0.5]], null: [[0], [1.5]] });
   });
 
-  it('leaves out sites that never reported the metric', () => {
-    const table = opened({ points }).table('accuracy');
-    expect(table.sites.map(line => line.site)).toEqual(['a']);
+  it('make a site known that has said nothing else', () => {
+    expect(opened({ lines }).siteNames).toEqual(['b', 'a']);
   });
 
-  it('comes with loss and accuracy first', () => {
-    const names = ['zeta', 'accuracy', 'alpha', 'loss'].map(name => ({ name, site: null, round: 0, value: 1 }));
-    expect(opened({ points: names }).metrics).toEqual(['loss', 'accuracy', 'alpha', 'zeta']);
+  it('are put into their place when they come late', () => {
+    const model = opened({ lines: [line('loss', 'a', [1, 5], [1, 5])] });
+    model.apply(letter({ version: 2, lines: [line('loss', 'a', [3, 0], [3, 0])] }));
+    expect(drawn(model, 'loss')).toEqual({ rounds: [0, 1, 3, 5], a: [[0, 1, 3, 5], [0, 1, 3, 5]] });
+  });
+
+  it('come with loss and accuracy first', () => {
+    const named = ['zeta', 'accuracy', 'alpha', 'loss'].map(name => line(name, null, [0], [1]));
+    expect(opened({ lines: named }).metrics).toEqual(['loss', 'accuracy', 'alpha', 'zeta']);
+  });
+
+  it('say of which rounds some may lack, until a full message has them all', () => {
+    const model = opened({ lines, thinned: 40 });
+    model.apply(letter({ version: 2 }));
+    expect(model.history.thinned).toBe(40);
+    model.apply(letter({ version: 3, full: true }));
+    expect(model.history.thinned).toBe(0);
   });
 });
 
 it('names like those of built-in properties are names like others', () => {
-  const model = opened({
-    sites: [{ site: '__proto__' }],
-    points: [{ name: 'constructor', site: '__proto__', round: 0, value: 1 }]
-  });
-  expect(model.table('constructor').sites).toEqual([{ site: '__proto__', values: [1] }]);
+  const model = opened({ sites: [{ site: '__proto__' }], lines: [line('constructor', '__proto__', [0], [1])] });
+  expect(drawn(model, 'constructor')['__proto__']).toEqual([[0], [1]]);
+  const metrics = JSON.parse('{"__proto__": 3}') as Record<string, number>;
+  model.apply(letter({ version: 2, sites: [{ site: 'a', metrics }] }));
+  expect(Object.entries(model.sites.get('a')?.metrics ?? {})).toEqual([['__proto__', 3]]);
 });

@@ -28,6 +28,7 @@ _MARK = "\n\n\n# For sites that are machines of their own\n"
 _TASK = "reson_prepare"
 _PREFLIGHT = "preflight"
 _LINK = "link"
+_HIDDEN = "(a secret, another for each run)"
 # Seconds that a site may say nothing new while it prepares.
 _PATIENCE = 300.0
 
@@ -60,6 +61,16 @@ def plain(job: Job) -> Job:
     server["components"] = [component for component in server["components"] if component["id"] != _LINK]
     rounds_workflow(server)["path"] = ROUNDS_PATH
     return _changed(job, client, server, lambda key, script: script.rpartition(_MARK.encode())[0] + b"\n")
+
+
+def shown(job: Job) -> Job:
+    """Returns the job as people may see it, without the secrets of its link; one without secrets as it is."""
+    server = job.config(_SERVER)
+    link = next((component for component in server["components"] if component["id"] == _LINK), None)
+    if link is None or not link["args"]["form"]:
+        return job
+    link["args"] |= {"form": _HIDDEN, "requests_url": _HIDDEN}
+    return replace(job, files={**job.files, f"configs/{_SERVER}": as_json(server)})
 
 
 def with_shard(client: Json, shard: Json) -> Json:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..card import Card
 from ..config import FederationConfig, TrainingConfig
 from ..errors import JobError
+from ..names import printable
 from ..source_map import SourceMap
+from ..units import size
 from ..worker import ADAPTER, CLIENT, SERVER
 from ..worker import source as worker_source
 from . import nvflare_config
@@ -19,6 +22,8 @@ from . import nvflare_config
 # What every job has; other scripts are local modules of the user's.
 SCRIPTS = ("model_def.py", "custom_client_executor.py", "custom_persistor.py")
 CONFIGS = ("config_fed_client.json", "config_fed_server.json")
+_SHOWN = 12
+_SHOWN_OTHERS = 3
 
 
 @dataclass(frozen=True)
@@ -84,15 +89,34 @@ class Job:
         return dict(json.loads(self.files[f"configs/{name}"]))
 
     def save(self, folder: str | Path) -> Path:
-        """Writes the folder that `nvflare simulator` takes as it is, and returns it."""
+        """Writes the folder that `nvflare simulator` takes as it is, over what an earlier save of these files wrote there.
+
+        Returns:
+            The folder, by its full path.
+
+        Raises:
+            JobError: the folder has other files, which NVFlare would take for the job's, or it cannot be written.
+        """
         files = dict(self.files)
-        if self.checkpoint:
-            files[f"model/{self.checkpoint.name}"] = self.checkpoint.read_bytes()
-        return write_nvflare_folder(files, Path(folder))
+        folder = Path(folder).expanduser().absolute()
+        try:
+            if self.checkpoint:
+                files[f"model/{self.checkpoint.name}"] = self.checkpoint.read_bytes()
+            _refuse_others(folder, {path for key in files if (path := nvflare_path(key))})
+            return write_nvflare_folder(files, folder)
+        except OSError as error:
+            raise JobError(f"the job cannot be written to {folder}: {error.strerror}", "Name another folder.") from None
 
     def __repr__(self) -> str:
-        size = sum(map(len, self.files.values()))
-        return f"Job({self.name!r}, {len(self.files)} files, {size:,} bytes, sha256 {self.digest[:12]})"
+        total = sum(map(len, self.files.values()))
+        return f"Job({self.name!r}, {len(self.files)} files, {total:,} bytes, sha256 {self.digest[:12]})"
+
+    def _repr_html_(self) -> str:
+        rows = [(key, size(len(data))) for key, data in sorted(self.files.items())[:_SHOWN]]
+        more = [("and", f"{len(self.files) - _SHOWN} more files")] if len(self.files) > _SHOWN else []
+        start = [("starts from", self.checkpoint.name)] if self.checkpoint else []
+        rest = [*start, ("sha256", self.digest), ("next", "job.save(folder); every file: reson.preview() or %reson preview")]
+        return Card(f"Job {self.name}: {len(self.files)} files", [*rows, *more, *rest]).html()
 
 
 def build_job(parts: JobParts) -> Job:
@@ -152,18 +176,35 @@ def as_json(value: object) -> bytes:
 def write_nvflare_folder(files: Mapping[str, bytes], folder: Path) -> Path:
     """Lays out a job's files as an NVFlare job folder: meta.json, app/config, app/custom; returns the folder."""
     for key, data in files.items():
-        place, _, name = key.partition("/")
-        if place in ("scripts", "model"):
-            path = folder / "app" / "custom" / name
-        elif name in CONFIGS:
-            path = folder / "app" / "config" / name
-        elif name == "meta.json":
-            path = folder / name
-        else:
-            continue  # requirements.txt is for whoever sets up a site
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        if place := nvflare_path(key):
+            path = folder / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
     return folder
+
+
+def nvflare_path(key: str) -> Path | None:
+    """Returns where a job's file lies in NVFlare's job folder; None if it is not for NVFlare."""
+    place, _, name = key.partition("/")
+    if place in ("scripts", "model"):
+        return Path("app", "custom", name)
+    if name in CONFIGS:
+        return Path("app", "config", name)
+    # requirements.txt is for whoever sets up a site.
+    return Path(name) if name == "meta.json" else None
+
+
+def _refuse_others(folder: Path, own: Collection[Path]) -> None:
+    """Raises `JobError` if a folder has files besides `own`. Raises `OSError`."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise JobError(f"{folder} is a file", "Name a folder.")
+    others = sorted(path for path in folder.rglob("*") if not path.is_dir() and path.relative_to(folder) not in own)
+    if others:
+        shown = ", ".join(printable(str(path.relative_to(folder))) for path in others[:_SHOWN_OTHERS])
+        more = f" and {len(others) - _SHOWN_OTHERS} more" if len(others) > _SHOWN_OTHERS else ""
+        raise JobError(f"{folder} has other files, {shown}{more}", "Name a new folder, or empty this one.")
 
 
 def _sources(parts: JobParts) -> dict[str, SourceMap]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from ..events import Event, RunState, SiteTelemetry
+from ..names import printable
 from ..source_map import SourceMap
 from .failure.explain import Explained, explain
 from .site_state import NEVER_CAME, SiteEnvironment, SiteProgress
@@ -54,7 +55,7 @@ class Failure:
     final: bool = False
 
     def __repr__(self) -> str:
-        return f"<{self.told}>" + (f" {self.explained.advice}" if self.explained.advice else "")
+        return printable(f"<{self.told}>" + (f" {self.explained.advice}" if self.explained.advice else ""))
 
     @property
     def told(self) -> str:
@@ -82,6 +83,8 @@ class RunProgress:
         planned: The sites that were submitted to. A target that names its sites itself has others instead: whoever is heard of
             and was not planned takes the place of one that was planned and never heard of, so that their number is right.
         stopping_until: When the sites' time to end by themselves is over, seconds since the epoch; None unless asked to stop.
+        latest: A round's value by metric, site (None: the weighted mean) and round; `changes` has the keys in the order in which
+            they were set, once for each time.
         stages: "train" or "validate" by metric name, as its newest value says.
         validated: The sites that validated the final model; None if that was not asked or has not ended.
         answers: What the sites answered, by request and site.
@@ -110,6 +113,7 @@ class RunProgress:
         self.rounds: dict[int, RoundProgress] = {}
         self.metrics: list[MetricRecord] = []
         self.latest: dict[tuple[str, str | None, int], float] = {}
+        self.changes: list[tuple[str, str | None, int]] = []
         self.stages: dict[str, str] = {}
         self.failures: list[Failure] = []
         self.stalls: dict[tuple[str, int], str] = {}
@@ -311,8 +315,13 @@ class RunProgress:
         self.result = data["files"]
 
     def _set_round_value(self, name: str, site: str, number: int, value: float, time: float) -> None:
-        self.latest[name, site, number] = value
+        self._set_latest((name, site, number), value)
         self._update_mean(name, number, time)
+
+    def _set_latest(self, key: tuple[str, str | None, int], value: float) -> None:
+        if self.latest.get(key) != value:
+            self.latest[key] = value
+            self.changes.append(key)
 
     def _update_mean(self, name: str, number: int, time: float) -> None:
         """The mean of a round's metric over the sites whose contributions made the round's model, weighted by samples."""
@@ -322,7 +331,7 @@ class RunProgress:
         if len(pairs) < len(samples) or weight <= 0:
             return
         mean = sum(value * samples for value, samples in pairs) / weight
-        self.latest[name, None, number] = mean
+        self._set_latest((name, None, number), mean)
         self._means[name, number] = MetricRecord(site=None, round=number, step=None, name=name, value=mean, time=time)
 
     def _samples_of(self, number: int) -> dict[str, float]:

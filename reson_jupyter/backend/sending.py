@@ -22,6 +22,7 @@ _ORDER = ("scripts", "configs", "requirements", "shards", "model")
 _BETWEEN_NOTES = 0.25
 
 Say = Callable[[str], object]
+Source = bytes | Path | ObjectInfo
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Sending:
         self,
         store: Store,
         record: RunRecord,
-        files: Mapping[str, bytes | Path | ObjectInfo],
+        files: Mapping[str, Source],
         shards: Sequence[Shard],
         shards_in_job: bool,
         cancel: threading.Event,
@@ -77,7 +78,7 @@ class Sending:
             StoreError: something cannot be read or stored, or `cancel` was set.
         """
         claim(self._store, self._record.id, self._digests)
-        plan = make_plan(self._store, self._uploads())
+        plan = make_plan(self._store, uploads(self._record.prefix, self._files, self._shards))
         missing = {item.key for item in plan.new}
         for shard in self._shards:
             if shard.key in missing:
@@ -97,15 +98,6 @@ class Sending:
     def _digests(self) -> list[str]:
         return [shard.sha256 for shard in self._shards]
 
-    def _uploads(self) -> list[Upload]:
-        """Everything that goes to the store, in the platform's order: what is small and read first goes first."""
-        contents = {shard.key: shard.source for shard in self._shards}
-        sources = {**self._files, **contents}
-        return [
-            self._item(key if key in contents else f"{self._record.prefix}/{key}", sources[key], once=key in contents)
-            for key in sorted(sources, key=lambda key: (_ORDER.index(key.split("/")[0]), key))
-        ]
-
     def _copies(self) -> list[Upload]:
         """The shards below the run's prefix, which the store copies itself."""
         items = []
@@ -113,12 +105,8 @@ class Sending:
             info = self._store.stat(shard.key)
             if info is None:
                 raise _gone(shard)
-            items.append(self._item(f"{self._record.prefix}/shards/{shard.name}", info))
+            items.append(_item(copy_key(self._record.prefix, shard), info))
         return items
-
-    @staticmethod
-    def _item(key: str, source: bytes | Path | ObjectInfo, *, once: bool = False) -> Upload:
-        return Upload(key, source, _CONTENT_TYPES.get(Path(key).suffix, "application/octet-stream"), once=once)
 
     def _progress(self, show: Say) -> UploadProgress:
         shown_at = 0.0
@@ -136,6 +124,31 @@ class Sending:
             show(f"Uploading: {sent.done / 1e6:.1f} of {sent.total / 1e6:.1f} MB, {shards} of {len(self._shards)} shards{left}.")
 
         return on_progress
+
+
+def uploads(prefix: str, files: Mapping[str, Source], shards: Sequence[Shard]) -> list[Upload]:
+    """Returns everything that goes to the store, in the platform's order: what is small and read first goes first.
+
+    Args:
+        prefix: The run's.
+        files: The job's files and its checkpoint, by their keys below it.
+        shards: The sites' data.
+    """
+    contents = {shard.key: shard.source for shard in shards}
+    sources: dict[str, Source] = {**files, **contents}
+    return [
+        _item(key if key in contents else f"{prefix}/{key}", sources[key], once=key in contents)
+        for key in sorted(sources, key=lambda key: (_ORDER.index(key.split("/")[0]), key))
+    ]
+
+
+def copy_key(prefix: str, shard: Shard) -> str:
+    """Returns where a target that needs the shards below the run's prefix finds one."""
+    return f"{prefix}/shards/{shard.name}"
+
+
+def _item(key: str, source: Source, *, once: bool = False) -> Upload:
+    return Upload(key, source, _CONTENT_TYPES.get(Path(key).suffix, "application/octet-stream"), once=once)
 
 
 def _check_source(shard: Shard) -> None:

@@ -31,9 +31,30 @@ if TYPE_CHECKING:
     import torch
 
 
+_submitted: list[str] = []
+
+
+def submitted_here() -> frozenset[str]:
+    """Returns the ids of the runs that this process has submitted."""
+    return frozenset(_submitted)
+
+
 def local_shards(shards: Sequence[ShardSummary]) -> list[Shard]:
     """Returns checked shards of this machine as they are submitted."""
     return [Shard(shard.name, shard.sha256, shard.path) for shard in shards]
+
+
+def files_to_send(
+    job: Job, prefix: str, shards_in_job: bool, checkpoint: ObjectInfo | None = None
+) -> dict[str, bytes | Path | ObjectInfo]:
+    """Returns what is sent of an adapted job, by the keys below its prefix; `Submission` tells of the arguments."""
+    files: dict[str, bytes | Path | ObjectInfo] = dict(job.files)
+    if weights := checkpoint or job.checkpoint:
+        files[f"model/{weights.name}"] = weights
+        if shards_in_job:  # such a target may show the run's server no more than the scripts
+            size = weights.bytes if isinstance(weights, ObjectInfo) else weights.stat().st_size
+            files[f"scripts/{weights.name}"] = ObjectInfo(f"{prefix}/model/{weights.name}", size, "")
+    return files
 
 
 class Submission:
@@ -70,12 +91,7 @@ class Submission:
         self._connection = connection
         self._cancel = threading.Event()
         self._folder = record.folder
-        files: dict[str, bytes | Path | ObjectInfo] = dict(job.files)
-        if weights := checkpoint or job.checkpoint:
-            files[f"model/{weights.name}"] = weights
-            if target.shards_in_job:  # such a target may show the run's server no more than the scripts
-                size = weights.bytes if isinstance(weights, ObjectInfo) else weights.stat().st_size
-                files[f"scripts/{weights.name}"] = ObjectInfo(f"{record.prefix}/model/{weights.name}", size, "")
+        files = files_to_send(job, record.prefix, target.shards_in_job, checkpoint)
         shards = [shard for shard in sites.values() if shard]
         self._sending = Sending(store, record, files, shards, target.shards_in_job, self._cancel)
 
@@ -96,6 +112,7 @@ class Submission:
         lock = RunLock(self._record.folder)
         run = Run(self._record, self._store, self._target, connection=self._connection, model_class=model_class)
         history.add(self._record, run.progress)
+        _submitted.append(run.id)
         threading.Thread(target=self._carry, args=(log, lock, run), name=f"upload {run.id}").start()
         return run
 

@@ -74,6 +74,9 @@ class Capture:
     renewed: tuple[str, ...] = ()
     live: object = field(default=None, compare=False, repr=False)
 
+    def __repr__(self) -> str:
+        return f"Capture({self.title} from {self.cell}, {sum(bool(line) for _, line in self.module.lines)} lines ship)"
+
     @property
     def key(self) -> str:
         """What it takes the place of when it is captured: its role, and of a command its name."""

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ..card import Card
 from ..errors import ConfigError
 
 # How alike a name must be to a field's to be taken for a slip: "batchsize" (0.95) is one, "patch_size" (0.90) is not.
@@ -21,13 +22,13 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         try:
             super().__init__(**values)
         except ValidationError as error:
             raise _as_config_error(type(self), error) from None
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self, /, **changes: Any) -> Self:
         """Returns a copy with `changes`; fields that nobody set stay unset, and None unsets a field or drops an extra key.
 
         Raises:
@@ -36,6 +37,14 @@ class Config(BaseModel):
         kept = {name: getattr(self, name) for name in self.model_fields_set}
         extra = self.model_extra or {}
         return type(self)(**{key: value for key, value in {**extra, **kept, **changes}.items() if value is not None})
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Only what somebody set: the fields have their defaults otherwise."""
+        given = self.model_fields_set | (self.model_extra or {}).keys()
+        return ((name, value) for name, value in super().__repr_args__() if name in given)
+
+    def _repr_html_(self) -> str:
+        return Card(type(self).__name__, [(str(name), f"{value!r}") for name, value in super().__repr_args__()]).html()
 
 
 def _as_config_error(config: type[BaseModel], error: ValidationError) -> ConfigError:

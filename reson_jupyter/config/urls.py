@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
+
+# To the last "@" before the path: a password may hold one, too.
+_USER = re.compile(r"//[^/]*@")
+
+
+def without_user(url: str) -> str:
+    """Returns a URL, or a text with one, without a user and a password that somebody wrote into it."""
+    return _USER.sub("//...@", url)
 
 
 def check_url(url: str, *, allow_http: bool = False) -> str:

@@ -111,7 +111,7 @@ class ShardsReport:
         self.problems.raise_if_any("The shards cannot be used", HINT)
 
     def __repr__(self) -> str:
-        parts = [self._headline(), text_table(_TITLES, self._rows(), _NUMBERS), *self._below()]
+        parts = [self.headline, text_table(_TITLES, self._rows(), _NUMBERS), *self._below()]
         parts += [f"  - {problem}" for problem in self.problems.shown]
         parts += self._warnings()
         return "\n".join(parts)
@@ -121,7 +121,7 @@ class ShardsReport:
         png = balance_png(counts, "labels" if self.multi_label else "samples", files, self.class_names)
         picture = f"<img {_PICTURE} src='data:image/png;base64,{png}'>" if png else ""
         parts = [
-            f"<b>{escape(self._headline())}</b>",
+            f"<b>{escape(self.headline)}</b>",
             _html_list(self.problems.shown, _FAILED),
             _html_list(self._warnings(), _WARNED),
             f"<div style='overflow-x:auto'>{html_table(_TITLES, self._rows(), _NUMBERS)}</div>",
@@ -131,9 +131,11 @@ class ShardsReport:
         return f"<div class='reson-card' style='max-width:1100px;line-height:1.4'>{''.join(parts)}</div>"
 
     def _warnings(self) -> list[str]:
-        return [f"warning: {warning}" for warning in self.warnings]
+        return [f"warning: {printable(warning)}" for warning in self.warnings]
 
-    def _headline(self) -> str:
+    @property
+    def headline(self) -> str:
+        """What was found, in a line."""
         labels = len(self.label_counts)
         counts = [counted(len(self.shards), "shard"), counted(self.samples, "sample")]
         counts += [counted(labels, "label")] if labels else []

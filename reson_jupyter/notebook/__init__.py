@@ -13,16 +13,24 @@ def load(ipython: InteractiveShell) -> None:
     from ..api import on_run
     from ..session import current_session
     from .command import ResonMagics
+    from .completion import complete_lines
     from .kernel import kernel_of
     from .magics import CaptureMagics
     from .rehearsal_card import show_rehearsals
+    from .reprs import show_results
+    from .which_run import remember
 
     session = current_session()
     if session.kernel is None or session.kernel.namespace is not ipython.user_ns:  # %reload_ext knows the cells already
         session.kernel = kernel_of(ipython)
     ipython.register_magics(CaptureMagics, ResonMagics)
+    complete_lines(ipython)
     show_rehearsals(ipython)
+    show_results(ipython)
+    on_run(remember)
     if hasattr(ipython, "kernel"):  # a terminal draws no widgets; there `wait` shows a progress bar
         from .show import show
+        from .sidebar import start
 
         on_run(show)
+        start(ipython)

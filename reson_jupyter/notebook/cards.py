@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from html import escape
-
 from ..capture.capture import Capture
+from ..capture.roles.model_check import ModelFacts
 from ..capture.text.module import Piece
+from ..card import Card
 from ..review import Review
 from ..units import scaled, size
 
@@ -20,20 +20,13 @@ class CaptureCard:
         self._review = review or Review(None)
 
     def __repr__(self) -> str:
-        width = max(len(label) for label, _ in self._rows())
-        return "\n".join([self._headline(), *(f"  {label:{width}}  {text}" for label, text in self._rows())])
+        return Card(self._headline(), self._rows()).text
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f'<tr><th style="text-align:left;vertical-align:top">{escape(label)}</th>'
-            f'<td style="text-align:left">{escape(text)}</td></tr>'
-            for label, text in self._rows()
-        )
-        return f'<div class="reson-card"><b>{escape(self._headline())}</b><table>{rows}</table></div>'
+        return Card(self._headline(), self._rows()).html()
 
     def _headline(self) -> str:
-        lines = sum(1 for _, line in self._capture.module.lines if line)
-        return f"Reson: captured the {self._capture.title} from {self._capture.cell}, {lines} lines ship"
+        return f"Reson: captured the {self._capture.title} from {self._capture.cell}, {lines_shipped(self._capture)} lines ship"
 
     def _rows(self) -> list[tuple[str, str]]:
         pieces = [piece for piece in self._capture.pieces if piece.kind != "future"]
@@ -50,8 +43,7 @@ class CaptureCard:
         if self._capture.functions:
             rows.append(("called", ", ".join(f"{function.name} to {function.purpose}" for function in self._capture.functions)))
         if facts := self._review.facts:
-            each = size(facts.state_bytes)
-            rows.append(("size", f"{scaled(facts.parameters)} parameters, {each} down + {each} up per round and site"))
+            rows.append(("size", model_size(facts)))
         rows += [("stays here", text) for text in _some(self._capture.left_behind)]
         warnings = (*self._capture.warnings, *filter(None, [self._review.warning]))
         return rows + [("warning", text) for text in warnings]
@@ -60,6 +52,17 @@ class CaptureCard:
         """A piece and, if it is not of the captured cell, where it comes from."""
         place = "" if piece.cell == self._capture.cell else f" ({piece.cell or 'added'})"
         return piece.title + place
+
+
+def lines_shipped(capture: Capture) -> int:
+    """Returns how many lines of the notebook's cells ship."""
+    return sum(1 for _, line in capture.module.lines if line)
+
+
+def model_size(facts: ModelFacts) -> str:
+    """Returns such as "1.2 M parameters, 4.9 MB down + 4.9 MB up per round and site"."""
+    each = size(facts.state_bytes)
+    return f"{scaled(facts.parameters)} parameters, {each} down + {each} up per round and site"
 
 
 def _some(lines: tuple[str, ...]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..backend.store import default_store_url
 from ..config import Config, FederationConfig, ResonTechConfig
-from ..forms import without_user
+from ..config.urls import without_user
 from ..home import home
 from ..session import SECRETS, Session
 

@@ -10,6 +10,7 @@ from html import escape
 
 from ..backend.failure.cards import Card, Cards, CellText, Step, card_of
 from ..backend.failure.explain import Explained
+from ..names import printable_lines
 
 _PRE = "margin:2px 0 6px;padding:4px 8px;border-left:3px solid rgba(128,128,128,0.5);overflow-x:auto;line-height:1.35"
 _MARKED = "background:rgba(211,47,47,0.2);font-weight:600"
@@ -68,13 +69,15 @@ def card_text(card: Card) -> str:
     lines = _numbered(calls[-1]) if calls else []
     path = [step["title"] for step in card["steps"] if not step["folded"] or step["title"] == "…"]
     rows = [*([("path", " → ".join(path))] if len(path) > 1 else []), *_advice(card)]
-    return "\n".join(
-        [
-            f"{card['who']}: {card['headline']}" if card["who"] else card["headline"],
-            *([f"  {card['message']}"] if card["message"] else []),
-            *(f"  {text}".rstrip() for text, _ in lines),
-            *(f"  {label:7} {text}" for label, text in rows),
-        ]
+    return printable_lines(
+        "\n".join(
+            [
+                f"{card['who']}: {card['headline']}" if card["who"] else card["headline"],
+                *([f"  {card['message']}"] if card["message"] else []),
+                *(f"  {text}".rstrip() for text, _ in lines),
+                *(f"  {label:7} {text}" for label, text in rows),
+            ]
+        )
     )
 
 

@@ -12,26 +12,19 @@ from .parser import Parser
 _NONE = "no federation was started on this machine; start one: %reson federation start"
 
 
-def add_federation_verbs(verbs: Parser) -> None:
+def add_federation_verbs(parser: Parser) -> None:
     """Adds what `%reson federation` can do to its parser."""
-    actions = verbs.add_subparsers(dest="action", required=True, metavar="ACTION")
-
-    def action(name: str, text: str) -> Parser:
-        return actions.add_parser(name, prog=f"reson federation {name}", help=text, description=text)
-
-    start = action("start", "start NVFlare's server and some sites on this machine, and submit to them from now on")
+    start = parser.add_verb(
+        "start", _start, "start NVFlare's server and some sites on this machine, and submit to them from now on",
+        "%reson federation start --sites 3 --data ./shards", metavar="ACTION",
+    )  # fmt: skip
     start.add_argument("--sites", metavar="N", type=int, help="number of sites (default: as many as --data has, or 3)")
     start.add_argument(
         "--data", metavar="DIR", help="folder with a shard or a subfolder for each site: its data, which stays here"
     )
     start.add_argument("--folder", metavar="DIR", help="empty folder to put it in (default: one below RESON_HOME)")
-    action("stop", "end it, with the runs that are in progress on it, and delete its folder")
-    action("status", "show what its server and sites do")
-
-
-def run_federation(arguments: argparse.Namespace) -> Federation | None:
-    """Carries out `%reson federation`; what it returns is shown under the cell."""
-    return {"start": _start, "stop": _stop, "status": _status}[arguments.action](arguments)
+    parser.add_verb("stop", _stop, "end it, with the runs that are in progress on it, and delete its folder")
+    parser.add_verb("status", _status, "show what its server and sites do")
 
 
 def _start(arguments: argparse.Namespace) -> Federation:

@@ -8,7 +8,6 @@ import sys
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
-from IPython.core.magic_arguments import MagicArgumentParser
 from IPython.display import display
 
 from ..backend.rehearsal import warm
@@ -20,21 +19,13 @@ from ..capture.roles.contract import Role
 from ..capture.text.cell import Cell, parse
 from ..errors import CaptureError
 from ..review import review_model
-from ..session import current_session
+from ..session import Refusal, current_session
 from .cards import CaptureCard
+from .cell_parser import cell_parser
 from .kernel import future_annotations
+from .parser import HelpShown
 from .plain import dedented, plain_cell
 from .running import run_as_cell
-
-_ABOUT = {
-    "model": "Run the cell and capture the model it defines: a subclass of torch.nn.Module, with what it needs of the cell. "
-    "fl_train, fl_train_model, fl_validate and fl_validate_model in the same cell ship with it.",
-    "train": "Run the cell and capture fl_train or fl_train_model, and fl_validate or fl_validate_model if it is there.",
-    "executor": "Run the cell and capture the NVFlare Executor it defines, in place of the default one.",
-    "persistor": "Run the cell and capture the NVFlare ModelPersistor it defines, in place of the default one.",
-    "command": "Run the cell and capture a function that run.command(NAME, params) calls on the sites while a run goes on: "
-    "the one called NAME, else the cell's only one. It gets params, and env and logger if it takes them, and returns JSON.",
-}
 
 
 @magics_class
@@ -72,10 +63,9 @@ class CaptureMagics(Magics):
         self._run("command", line, cell)
 
     def _run(self, role: Role, line: str, cell: str) -> None:
-        parser = _parser(role)
-        arguments = parser.parse_argstring(line)
-        if arguments.help:
-            print(parser.format_help())
+        try:
+            arguments = cell_parser(role).parse_line(line)
+        except HelpShown:
             return
         if role == "command":
             _require_name(arguments.command)
@@ -83,6 +73,7 @@ class CaptureMagics(Magics):
         assert shell is not None
         number, first_line = _place(shell, cell)
         inherits_future = future_annotations(shell)
+        session = current_session()
         try:
             run_as_cell(shell, _runnable(cell, first_line), number)
         except NameError as error:
@@ -94,8 +85,10 @@ class CaptureMagics(Magics):
             parsed = parse(text, f"In[{number}]", first_line, magics, inherits_future, number)
             capture = _capture(role, parsed, self._kernel(shell, number), arguments)
         except CaptureError as error:
-            raise _with_what_stays(role, arguments.command, error) from None
-        session = current_session()
+            refused = _with_what_stays(role, arguments.command, error)
+            refusal = Refusal(f"{role} {arguments.command}".strip(), f"In[{number}]", refused.message, refused.hint or "")
+            session.set_refusal(refusal)
+            raise refused from None
         session.set_capture(capture)
         display(CaptureCard(capture, review_model(capture, session) if role == "model" else None))
         warm()
@@ -105,18 +98,6 @@ class CaptureMagics(Magics):
         kernel = current_session().kernel or Kernel(shell.user_ns)
         kernel.inputs.ran(number)
         return kernel
-
-
-def _parser(role: Role) -> MagicArgumentParser:
-    parser = MagicArgumentParser(prog=f"%reson_{role}", description=_ABOUT[role])
-    parser.add_argument("-h", "--help", action="store_true", help="show this and do not run the cell")
-    parser.add_argument("--fix", action="store_true", help="ship the imports that are missing, as this kernel has them")
-    parser.set_defaults(class_name=None, command="")
-    if role == "command":
-        parser.add_argument("command", nargs="?", default="", metavar="NAME", help="what run.command() is to call it by")
-    elif role != "train":
-        parser.add_argument("--class", dest="class_name", metavar="NAME", help=f"the {role}'s class, if the cell has several")
-    return parser
 
 
 def _require_name(command: str) -> None:

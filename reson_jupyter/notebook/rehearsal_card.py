@@ -13,6 +13,7 @@ from ..backend.job import Job
 from ..backend.progress import Failure
 from ..backend.rehearsal import Facts, Rehearsal
 from ..units import scaled, size
+from .away import is_away
 from .cell_text import cell_text
 from .failure_card import FailureCard
 
@@ -77,9 +78,13 @@ class _Live:
     """One line that replaces itself while a rehearsal goes on; then the card of its failure, if it has failed."""
 
     def step(self, name: str) -> None:
+        if is_away():
+            return
         print(f"\r{f'rehearsing: {name} ...':40}", end="", flush=True)
 
     def over(self, rehearsal: Rehearsal) -> None:
+        if is_away():
+            return
         print(f"\r{'':40}\r", end="", flush=True)
         if not rehearsal.ok:
             display(RehearsalCard(rehearsal))

@@ -6,14 +6,15 @@ report is readable on light and dark. Every value is escaped.
 
 from __future__ import annotations
 
-import base64
 import html
 from collections.abc import Iterable
 from datetime import datetime
-from io import BytesIO
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from ..backend.failure.cards import Cards
+from ..drawing import MIDTONE, NAMED_LINES, Line, add_legend, figure_png, lines_figure
+from ..names import printable_lines
 from .environments_html import environments_html, environments_text
 from .failure_card import card_text, cards_html, rest
 from .links import linked
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
 _CELL_STYLE = "text-align:left;vertical-align:top;padding:3px 10px;border-bottom:1px solid rgba(128,128,128,0.35)"
 _SHORT = "white-space:nowrap"
 _LONG = "padding-left:28px;white-space:normal;overflow-wrap:break-word"
-_MIDTONE = "#7a7a7a"  # readable on white and on near-black
-_SITE_COLORS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#3aa6a0", "#c9a227", "#9c755f")
-_STATE_COLORS = {"finished": "#388e3c", "degraded": "#f57c00", "failed": "#d32f2f", "lost": "#d32f2f", "aborted": _MIDTONE}
+_STATE_COLORS = {"finished": "#388e3c", "degraded": "#f57c00", "failed": "#d32f2f", "lost": "#d32f2f", "aborted": MIDTONE}
 _ORDER = ("loss", "accuracy", "val_loss", "val_accuracy", "train_loss", "train_accuracy")
 _MAX_CHARTS = 12
 _MAX_METRIC_COLUMNS = 6
@@ -65,7 +64,7 @@ def report_text(snapshot: Message) -> str:
         lines.append(f"  {row['site']}: {row.get('phase', '')} {metrics} {_trouble(row)}".rstrip())
     failures = _failures(snapshot)
     lines += [*map(card_text, failures["cards"]), rest(failures) if failures["more"] else ""]
-    return "\n".join(line for line in lines if line)
+    return printable_lines("\n".join(line for line in lines if line))
 
 
 def _failures(snapshot: Message) -> Cards:
@@ -123,7 +122,7 @@ def _facts(snapshot: Message) -> str:
 
 
 def _metric_names(snapshot: Message) -> list[str]:
-    names = {point["name"] for point in snapshot["points"]}
+    names = {line["name"] for line in snapshot["lines"]}
     first = [name for name in _ORDER if name in names]
     return first + sorted(names.difference(first))
 
@@ -136,73 +135,29 @@ def _notes(snapshot: Message) -> str:
 def _charts(snapshot: Message) -> str:
     images = []
     for name in _metric_names(snapshot)[:_MAX_CHARTS]:
-        if png := _png(snapshot, name):
+        if png := figure_png(partial(chart_figure, snapshot, name)):
             images.append(f"<img src='data:image/png;base64,{png}' width='430' alt='{_text(f'{name} over the rounds')}'>")
         else:
             images.append(f"<p style='margin:4px 0;opacity:0.75'>No chart of {_text(name)}: its values cannot be drawn.</p>")
     return f"<div>{' '.join(images)}</div>" if images else ""
 
 
-def _png(snapshot: Message, name: str) -> str:
-    """The chart of a metric as base64; "" for values near the largest number there is, which matplotlib cannot scale."""
-    import numpy as np
-
-    out = BytesIO()
-    try:
-        with np.errstate(over="raise", invalid="ignore"):
-            chart_figure(snapshot, name).savefig(out, format="png", transparent=True)
-    except Exception:  # whatever the values do to matplotlib: the rest of the report is worth having
-        return ""
-    return base64.b64encode(out.getvalue()).decode()
-
-
 def chart_figure(snapshot: Message, name: str) -> Figure:
     """Returns one metric over the rounds as a drawing."""
-    # Here, because matplotlib costs a second and most imports of this module draw nothing.
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    figure = Figure(figsize=(4.3, 2.6), dpi=144, layout="constrained")
-    axes = figure.add_subplot()
     sites = [row["site"] for row in snapshot["sites"]]
-    for index, site in enumerate(sites):
-        rounds, values = _line(snapshot, name, site)
-        if rounds:
-            axes.plot(rounds, values, color=_SITE_COLORS[index % 8], linewidth=1.2, marker=".", label=_plain(site))
-    rounds, values = _line(snapshot, name, None)
-    if rounds:
-        axes.plot(rounds, values, color=_MIDTONE, linewidth=3, marker="o", markersize=4, label="weighted mean")
-    axes.set_title(_plain(name), fontsize=10, color=_MIDTONE, loc="left")
-    newest = max((point["round"] + 1 for point in snapshot["points"] if point["name"] == name), default=1)
-    is_final = newest > snapshot["run"].get("rounds", newest) > 0
-    ticks = MaxNLocator(integer=True, min_n_ticks=1).tick_values(1, newest)
-    step = ticks[-1] - ticks[-2] if len(ticks) > 1 else 1
-    # No other tick may touch the one of the final model's validation.
-    numbers = [number for number in ticks if 1 <= number <= (newest - 0.7 * step if is_final else newest)]
-    last = {newest: "final"} if is_final else {}
-    labels = {**{number: f"{number:.0f}" for number in numbers}, **last}
-    axes.set_xticks(list(labels), list(labels.values()))
-    axes.tick_params(colors=_MIDTONE, labelsize=8)
-    axes.grid(color=_MIDTONE, alpha=0.25)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    if axes.lines and len(sites) <= 8:
-        axes.legend(fontsize=7, frameon=False, labelcolor=_MIDTONE)
+    lines = [Line(site, *_line(snapshot, name, site)) for site in sites]
+    lines.append(Line("weighted mean", *_line(snapshot, name, None), main=True))
+    figure = lines_figure(name, lines, snapshot["run"].get("rounds", 0))
+    if len(sites) <= NAMED_LINES:
+        add_legend(figure)
     return figure
 
 
-def _plain(name: str) -> str:
-    """A name as matplotlib must take it: `$` starts a formula there, a leading underscore hides a line from the legend."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in name[:40]).replace("$", r"\$")
-
-
 def _line(snapshot: Message, name: str, site: str | None) -> tuple[list[int], list[float]]:
-    points = sorted(
-        (point["round"] + 1, point["value"])
-        for point in snapshot["points"]
-        if point["name"] == name and point["site"] == site and isinstance(point["value"], int | float)
-    )
-    return [number for number, _ in points], [value for _, value in points]
+    line = next((line for line in snapshot["lines"] if line["name"] == name and line["site"] == site), None)
+    pairs = zip(line["rounds"], line["values"], strict=True) if line else ()
+    numbers = [(number + 1, value) for number, value in pairs if isinstance(value, int | float)]
+    return [number for number, _ in numbers], [value for _, value in numbers]
 
 
 def _site_table(snapshot: Message) -> str:

@@ -8,14 +8,16 @@
              "preparing" (whether the sites get ready for the first round)},
      "sites": [{"site", "phase", "round", "step", "samples", "metrics": {name: value}, "last_seen", "problem",
                 "stalled" (where, in words), "memory" (bytes), "cpu" (percent of a core)}],
-     "points": [{"name", "site" (None: weighted mean over sites), "round", "value"}],
+     "lines": [{"name", "site" (None: weighted mean over sites), "rounds" [...], "values" [...]}],
+     "thinned": 0,                                            rounds before this may lack values that there were
+     "stages": [{"name", "state" ("done", "active" or "ahead"), "text"}],       `backend.run.stages`
      "events": [{"time", "level", "site", "text"}],
      "failures": {"cards": [...], "more"},                     `backend.failure.cards.Cards`
      "environments": {"summary", "wrong", "columns", "rows"}}  `backend.run.environments.Environments`; None: nobody said
 
-A delta carries only what changed: keys of `run`, rows of `sites`, new points (a later one replaces an earlier one of the same
-name, site and round), new events, and all of `failures` and of `environments`. A full message replaces everything. Rounds of
-sites and points are 0-based; points of the final model's validation have `rounds` as their round.
+A delta carries only what changed: keys of `run`, rows of `sites`, new values of lines (a later one replaces an earlier one of the
+same name, site and round), new events, and all of `failures`, of `environments` and of `stages`. A full message replaces
+everything. Rounds of sites and lines are 0-based; values of the final model's validation have `rounds` as their round.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from typing import Any
 from ..backend.failure.cards import Cards
 from ..backend.run.environments import Environments
 from ..events import RunState
+from .thin import Line
 
 EVENTS_KEPT = 8
 
@@ -42,7 +45,8 @@ class RunSnapshot:
         self.version = -1
         self._run: dict[str, Any] = {}
         self._sites: dict[str, dict[str, Any]] = {}
-        self._points: dict[tuple[str, str | None, int], Any] = {}
+        self._lines: dict[tuple[str, str | None], dict[int, Any]] = {}
+        self._stages: list[dict[str, str]] = []
         self._events: list[dict[str, Any]] = []
         self._failures = Cards(cards=[], more=0)
         self._environments: Environments | None = None
@@ -61,8 +65,9 @@ class RunSnapshot:
         for row in message.get("sites", []):
             known = self._sites.setdefault(row["site"], {})
             known.update({**row, "metrics": {**known.get("metrics", {}), **row.get("metrics", {})}})
-        for point in message.get("points", []):
-            self._points[point["name"], point["site"], point["round"]] = point["value"]
+        for line in message.get("lines", []):
+            self._lines.setdefault((line["name"], line["site"]), {}).update(zip(line["rounds"], line["values"], strict=True))
+        self._stages = message.get("stages", self._stages)
         self._events = [*self._events, *message.get("events", [])][-EVENTS_KEPT:]
         self._failures = message.get("failures", self._failures)
         self._environments = message.get("environments", self._environments)
@@ -74,14 +79,21 @@ class RunSnapshot:
             "full": True,
             "run": dict(self._run),
             "sites": [dict(row) for row in self._sites.values()],
-            "points": [
-                {"name": name, "site": site, "round": number, "value": value}
-                for (name, site, number), value in self._points.items()
-            ],
+            "lines": [_line(name, site, dict(sorted(values.items()))) for (name, site), values in self._lines.items()],
+            "thinned": 0,
+            "stages": self._stages,
             "events": list(self._events),
             "failures": self._failures,
             "environments": self._environments,
         }
+
+    def of_round(self, number: int) -> list[Line]:
+        """The values of one round, as lines of one point each."""
+        return [_line(name, site, {number: values[number]}) for (name, site), values in self._lines.items() if number in values]
+
+
+def _line(name: str, site: str | None, values: dict[int, Any]) -> Line:
+    return {"name": name, "site": site, "rounds": list(values), "values": list(values.values())}
 
 
 def jsonable(message: Message) -> Message:

@@ -9,23 +9,24 @@ from typing import Any, get_args
 from IPython.display import display
 
 from ..data.cache import ImageCache, image_cache
+from ..data.images import Images
 from ..data.making import make_shards
 from ..data.making.plan import Partition
 from ..data.report import HINT, ShardsReport, counted
 from ..data.shards import check_shards
 from ..errors import ShardError
-from ..session import current_session
+from ..session import Session, current_session
 from .parser import Parser
 
 
 def add_shards_verbs(shards: Parser) -> None:
     """Adds what `%reson shards` can do to its parser."""
-    actions = shards.add_subparsers(dest="action", required=True, metavar="ACTION")
-
-    def action(name: str, text: str) -> Parser:
-        return actions.add_parser(name, prog=f"reson shards {name}", help=text, description=text)
-
-    make = action("make", "make one shard for each site of images")
+    make = shards.add_verb(
+        "make", _make, "make one shard for each site of images",
+        "%reson shards make photos --out shards --sites 3",
+        "%reson shards make table --out shards --partition column --column hospital",
+        metavar="ACTION",
+    )  # fmt: skip
     make.add_argument(
         "source",
         metavar="SOURCE",
@@ -42,18 +43,17 @@ def add_shards_verbs(shards: Parser) -> None:
     make.add_argument("--test", metavar="PART", type=float, help="part of the samples that is kept for a test, such as 0.2")
     make.add_argument("--seed", metavar="N", type=int, default=0, help="the same seed makes the same shards (default: 0)")
 
-    check = action("check", "check a folder of shards and show what is in them")
-    check.add_argument("folder", metavar="DIR")
+    check = shards.add_verb(
+        "check", _check, "check a folder of shards and show what is in them", "%reson shards check shards --all"
+    )
+    check.add_argument("folder", metavar="DIR", nargs="?", help="the folder (default: shards_dir of the session)")
     check.add_argument("--all", action="store_true", help="read every image, not some of each shard")
     check.add_argument("--sites", metavar="N", type=int, help="number of sites (default: as many as shards)")
 
-    cache = action("cache", "show what this machine keeps of decoded images, so that local runs need not decode them again")
+    cache = shards.add_verb(
+        "cache", _cache, "show what this machine keeps of decoded images, so that local runs need not decode them again"
+    )
     cache.add_argument("--clear", action="store_true", help="delete it")
-
-
-def run_shards(arguments: argparse.Namespace) -> ShardsReport | ImageCache | None:
-    """Carries out `%reson shards`; what it returns is shown under the cell."""
-    return {"make": _make, "check": _check, "cache": _cache}[arguments.action](arguments)
 
 
 def _make(arguments: argparse.Namespace) -> ShardsReport:
@@ -64,19 +64,27 @@ def _make(arguments: argparse.Namespace) -> ShardsReport:
 
 def _check(arguments: argparse.Namespace) -> ShardsReport:
     session = current_session()
-    report = check_shards(
-        arguments.folder,
+    folder = arguments.folder or session.submission.shards_dir
+    if not folder:
+        arguments.refuse("the following arguments are required: DIR (or configure shards_dir)")
+    report = look_at_shards(session, folder, images="all" if arguments.all else "sample", sites=arguments.sites)
+    if report.problems.count:
+        display(report)
+        raise ShardError(f"the shards in {folder} have {counted(report.problems.count, 'problem')}, listed above", HINT)
+    return report
+
+
+def look_at_shards(session: Session, folder: str, *, images: Images = "sample", sites: int | None = None) -> ShardsReport:
+    """Checks a folder of shards as the session would train on it; the arguments are those of `check_shards`."""
+    return check_shards(
+        folder,
         session.training.manifest_file,
         manifest_required=False if session.has_own_training else None,
-        images="all" if arguments.all else "sample",
-        sites=arguments.sites,
+        images=images,
+        sites=sites,
         num_classes=session.training.num_classes,
         image_hosts=session.training.image_hosts,
     )
-    if report.problems.count:
-        display(report)
-        raise ShardError(f"the shards in {arguments.folder} have {counted(report.problems.count, 'problem')}, listed above", HINT)
-    return report
 
 
 def _cache(arguments: argparse.Namespace) -> ImageCache | None:

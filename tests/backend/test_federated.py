@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reson_jupyter.backend import nvflare_config
 from reson_jupyter.backend.carrying.channel import Link
-from reson_jupyter.backend.federated import federated, plain, with_shard
+from reson_jupyter.backend.federated import federated, plain, shown, with_shard
 from reson_jupyter.backend.job import Job, JobParts, UserModule, build_job
 from reson_jupyter.backend.store import UploadForm
 from reson_jupyter.config import FederationConfig, TrainingConfig
@@ -189,3 +189,11 @@ def test_any_job_comes_back_as_it_was(
     )
     assert plain(federated(job, LINK)) == job
     assert federated(plain(federated(job, LINK))) == federated(job)
+
+
+def test_what_people_see_of_a_job_has_no_secret_and_all_else(job: Job) -> None:
+    seen = shown(federated(job, LINK))
+    assert not [key for key, data in seen.files.items() if b"sesame" in data]
+    assert {key for key in seen.files if seen.files[key] != federated(job, LINK).files[key]} == {"configs/config_fed_server.json"}
+    assert plain(seen) == job and shown(seen) == seen
+    assert shown(job) == job and shown(federated(job)) == federated(job)

@@ -106,3 +106,27 @@ def test_save_writes_the_folder_that_nvflare_takes(tmp_path: Path) -> None:
     ]
     server = json.loads((folder / "app/config/config_fed_server.json").read_text())
     assert server["components"][0]["args"]["source_ckpt_file_full_name"] == "start.pt"
+
+
+def test_a_folder_with_other_files_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    job, folder = build_job(parts(local_modules={"mine/blocks.py": "x = 1\n"})), tmp_path / "job"
+    assert job.save(folder) == job.save(folder) == folder
+    for number in range(5):
+        (folder / f"note {number}\n.txt").write_text("mine")
+    with pytest.raises(JobError, match=r"has other files, note 0\\n.txt, note 1\\n.txt, note 2\\n.txt and 2 more"):
+        job.save(folder)
+    without = build_job(parts())
+    with pytest.raises(JobError, match=r"app/custom/mine/blocks\.py, note 0"):
+        without.save(folder)
+    assert (folder / "app" / "custom" / "mine" / "blocks.py").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(JobError, match="is a file"):
+        build_job(parts()).save(tmp_path / "file")
+    with pytest.raises(JobError, match=r"cannot be written to .*: Not a directory"):
+        build_job(parts()).save(tmp_path / "file" / "below")
+    with pytest.raises(JobError, match="No such file"):
+        build_job(parts(checkpoint=tmp_path / "nowhere.pt")).save(tmp_path / "job")
+    assert (tmp_path / "file").read_text() == "mine"

@@ -111,6 +111,14 @@ def feed_of(progress: RunProgress) -> LiveFeed:
     return LiveFeed(run)
 
 
+def values_of(message: dict[str, Any]) -> dict[Any, float]:
+    return {
+        (line["name"], line["site"], number): value
+        for line in message["lines"]
+        for number, value in zip(line["rounds"], line["values"], strict=True)
+    }
+
+
 def test_deltas_carry_only_what_changed_and_add_up_to_the_snapshot() -> None:
     progress = RunProgress()
     feed = feed_of(progress)
@@ -124,12 +132,12 @@ def test_deltas_carry_only_what_changed_and_add_up_to_the_snapshot() -> None:
         message = feed.delta()
         assert message["version"] == number + 1 and not message["full"]
         sites |= {row["site"]: row for row in message["sites"]}
-        points |= {(p["name"], p["site"], p["round"]): p["value"] for p in message["points"]}
-        sizes.append(len(message["points"]) + len(message["sites"]))
+        points |= values_of(message)
+        sizes.append(len(values_of(message)) + len(message["sites"]))
     whole = feed_of(progress).snapshot()
     assert whole["full"]
     assert sites == {row["site"]: row for row in whole["sites"]}
-    assert points == {(p["name"], p["site"], p["round"]): p["value"] for p in whole["points"]}
+    assert points == values_of(whole)
     assert max(sizes[1:]) <= 3
 
 

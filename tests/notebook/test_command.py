@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,13 @@ from IPython.utils.capture import capture_output
 
 import reson_jupyter as reson
 from reson_jupyter.backend.event_log import EventLogWriter
+from reson_jupyter.backend.history import history
+from reson_jupyter.backend.progress import RunProgress
 from reson_jupyter.backend.record import RunRecord
 from reson_jupyter.backend.store import DirectoryStore
+from reson_jupyter.notebook.command import reson_parser
+from reson_jupyter.notebook.parser import Parser
+from reson_jupyter.notebook.sidebar.commands import Commands
 from reson_jupyter.session import Session
 from tests.backend.test_verdict import event, good_run
 from tests.runs.conftest import write_image_shard
@@ -132,11 +138,29 @@ def test_a_users_mistake_is_shown_without_a_traceback(shell: InteractiveShell, l
 
 @pytest.mark.parametrize(
     "line",
-    ["%reson nonsense", "%reson build", "%reson delete", "%reson rerun", "%reson submit --rounds many", "%reson config 'open"],
-)
+    ["%reson nonsense", "%reson build", "%reson delete", "%reson rerun", "%reson submit --rounds many", "%reson config 'open",
+     "%reson attach", "%reson abort", "%reson compare", "%reson rerun num_rounds=2", "%reson shards check", "%reson help sumbit"],
+)  # fmt: skip
 def test_a_line_that_cannot_be_understood_is_a_usage_error(shell: InteractiveShell, line: str) -> None:
     result, text = run(shell, line)
     assert isinstance(result.error_in_exec, UsageError) and "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("%reson sumbit --name x", "there is no verb 'sumbit'; did you mean 'submit'?"),
+        ("%reson xyz", "there is no verb 'xyz'; there are: config, panel, "),
+        ("%reson shards mkae", "there is no action 'mkae'; did you mean 'make'?"),
+        ("%reson forget modle", "there is no role 'modle'; did you mean 'model'?"),
+        ("%reson shards make a --out b --partition lable", "there is no --partition 'lable'; did you mean 'label'?"),
+        ("%reson submit --shrads x", "unrecognized arguments: --shrads x; did you mean '--shards'?"),
+        ("%%reson_model --clas Net --fxi\nx = 1", "did you mean '--fix'?"),
+    ],
+)
+def test_the_nearest_of_what_there_is_answers_a_slip(shell: InteractiveShell, line: str, said: str) -> None:
+    result, text = run(shell, line)
+    assert isinstance(result.error_in_exec, UsageError) and said in text
 
 
 @pytest.mark.parametrize("line", ["%reson", "%reson help", "%reson --help", "%reson submit --help", "%reson shards -h"])
@@ -145,12 +169,78 @@ def test_help_is_printed_and_nothing_else_happens(shell: InteractiveShell, line:
     assert result.success and result.result is None and "usage: reson" in text
 
 
+def test_the_overview_names_every_verb_by_subject_with_examples(shell: InteractiveShell) -> None:
+    _, text = run(shell, "%reson help")
+    subjects = [line for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert subjects == ["configure:", "try and submit:", "runs:", "data and sites:", "for example:"]
+    for name, verb in reson_parser().verbs.items():
+        assert name == "help" or (f"  {name} " in text and verb.about in text)
+    assert "run = %reson submit --name digits --shards ./shards --rounds 5" in text
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def all_parsers(parser: Parser) -> Iterator[Parser]:
+    yield parser
+    for verb in parser.verbs.values():
+        yield from all_parsers(verb)
+
+
+@pytest.mark.parametrize("parser", list(all_parsers(reson_parser())), ids=lambda parser: parser.prog)
+def test_the_help_of_a_verb_tells_of_all_that_it_takes(shell: InteractiveShell, parser: Parser) -> None:
+    help_text = parser.format_help()
+    for action in parser.arguments:
+        assert action.help and all(flag in help_text for flag in action.option_strings), action
+    topic = parser.prog.removeprefix("reson").strip()
+    if topic:
+        assert run(shell, f"%reson help {topic}")[1] == run(shell, f"%{parser.prog} --help")[1] == help_text + "\n"
+
+
+def shown_lines() -> list[str]:
+    """Every %reson line of the README and of the examples in the help."""
+    text = Path(reson.__file__).parents[1].joinpath("README.md").read_text()
+    helps = "\n".join(parser.format_help() for parser in all_parsers(reson_parser()))
+    lines = re.findall(r"%reson [a-z][^\n`#;]*", text + helps)
+    return [line.partition("  ")[0].removesuffix(" \\").strip("(). ") for line in lines]
+
+
+@pytest.mark.parametrize("line", sorted({*shown_lines()}))
+def test_every_line_that_is_shown_somewhere_can_be_typed(line: str) -> None:
+    verb, *words = line.removeprefix("%reson ").split()
+    parser = reson_parser().verbs[verb.rstrip(",:")]
+    while words and words[0] in parser.verbs:
+        parser = parser.verbs[words.pop(0)]
+    assert {word.partition("=")[0] for word in words if word.startswith("--")} <= parser.flags.keys()
+
+
+# Of what a page can ask for: the line that does the same, and the Python that does.
+TWINS = {
+    "configure": ("%reson config batch_size=2", reson.Session.configure),
+    "forget": ("%reson forget model", reson.Session.forget),
+    "check": ("%reson check", reson.check),
+    "preview": ("%reson preview", reson.preview),
+    "check_shards": ("%reson shards check", reson.check_shards),
+    "submit": ("%reson submit", reson.submit),
+    "abort": ("%reson abort ID", reson.Run.abort),
+    "runs": ("%reson runs", reson.runs),
+    "compare": ("%reson compare ID ID", reson.compare),
+}
+# What keeps a page itself going.
+OF_THE_PAGE = {"here", "snapshot", "result"}
+
+
+def test_all_that_a_page_can_ask_for_has_a_line_and_a_call() -> None:
+    nothing: Any = None
+    assert Commands(nothing, nothing, nothing, nothing, nothing)._ops.keys() == TWINS.keys() | OF_THE_PAGE
+    for line, call in TWINS.values():
+        assert callable(call) and callable(reson_parser().parse_line(line.removeprefix("%reson ")).carry_out)
+
+
 def test_build_writes_the_folder_that_nvflare_takes(shell: InteractiveShell, tmp_path: Path) -> None:
     (tmp_path / "shards").mkdir()
     write_image_shard(tmp_path / "shards" / "a.zip", [0, 1, 2], seed=1)
     run(shell, MODEL)
     result, text = run(shell, "%reson build --shards shards --rounds 7 --out job")
-    assert result.success and "wrote job" in text
+    assert result.success and text.startswith(f"wrote {tmp_path / 'job'} (")
     server = json.loads((tmp_path / "job/app/config/config_fed_server.json").read_text())
     assert server["workflows"][0]["args"]["num_rounds"] == 7
     assert server["components"][0]["args"]["model"] == {"path": "model_def.Net", "args": {"num_classes": 3}}
@@ -186,6 +276,45 @@ def test_logs_and_info_tell_of_a_run_without_a_view_of_it(
     assert "hello from site-1" in text and "hello from the server" in text
     result, text = run(shell, f"%reson info {finished.id}")
     assert set(result.result) == {"site-1", "site-2"} and "site-2" in text
+
+
+def test_logs_and_info_are_of_the_newest_run_where_none_is_named(
+    shell: InteractiveShell, finished: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, text = run(shell, "%reson logs")
+    assert text.startswith(f"run {finished.id}:\n") and "hello from site-1" in text
+    assert set(run(shell, "%reson info")[0].result) == {"site-1", "site-2"}
+    history.add(RunRecord.new("newer", "local", finished.store), RunProgress())
+    assert run(shell, "%reson info")[1].startswith("run newer-")
+    monkeypatch.setattr("reson_jupyter.notebook.which_run._seen", [finished.id, "deleted-1"])  # what this kernel followed
+    assert run(shell, "%reson info")[1].startswith(f"run {finished.id}:")
+
+
+def test_without_any_run_there_is_no_newest(shell: InteractiveShell) -> None:
+    result, text = run(shell, "%reson logs")
+    assert isinstance(result.error_in_exec, reson.ResonError) and "this machine knows no runs" in text
+
+
+def test_logs_can_be_followed(shell: InteractiveShell, finished: RunRecord) -> None:
+    result, text = run(shell, f"%reson logs {finished.id} site-1 --follow")
+    assert result.success and text == "hello from site-1\n"
+
+
+@pytest.mark.parametrize("verb", ["attach", "abort", "delete", "rerun", "compare"])
+def test_the_newest_runs_are_named_where_an_id_is_missing(shell: InteractiveShell, finished: RunRecord, verb: str) -> None:
+    for number in range(5):
+        history.add(RunRecord.new(f"older {number}", "local", finished.store), RunProgress())
+    _, text = run(shell, f"%reson {verb}")
+    assert "its id is missing; the newest runs are:" in text and f"usage: reson {verb}" in text
+    assert text.count(", pending, started 20") == 5 and "and 1 older ones: %reson runs" in text
+
+
+def test_runs_are_compared(shell: InteractiveShell, finished: RunRecord) -> None:
+    other = finished.model_copy(update={"id": "other-1"})
+    other.save()
+    EventLogWriter(DirectoryStore(Path(finished.store.removeprefix("file://"))), other.prefix).append(good_run())
+    result, _ = run(shell, f"%reson compare {finished.id} other-1")
+    assert [compared.id for compared in result.result.runs] == [finished.id, "other-1"]
 
 
 def test_delete_says_what_it_removed(shell: InteractiveShell, finished: RunRecord) -> None:

@@ -30,7 +30,7 @@ def snapshot(name: str = "site-1", metric: str = "loss", state: str = "finished"
         "full": True,
         "run": {**facts, "round": 2, "rounds": 2, "started": 1_790_000_000.0, "ended": 1_790_000_075.0, **run},
         "sites": [{"site": name, "phase": "done", "round": 1, "samples": 1234.0, "metrics": {metric: 0.5}, "problem": None}],
-        "points": [{"name": metric, "site": site, "round": n, "value": 2.0 - n} for site in (name, None) for n in (0, 1)],
+        "lines": [{"name": metric, "site": site, "rounds": [0, 1], "values": [2.0, 1.0]} for site in (name, None)],
         "events": [],
     }
 
@@ -67,7 +67,7 @@ def test_each_metric_has_a_chart_that_is_a_png() -> None:
 
 
 def test_a_run_without_metrics_has_no_chart_and_no_table() -> None:
-    page = report_html({**snapshot(), "points": [], "sites": []})
+    page = report_html({**snapshot(), "lines": [], "sites": []})
     assert "<img" not in page
     assert "<table" not in page
 
@@ -97,7 +97,7 @@ def test_hostile_names_are_text_and_nothing_else(name: str) -> None:
 
 def test_values_that_are_not_finite_are_shown_and_not_drawn() -> None:
     diverged = snapshot()
-    diverged["points"][1]["value"] = "NaN"
+    diverged["lines"][0]["values"][1] = "NaN"
     diverged["sites"][0]["metrics"]["loss"] = "NaN"
     page = Tags(report_html(diverged))
     assert "NaN" in page.text
@@ -158,8 +158,8 @@ def test_a_stalled_site_is_told_of() -> None:
 
 
 def ticks_of(rounds: int, numbers: list[int]) -> list[str]:
-    points = [{"name": "loss", "site": None, "round": number, "value": 1.0} for number in numbers]
-    run = {**snapshot(rounds=rounds), "points": points, "sites": []}
+    lines = [{"name": "loss", "site": None, "rounds": numbers, "values": [1.0 for _ in numbers]}]
+    run = {**snapshot(rounds=rounds), "lines": lines, "sites": []}
     figure = chart_figure(run, "loss")
     figure.draw_without_rendering()
     left, right = figure.axes[0].get_xlim()
@@ -195,9 +195,8 @@ def test_how_the_job_was_made_stays_readable() -> None:
 @pytest.mark.parametrize("values", [(1.7e308, -1.7e308), (1.7e308, 1.0), (1e-320, 1.7e308), (float("nan"), float("inf"))])
 def test_values_that_cannot_be_drawn_cost_no_more_than_their_chart(values: tuple[float, float]) -> None:
     huge = snapshot()
-    for point, value in zip(huge["points"], values, strict=False):
-        point["value"] = value
-    huge["points"].append({"name": "accuracy", "site": "site-1", "round": 0, "value": 0.5})
+    huge["lines"][0]["values"] = list(values)
+    huge["lines"].append({"name": "accuracy", "site": "site-1", "rounds": [0], "values": [0.5]})
     page = Tags(report_html(huge))
     charts = [attributes["alt"] for tag, attributes in page.tags if tag == "img"]
     assert "accuracy over the rounds" in charts

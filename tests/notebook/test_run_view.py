@@ -22,11 +22,11 @@ def comms() -> Iterator[None]:
 
 def message(version: int, full: bool = False, state: str = "running", **parts: Any) -> dict[str, Any]:
     run = {"id": "r1", "name": "digits", "state": state, "round": 0, "rounds": 5}
-    return {"version": version, "full": full, "run": run, "sites": [], "points": [], "events": [], **parts}
+    return {"version": version, "full": full, "run": run, "sites": [], "lines": [], "events": [], **parts}
 
 
 def point(number: int, value: float, site: str | None = None) -> dict[str, Any]:
-    return {"name": "loss", "site": site, "round": number, "value": value}
+    return {"name": "loss", "site": site, "rounds": [number], "values": [value]}
 
 
 def opened(on_command: Callable[[dict[str, str]], None] = lambda command: None) -> tuple[RunView, FakeComm]:
@@ -44,27 +44,27 @@ def test_a_push_sends_only_the_delta_once_the_page_was_heard() -> None:
     view, page = opened()
     heard(view, page)
     for number in range(100):
-        view.push(message(2 + number, points=[point(number, 1.0)]))
-    assert {sent["content"]["kind"] for sent in page.messages} == {"delta"}
-    assert [sent["content"]["message"]["points"] for sent in page.messages] == [[point(number, 1.0)] for number in range(100)]
+        view.push(message(2 + number, lines=[point(number, 1.0)]))
+    assert {sent["content"]["kind"] for sent in page.messages} == {"letter"}
+    assert [sent["content"]["message"]["lines"] for sent in page.messages] == [[point(number, 1.0)] for number in range(100)]
 
 
 def test_a_page_that_opens_later_gets_every_point_and_the_newest_version() -> None:
     view, page = opened()
     heard(view, page)
     for number in range(20):
-        view.push(message(2 + number, points=[point(number, 0.5)]))
+        view.push(message(2 + number, lines=[point(number, 0.5)]))
     state = page.page_requests_state()["snapshot"]["message"]
     assert state["version"] == 21
     assert state["full"] is True
-    assert state["points"] == [point(number, 0.5) for number in range(20)]
+    assert state["lines"] == [{"name": "loss", "site": None, "rounds": list(range(20)), "values": [0.5] * 20}]
 
 
 def test_a_later_point_replaces_an_earlier_one() -> None:
     view, page = opened()
-    view.push(message(2, points=[point(0, 2.0, "a"), point(0, 1.8)]))
-    view.push(message(3, points=[point(0, 1.0, "a")]))
-    assert page.page_requests_state()["snapshot"]["message"]["points"] == [point(0, 1.0, "a"), point(0, 1.8)]
+    view.push(message(2, lines=[point(0, 2.0, "a"), point(0, 1.8)]))
+    view.push(message(3, lines=[point(0, 1.0, "a")]))
+    assert page.page_requests_state()["snapshot"]["message"]["lines"] == [point(0, 1.0, "a"), point(0, 1.8)]
 
 
 def test_the_rows_of_sites_are_merged_and_the_last_eight_events_kept() -> None:
@@ -90,9 +90,16 @@ def test_a_page_that_was_not_heard_gets_the_full_state_again_but_ever_more_rarel
     assert full == [0.25, 0.5, 1, 2, 4, 8, 16, 32, 64]
 
 
-def test_the_end_of_the_run_is_sent_with_the_full_state() -> None:
+def test_the_end_of_the_run_is_a_delta_like_any_other() -> None:
     view, page = opened()
     heard(view, page)
+    view.push(message(2, state="finished"))
+    assert page.messages[-1]["content"]["message"]["run"]["state"] == "finished"
+    assert page.messages[-1]["content"]["message"]["full"] is False
+
+
+def test_a_notebook_that_is_executed_without_a_page_keeps_the_end_of_the_run() -> None:
+    view, page = opened()
     view.push(message(2, state="finished"))
     assert page.messages[-1]["state"]["snapshot"]["message"]["run"]["state"] == "finished"
 
@@ -100,9 +107,9 @@ def test_the_end_of_the_run_is_sent_with_the_full_state() -> None:
 def test_values_that_json_has_no_numbers_for_arrive_as_text() -> None:
     view, page = opened()
     heard(view, page)
-    view.push(message(2, points=[point(0, float("nan"))], sites=[{"site": "a", "metrics": {"loss": float("inf")}}]))
+    view.push(message(2, lines=[point(0, float("nan"))], sites=[{"site": "a", "metrics": {"loss": float("inf")}}]))
     delta = page.messages[-1]["content"]["message"]
-    assert delta["points"][0]["value"] == "NaN"
+    assert delta["lines"][0]["values"][0] == "NaN"
     assert delta["sites"][0]["metrics"]["loss"] == "∞"
 
 
@@ -160,11 +167,11 @@ def test_two_views_have_different_nonces() -> None:
 
 def test_pages_may_ask_while_a_thread_pushes() -> None:
     view, page = opened()
-    thread = threading.Thread(target=lambda: [view.push(message(2 + n, points=[point(n, 1.0)])) for n in range(300)])
+    thread = threading.Thread(target=lambda: [view.push(message(2 + n, lines=[point(n, 1.0)])) for n in range(300)])
     thread.start()
     while thread.is_alive():
         state = page.page_requests_state()["snapshot"]["message"]
-        assert len(state["points"]) == state["version"] - 1
+        assert sum(len(line["rounds"]) for line in state["lines"]) == state["version"] - 1
     thread.join()
     versions = [sent["content"]["message"]["version"] for sent in page.messages if sent.get("method") == "custom"]
     assert versions == sorted(versions)

@@ -16,6 +16,7 @@ from reson_jupyter.backend.failure.cards import Cards, card_of
 from reson_jupyter.backend.failure.explain import explain
 from reson_jupyter.backend.progress import RunProgress
 from reson_jupyter.backend.run.environments import environments_of
+from reson_jupyter.backend.run.stages import stages_of
 from reson_jupyter.events import Event, EventType, RunState
 from reson_jupyter.notebook.cell_text import cell_text
 from reson_jupyter.notebook.run_report import report_html
@@ -85,6 +86,9 @@ class MadeUpRun:
         self.rounds, self.sites, self.metrics = rounds, sites, metrics
         self.version = 0
         self.started = time.time()
+        self.log = RunProgress()  # for the stages of its rounds
+        submitted = {"name": "digits", "target": "local", "num_rounds": rounds, "min_clients": 1, "digest": ""}
+        self.tell("submitted", **submitted, sites={site: {"shard": ""} for site in sites})
 
     def message(self, state: RunState = RunState.RUNNING, full: bool = False, **parts: Any) -> Message:
         self.version += 1
@@ -103,7 +107,7 @@ class MadeUpRun:
         return {"version": self.version, "full": full, "run": run, **parts}
 
     def first(self, state: RunState = RunState.PENDING) -> Message:
-        return self.message(state, full=True, run={"round": 0}, sites=[], points=[], events=[])
+        return self.message(state, full=True, run={"round": 0}, sites=[], lines=[], events=[])
 
     def starting(self) -> Message:
         sites = [self.row(site, phase="waiting") for site in self.sites]
@@ -111,22 +115,30 @@ class MadeUpRun:
 
     def rounds_of_messages(self) -> Iterator[Message]:
         for number in range(self.rounds):
+            self.tell("round_started", number)
+            for site in self.sites:
+                self.tell("site", number, site, phase="training")
             yield self.message(
-                events=[self.event(f"round {number + 1} started")], sites=[self.row(s, number) for s in self.sites]
+                events=[self.event(f"round {number + 1} started")],
+                sites=[self.row(s, number) for s in self.sites],
+                stages=stages_of(self.log),
             )
             for index, site in enumerate(self.sites):
+                self.tell("site", number, site, phase="returned")
+                self.tell("contribution", number, site, accepted=True, samples=480.0 + 119 * index)
                 values = {name: self.value(name, index, number) for name in self.metrics}
                 yield self.message(
                     sites=[self.row(site, number, phase="returned", samples=480.0 + 119 * index, metrics=values)],
-                    points=[{"name": name, "site": site, "round": number, "value": value} for name, value in values.items()],
+                    lines=[self.line(name, site, number, value) for name, value in values.items()],
+                    stages=stages_of(self.log),
                 )
-            means = [
-                {"name": name, "site": None, "round": number, "value": self.value(name, 1.3, number)} for name in self.metrics
-            ]
+            self.tell("aggregated", number, sites=list(self.sites))
+            means = [self.line(name, None, number, self.value(name, 1.3, number)) for name in self.metrics]
             left = (time.time() - self.started) / (number + 1) * (self.rounds - number - 1)
             yield self.message(
                 run={"round": number + 1, "remaining": left},
-                points=means,
+                lines=means,
+                stages=stages_of(self.log),
                 events=[self.event(f"round {number + 1} aggregated from {len(self.sites)} sites")],
             )
 
@@ -135,8 +147,8 @@ class MadeUpRun:
         yield self.message(sites=[self.row(site, self.rounds - 1, phase="final validation") for site in self.sites])
         name, number = self.metrics[-1], self.rounds
         of = [*enumerate(self.sites), (1.3, None)]
-        points = [{"name": name, "site": site, "round": number, "value": self.value(name, index, number)} for index, site in of]
-        yield self.message(points=points, events=[self.event(f"the final model was validated by {len(self.sites)} sites")])
+        lines = [self.line(name, site, number, self.value(name, index, number)) for index, site in of]
+        yield self.message(lines=lines, events=[self.event(f"the final model was validated by {len(self.sites)} sites")])
 
     def last(self, state: RunState = RunState.FINISHED, reason: str = "", **parts: Any) -> Message:
         ended = {"phase": "done", "memory": None, "cpu": None, "stalled": "", "step": None}
@@ -146,13 +158,21 @@ class MadeUpRun:
             state,
             run={"ended": time.time(), "remaining": None, "reason": reason},
             events=[self.event(f"{state.value}{': ' if reason else ''}{reason}", level=level)],
+            stages=[],
             **parts,
         )
+
+    def tell(self, kind: str, number: int | None = None, site: str | None = None, **data: Any) -> None:
+        self.log.apply([Event(time=time.time(), type=EventType(kind), round=number, site=site, data=data)])
 
     @staticmethod
     def value(name: str, site: float, number: int) -> float:
         falling = 2.2 * math.exp(-0.55 * number) + 0.12 * site + 0.03 * math.sin(3 * number + site)
         return falling if "loss" in name else 1 - 0.36 * falling
+
+    @staticmethod
+    def line(name: str, site: str | None, number: int, value: float) -> Message:
+        return {"name": name, "site": site, "rounds": [number], "values": [value]}
 
     @staticmethod
     def row(site: str, number: int | None = None, phase: str = "training", **more: Any) -> Message:

@@ -28,6 +28,7 @@ MADE_UP = {
     "digits": ("Watched(MadeUpRun(rounds=8), interval=0.15)", UNDER_WAY),
     "one-site": ("Watched(MadeUpRun(rounds=1, sites=('site-1',)), interval=1)", "1 of 1 rounds done"),
     "many-sites": ("Watched(MadeUpRun(rounds=8, sites=[f'hospital-{n}' for n in range(50)]), interval=0.02)", UNDER_WAY),
+    "long-run": ("Watched(MadeUpRun(rounds=1_000), interval=0.004)", r"Round [5-9]\d\d of"),
     "federated": ("Watched(FederatedRun(rounds=8), interval=0.2)", UNDER_WAY),
     "mismatched": ("Watched(FederatedRun(rounds=8, has=MISMATCHED), interval=0.2)", UNDER_WAY),
     "unlucky": ("Watched(UnluckyRun(rounds=8), interval=0.15)", r"forced in 5\d s"),
@@ -87,6 +88,10 @@ def _pictures_of_one_run(lab: Lab, browser: Browser, cells: tuple[str, ...], fol
         book.view.get_by_text(re.compile(under_way)).wait_for(timeout=RUN_ENDS_WITHIN_MS)
         book.view.evaluate(TO_THE_TOP)
         _save(book, folder / f"{name}-running.png")
+        # As wide as JupyterLab's sidebar is at first.
+        book.view.evaluate("view => view.style.width = '250px'")
+        _save(book, folder / f"{name}-narrow.png")
+        book.view.evaluate("view => view.style.width = ''")
         book.view.wait_for(state="detached", timeout=RUN_ENDS_WITHIN_MS)
         picture = book.page.get_by_alt_text("over the rounds").first
         picture.wait_for()

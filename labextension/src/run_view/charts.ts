@@ -1,48 +1,60 @@
-import { onThemeChange, siteColor } from './colors';
 import { MetricChart } from './chart';
+import type { ChartSource } from './chart';
+import type { Choices } from './choices';
+import { onThemeChange } from './colors';
+import { Controls } from './controls';
 import { element, setText } from './dom';
-import type { RunModel } from './state';
+import { Legend } from './legend';
 
-/** More charts than this are no longer looked at; the table still has every metric. */
-const CHARTS = 12;
-/** Beyond these, colours come again, and a legend would tell nothing. */
-const NAMED_SITES = 8;
-
-/** The charts side by side, and one legend for all of them. */
+/** The charts side by side, one legend for all of them, and what can be chosen about them. */
 export class Charts {
   readonly node = element('section', 'reson-charts-section', '', { 'aria-label': 'Metrics over the rounds' });
-  private readonly legend = element('ul', 'reson-legend', '', { 'aria-label': 'Lines of the charts' });
+  private readonly bar = element('div', 'reson-charts-bar');
   private readonly grid = element('div', 'reson-charts');
   private readonly note = element('p', 'reson-note');
+  private readonly controls: Controls;
+  private readonly legend: Legend;
   private readonly charts = new Map<string, MetricChart>();
   private readonly stopFollowingTheme = onThemeChange(() => this.charts.forEach(chart => chart.redraw()));
-  private legendOf = '';
+  private readonly stopFollowingChoices: () => void;
+  private source: ChartSource | null = null;
 
-  constructor() {
-    this.node.append(this.legend, this.grid, this.note);
+  constructor(private readonly choices: Choices) {
+    // Without this, Jupyter's single-key shortcuts would take Enter and Escape from the controls.
+    this.node.dataset['lmSuppressShortcuts'] = 'true';
+    this.controls = new Controls(choices);
+    this.legend = new Legend(choices);
+    this.bar.append(this.legend.node, this.controls.node);
+    this.node.append(this.bar, this.grid, this.note);
+    this.stopFollowingChoices = choices.subscribe(() => this.source && this.update(this.source));
   }
 
-  update(model: RunModel): void {
-    const names = model.metrics.slice(0, CHARTS);
+  update(source: ChartSource): void {
+    this.source = source;
+    const metrics = source.history.names;
+    const names = this.choices.shown(metrics);
     for (const [name, chart] of this.charts) {
       if (!names.includes(name)) {
         this.remove(name, chart);
       }
     }
-    for (const name of names) {
-      this.chart(name).update(model.table(name), model.siteNames, model.run.rounds);
+    const charts = names.map(name => this.chart(name));
+    if (charts.some((chart, at) => this.grid.children[at] !== chart.node)) {
+      this.grid.replaceChildren(...charts.map(chart => chart.node));
     }
-    const nodes = names.map(name => this.chart(name).node);
-    if (nodes.some((node, at) => this.grid.children[at] !== node)) {
-      this.grid.replaceChildren(...nodes);
-    }
-    this.drawLegend(names.length ? model.siteNames : []);
-    setText(this.note, note(model, names.length));
+    // A choice that was made for other lines fades none of these.
+    const picked = this.choices.picked !== null && source.names.includes(this.choices.picked) ? this.choices.picked : null;
+    charts.forEach(chart => chart.update(source, { log: this.choices.log, picked }));
+    this.bar.hidden = !metrics.length;
+    this.legend.update(source.names, source.noun, metrics.some(name => source.history.metric(name).lines.has(null)));
+    this.controls.update(metrics);
+    setText(this.note, note(metrics.length, names.length, source.done));
     this.note.hidden = !this.note.textContent;
   }
 
   dispose(): void {
     this.stopFollowingTheme();
+    this.stopFollowingChoices();
     this.charts.forEach(chart => chart.dispose());
   }
 
@@ -61,35 +73,12 @@ export class Charts {
     chart.node.remove();
     this.charts.delete(name);
   }
-
-  private drawLegend(sites: string[]): void {
-    const wanted = JSON.stringify(sites);
-    if (wanted === this.legendOf) {
-      return;
-    }
-    this.legendOf = wanted;
-    const entry = (name: string, color: string, mean = false) => {
-      const item = element('li', mean ? 'reson-legend-mean' : '');
-      const swatch = element('span', 'reson-swatch', '', { 'aria-hidden': 'true' });
-      swatch.style.background = color;
-      item.append(swatch, element('span', '', name));
-      return item;
-    };
-    const lines = sites.length <= NAMED_SITES
-      ? sites.map((site, index) => entry(site, siteColor(index)))
-      : [element('li', '', `${sites.length} sites; the values of a round show under the pointer`)];
-    this.legend.replaceChildren(...(sites.length ? [entry('weighted mean', 'currentColor', true), ...lines] : []));
-    this.legend.hidden = !sites.length;
-  }
 }
 
-function note(model: RunModel, shown: number): string {
-  const more = model.metrics.length - shown;
-  if (more > 0) {
-    return `${more} more metrics are in the table.`;
+function note(metrics: number, shown: number, done: boolean): string {
+  if (!metrics) {
+    return done ? 'No metric was reported.' : 'Metrics are drawn here as soon as the first site reports one.';
   }
-  if (shown) {
-    return '';
-  }
-  return model.done ? 'No metric was reported.' : 'Metrics are drawn here as soon as the first site reports one.';
+  const more = metrics - shown;
+  return more ? `${more === 1 ? '1 more metric is' : `${more} more metrics are`} not drawn: see Metrics.` : '';
 }

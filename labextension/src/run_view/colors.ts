@@ -5,9 +5,24 @@ export function siteColor(index: number): string {
   return LINES[index % LINES.length] ?? '#888888';
 }
 
-/** A colour of Jupyter's theme as the canvas needs it. */
-export function themeColor(node: HTMLElement, variable: string, fallback: string): string {
-  return getComputedStyle(node).getPropertyValue(variable).trim() || fallback;
+/** Colours of Jupyter's theme as the canvas needs them, read once: to read one makes the browser lay out the page. */
+export class ThemeColors {
+  private readonly known = new Map<string, string>();
+
+  constructor(private readonly node: HTMLElement) {}
+
+  color(variable: string, fallback: string): string {
+    const color = this.known.get(variable) ?? getComputedStyle(this.node).getPropertyValue(variable).trim();
+    // A node that is not in the page yet has none.
+    if (color) {
+      this.known.set(variable, color);
+    }
+    return color || fallback;
+  }
+
+  forget(): void {
+    this.known.clear();
+  }
 }
 
 /** Calls back when Jupyter's theme changes. */

@@ -1,5 +1,5 @@
 import { element } from './dom';
-import { trouble } from './table';
+import { trouble } from './trouble';
 import type { EnvironmentRow, Environments } from './types';
 
 /** What is longer may take several lines. */

@@ -65,6 +65,8 @@ export class Header {
     const stopping = !model.done && !gone ? run.stopping : null;
     setText(this.stopping, stopping === null ? '' : countdown(stopping - this.link.now));
     this.stopping.hidden = stopping === null;
+    // Nobody is there yet, or any more, that could be told.
+    this.abort.node.hidden = !live;
     this.abort.update(live && !model.done && !gone && stopping === null, answer);
     setText(this.times, times(this.link));
   }

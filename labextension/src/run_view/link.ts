@@ -1,16 +1,10 @@
-import type { AnyModel } from '@anywidget/types';
-
+import type { Channel, Command } from './channel';
+import { isRecord } from './checks';
+import { asLines } from './incoming';
 import { RunModel } from './state';
-import type { Letter } from './types';
 
 /** Restarted, shut down, or for so long busy with code that lets no other thread run. */
 const GONE_S = 20;
-
-/** What is synchronised with the Python widget. */
-export interface Traits extends Record<string, unknown> {
-  snapshot: Letter;
-  nonce: string;
-}
 
 export interface Answer {
   op: string;
@@ -18,7 +12,7 @@ export interface Answer {
   text: string;
 }
 
-/** The only part that talks to the kernel: letters in, commands out. One per widget model, shared by its views. */
+/** The only part that talks to the kernel: letters in, commands out. One per channel, shared by the views of the run. */
 export class Link {
   readonly model = new RunModel();
   /** Whether the kernel was heard since this page was opened. Until then nothing can be commanded. */
@@ -28,12 +22,13 @@ export class Link {
   answer: Answer | null = null;
 
   private readonly listeners = new Set<() => void>();
+  private readonly askedRounds = new Set<number>();
+  private readonly stop: () => void;
   private asked = -Infinity;
 
-  constructor(private readonly widget: AnyModel<Traits>) {
-    this.model.apply(widget.get('snapshot'));
-    widget.on('change:snapshot', this.onSnapshot);
-    widget.on('msg:custom', this.onMessage);
+  constructor(private readonly channel: Channel) {
+    this.model.apply(channel.letter);
+    this.stop = channel.listen(content => this.take(content));
     this.ask();
   }
 
@@ -53,7 +48,15 @@ export class Link {
 
   abort(): void {
     this.answer = null;
-    this.send('abort');
+    this.send({ op: 'abort' });
+  }
+
+  /** Asks what the values of a round (0-based) were that the full state had no room for. */
+  askRound(round: number): void {
+    if (this.live && !this.askedRounds.has(round)) {
+      this.askedRounds.add(round);
+      this.send({ op: 'round', round });
+    }
   }
 
   subscribe(listener: () => void): () => void {
@@ -62,48 +65,43 @@ export class Link {
   }
 
   dispose(): void {
-    this.widget.off('change:snapshot', this.onSnapshot);
-    this.widget.off('msg:custom', this.onMessage);
+    this.stop();
     this.listeners.clear();
   }
 
-  private readonly onSnapshot = (): void => {
-    this.take(this.widget.get('snapshot'));
-  };
-
-  private readonly onMessage = (content: { kind?: unknown }): void => {
-    if (content?.kind === 'delta') {
-      this.take(content);
-    } else if (content?.kind === 'answer') {
-      this.answer = content as unknown as Answer;
-      this.changed();
+  private take(content: unknown): void {
+    if (!isRecord(content)) {
+      return;
     }
-  };
-
-  private take(letter: unknown): void {
-    const outcome = this.model.apply(letter);
-    if (outcome === 'gap') {
+    if (content['kind'] === 'answer') {
+      this.answer = asAnswer(content);
+    } else if (content['kind'] === 'round') {
+      this.model.history.add(asLines(content['lines']));
+    } else if (this.model.apply(content) === 'gap') {
       this.ask();
+    }
+    if (isRecord(content['message']) && content['message']['full'] === true) {
+      this.askedRounds.clear();
     }
     // A full state that says nothing new still shows that the kernel is there.
     this.live = true;
     this.heard = performance.now();
-    this.changed();
+    this.listeners.forEach(listener => listener());
   }
 
   /** Asks for the full state, at most once in two seconds: a busy kernel answers all questions at once when it is free. */
   private ask(): void {
     if (performance.now() - this.asked > 2000) {
       this.asked = performance.now();
-      this.send('snapshot');
+      this.send({ op: 'snapshot' });
     }
   }
 
-  private send(op: string): void {
-    this.widget.send({ op, nonce: this.widget.get('nonce') });
+  private send(command: Command): void {
+    this.channel.send(command);
   }
+}
 
-  private changed(): void {
-    this.listeners.forEach(listener => listener());
-  }
+function asAnswer({ op, ok, text }: Record<string, unknown>): Answer {
+  return { op: String(op), ok: ok === true, text: String(text) };
 }

@@ -1,8 +1,9 @@
-import type { Environments, Failures, Letter, Message, Point, RunEvent, RunInfo, SiteRow, Value } from './types';
+import { History } from './history';
+import { asLetter } from './incoming';
+import type { Environments, Failures, Message, RunEvent, RunInfo, SiteRow, Stage } from './types';
 import { DONE_STATES } from './types';
 
 const EVENTS_KEPT = 8;
-const ORDER = ['loss', 'accuracy', 'val_loss', 'val_accuracy', 'train_loss', 'train_accuracy'];
 
 const EMPTY_RUN: RunInfo = {
   id: '',
@@ -37,15 +38,6 @@ const BLANK_SITE = {
 };
 const NO_FAILURES: Failures = { cards: [], more: 0 };
 
-/** One metric over the rounds, ready to be drawn: every list is as long as `rounds`. */
-export interface MetricTable {
-  name: string;
-  /** 1-based, ascending. */
-  rounds: number[];
-  sites: { site: string; values: (number | null)[] }[];
-  mean: (number | null)[];
-}
-
 type Outcome = 'applied' | 'gap' | 'stale';
 
 /** What the kernel has told about a run, folded together. Knows nothing of the page. */
@@ -55,31 +47,32 @@ export class RunModel {
   events: RunEvent[] = [];
   failures = NO_FAILURES;
   environments: Environments | null = null;
+  stages: Stage[] = [];
+  readonly history = new History();
   version = -1;
   /** The kernel's clock at the newest letter. */
   clock = 0;
-
-  /** Values by metric, then site (null: the mean), then round. */
-  private values = new Map<string, Map<string | null, Map<number, Value>>>();
 
   get done(): boolean {
     return DONE_STATES.has(this.run.state);
   }
 
   get metrics(): string[] {
-    return [...this.values.keys()].sort(byImportance);
+    return this.history.names;
   }
 
   /**
    * Takes the next letter. After a gap what arrived is right but not complete: the caller asks for the full state.
-   * A letter that is older than what is known changes nothing.
+   * A letter that is older than what is known changes nothing; one of a kernel that started anew counts its versions anew.
    */
-  apply(letter: unknown): Outcome {
-    if (!isLetter(letter)) {
+  apply(raw: unknown): Outcome {
+    const letter = asLetter(raw);
+    if (!letter) {
       return 'stale';
     }
     const { message, clock } = letter;
-    if (message.version < this.version || (message.version === this.version && !message.full)) {
+    const older = message.version < this.version || (message.version === this.version && !message.full);
+    if (older && !(message.full && clock > this.clock)) {
       return 'stale';
     }
     const gap = !message.full && message.version !== this.version + 1;
@@ -95,14 +88,6 @@ export class RunModel {
     return gap ? 'gap' : 'applied';
   }
 
-  table(name: string): MetricTable {
-    const bySite = this.values.get(name) ?? new Map<string | null, Map<number, Value>>();
-    const rounds = [...new Set([...bySite.values()].flatMap(values => [...values.keys()]))].sort((a, b) => a - b);
-    const line = (site: string | null) => rounds.map(round => finite(bySite.get(site)?.get(round)));
-    const sites = this.siteNames.filter(site => bySite.has(site)).map(site => ({ site, values: line(site) }));
-    return { name, rounds: rounds.map(round => round + 1), sites, mean: line(null) };
-  }
-
   /** Every site that was ever named, in the order in which they became known: a site keeps its colour. */
   get siteNames(): string[] {
     return [...this.sites.keys()];
@@ -111,10 +96,11 @@ export class RunModel {
   private forget(): void {
     this.run = { ...EMPTY_RUN };
     this.sites.clear();
-    this.values.clear();
+    this.history.clear();
     this.events = [];
     this.failures = NO_FAILURES;
     this.environments = null;
+    this.stages = [];
   }
 
   private fold(message: Message): void {
@@ -123,47 +109,20 @@ export class RunModel {
       const known = this.site(row.site);
       this.sites.set(row.site, { ...known, ...row, metrics: { ...known.metrics, ...row.metrics } });
     }
-    for (const point of message.points ?? []) {
-      this.point(point);
+    for (const { site } of message.lines ?? []) {
+      if (site !== null) {
+        this.sites.set(site, this.site(site));
+      }
     }
+    this.history.add(message.lines ?? []);
+    this.history.thinned = Math.max(this.history.thinned, message.thinned ?? 0);
     this.events = [...this.events, ...(message.events ?? [])].slice(-EVENTS_KEPT);
     this.failures = message.failures ?? this.failures;
     this.environments = message.environments ?? this.environments;
-  }
-
-  private point({ name, site, round, value }: Point): void {
-    if (site !== null) {
-      this.sites.set(site, this.site(site));
-    }
-    const bySite = this.values.get(name) ?? new Map<string | null, Map<number, Value>>();
-    const byRound = bySite.get(site) ?? new Map<number, Value>();
-    this.values.set(name, bySite.set(site, byRound.set(round, value)));
+    this.stages = message.stages ?? this.stages;
   }
 
   private site(name: string): SiteRow {
     return this.sites.get(name) ?? { ...BLANK_SITE, site: name, metrics: {} };
   }
-}
-
-function finite(value: Value | undefined): number | null {
-  return typeof value === 'number' && Number.isFinite(value) ? value : null;
-}
-
-/** Losses and accuracies by their usual names first, everything else by name. */
-function byImportance(a: string, b: string): number {
-  const rank = (name: string) => {
-    const place = ORDER.indexOf(name);
-    return place < 0 ? Number.MAX_SAFE_INTEGER : place;
-  };
-  return rank(a) - rank(b) || a.localeCompare(b);
-}
-
-function isLetter(value: unknown): value is Letter {
-  const letter = value as Letter | null;
-  return (
-    typeof letter === 'object' &&
-    typeof letter?.clock === 'number' &&
-    typeof letter.message === 'object' &&
-    typeof letter.message?.version === 'number'
-  );
 }

@@ -1,50 +1,59 @@
 import type uPlot from 'uplot';
 
+import type { Drawn } from './chart';
 import { element } from './dom';
-import { value } from './format';
 
 const ROWS = 10;
 const GAP = 10;
 
-/** Shows the values of the round, under its title, under the pointer beside it. */
-export function tooltip(title: (round: number) => string): uPlot.Plugin {
-  const box = element('div', 'reson-tooltip', '', { 'aria-hidden': 'true' });
-  box.hidden = true;
-  return {
-    hooks: {
-      init: plot => void plot.over.append(box),
-      setCursor: plot => {
-        const index = plot.cursor.idx;
-        box.hidden = index === null || index === undefined || (plot.cursor.left ?? -1) < 0;
-        if (!box.hidden) {
-          box.replaceChildren(...rows(plot, index as number, title));
-          place(plot, box, index as number);
-        }
-      }
-    }
-  };
+export interface RoundValues {
+  /** 1-based. */
+  round: number;
+  values: { line: Drawn; text: string; number: number | null }[];
 }
 
-function rows(plot: uPlot, index: number, title: (round: number) => string): HTMLElement[] {
-  const lines = plot.series.slice(1).map((series, at) => {
-    const row = element('div', 'reson-tooltip-row');
-    const swatch = element('span', 'reson-swatch');
-    swatch.style.background = String(typeof series.stroke === 'function' ? series.stroke(plot, at + 1) : series.stroke);
-    const number = value(plot.data[at + 1]?.[index]);
-    row.append(swatch, element('span', 'reson-tooltip-name', String(series.label)), element('span', '', number));
-    return row;
-  });
-  // The mean is the last line and the first to be read.
-  const mean = lines.pop();
-  const shown = mean ? [mean, ...lines.slice(0, ROWS)] : lines;
+/**
+ * Shows the values of the round under the pointer beside it. Of many lines, those nearest to the pointer.
+ *
+ * @param valuesAt - The values of the round that is nearest to a place on the axis.
+ */
+export function tooltip(valuesAt: (place: number) => RoundValues, title: (round: number) => string): uPlot.Plugin {
+  const box = element('div', 'reson-tooltip', '', { 'aria-hidden': 'true' });
+  box.hidden = true;
+  const show = (plot: uPlot) => {
+    const { left = -1, top = 0 } = plot.cursor;
+    box.hidden = left < 0 || !plot.data[0].length;
+    if (!box.hidden) {
+      const found = valuesAt(plot.posToVal(left, 'x'));
+      box.replaceChildren(...rows(plot, found, top, title));
+      place(plot, box, found.round);
+    }
+  };
+  return { hooks: { init: plot => void plot.over.append(box), setCursor: show, draw: show } };
+}
+
+function rows(plot: uPlot, { round, values }: RoundValues, top: number, title: (round: number) => string): HTMLElement[] {
+  const pointer = plot.posToVal(top, 'y');
+  const distance = (number: number | null) => (number === null ? Infinity : Math.abs(number - pointer));
+  const means = values.filter(({ line }) => line.mean);
+  const lines = values.filter(({ line }) => !line.mean);
+  const near = lines.length > ROWS ? [...lines].sort((a, b) => distance(a.number) - distance(b.number) || 0) : lines;
   const hidden = lines.length - ROWS;
-  const more = hidden > 0 ? [element('div', '', `and ${hidden} more sites`)] : [];
-  return [element('div', 'reson-tooltip-title', title(plot.data[0][index] ?? 0)), ...shown, ...more];
+  const more = hidden > 0 ? [element('div', 'reson-tooltip-more', `and ${hidden} more`)] : [];
+  return [element('div', 'reson-tooltip-title', title(round)), ...[...means, ...near.slice(0, ROWS)].map(row), ...more];
+}
+
+function row({ line, text }: RoundValues['values'][number]): HTMLElement {
+  const node = element('div', 'reson-tooltip-row');
+  const swatch = element('span', 'reson-swatch');
+  swatch.style.background = line.color();
+  node.append(swatch, element('span', 'reson-tooltip-name', line.name), element('span', '', text));
+  return node;
 }
 
 /** To the right of the round, or to its left where the view ends; never beyond the view, which would cut it off. */
-function place(plot: uPlot, box: HTMLElement, index: number): void {
-  const x = plot.valToPos(plot.data[0][index] ?? 0, 'x');
+function place(plot: uPlot, box: HTMLElement, round: number): void {
+  const x = plot.valToPos(round, 'x');
   const over = plot.over.getBoundingClientRect();
   const view = (plot.over.closest('.reson-run') ?? plot.over).getBoundingClientRect();
   const right = x + GAP;

@@ -47,13 +47,23 @@ export interface SiteRow {
   problem: string | null;
 }
 
-export interface Point {
+/** Values of one metric over the rounds, at one site. */
+export interface Line {
   name: string;
   /** null: the mean over the sites, weighted by samples. */
   site: string | null;
   /** 0-based. */
-  round: number;
-  value: Value;
+  rounds: number[];
+  /** As long as `rounds`. */
+  values: Value[];
+}
+
+/** A part of a run. */
+export interface Stage {
+  name: string;
+  state: 'done' | 'active' | 'ahead';
+  /** How far it is. */
+  text: string;
 }
 
 export interface RunEvent {
@@ -109,10 +119,13 @@ export interface Message {
   full: boolean;
   run?: Partial<RunInfo>;
   sites?: (Partial<SiteRow> & { site: string })[];
-  points?: Point[];
+  lines?: Line[];
+  /** Of a full message: rounds before this (0-based) may lack values that there were. */
+  thinned?: number;
   events?: RunEvent[];
   failures?: Failures;
   environments?: Environments | null;
+  stages?: Stage[];
 }
 
 /** A message and the kernel's clock when it was sent. */

@@ -1,10 +1,13 @@
 import { Charts } from './charts';
+import { Choices } from './choices';
 import { element } from './dom';
 import { EnvironmentTable } from './environments';
 import { EventList } from './events';
 import { FailureList } from './failures';
 import { Header } from './header';
 import type { Link } from './link';
+import type { ChartSource } from './chart';
+import { StageBar } from './stages';
 import { SiteTable } from './table';
 
 const TICK_MS = 1000;
@@ -14,19 +17,23 @@ export function mount(link: Link, el: HTMLElement): () => void {
   const root = element('div', 'reson-run', '', { role: 'region', 'aria-label': 'Training run' });
   const header = new Header(link);
   const environments = new EnvironmentTable();
-  const charts = new Charts();
-  const sites = new SiteTable();
+  const stages = new StageBar();
+  const choices = new Choices();
+  const charts = new Charts(choices);
+  const sites = new SiteTable(choices);
   const failures = new FailureList();
   const events = new EventList();
-  root.append(header.node, environments.node, charts.node, sites.node, failures.node, events.node);
+  root.append(header.node, stages.node, environments.node, charts.node, sites.node, failures.node, events.node);
   el.append(root);
 
   let frame = 0;
   const draw = () => {
     frame = 0;
     header.update();
+    choices.belongTo(`run:${link.model.run.id}`);
+    stages.update(link.live && !link.gone ? link.model.stages : []);
     environments.update(link.model.environments);
-    charts.update(link.model);
+    charts.update(sourceOf(link));
     sites.update(link.model, link.now);
     failures.update(link.model.failures, link.model.done);
     events.update(link.model.events);
@@ -46,6 +53,13 @@ export function mount(link: Link, el: HTMLElement): () => void {
     clearInterval(ticker);
     cancelAnimationFrame(frame);
     charts.dispose();
+    sites.dispose();
     root.remove();
   };
+}
+
+function sourceOf(link: Link): ChartSource {
+  const { history, siteNames, run, done } = link.model;
+  const askRound = (round: number) => link.askRound(round);
+  return { history, names: siteNames, rounds: run.rounds, done, noun: 'site', live: link.live && !link.gone, askRound };
 }

@@ -42,6 +42,8 @@ export interface FieldSchema {
   items?: { type: string };
   /** The environment variable that it comes from where nobody sets it. */
   env?: string;
+  /** Whether somebody has set it here, so that `env` does not count. */
+  chosen?: boolean;
   /** What it means if it is left open, which only such a field may be. */
   unset?: string;
 }

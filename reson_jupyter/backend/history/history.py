@@ -67,6 +67,11 @@ class RunSummary:
         )
 
     @property
+    def is_unsure(self) -> bool:
+        """Whether it may be otherwise by now; one that seemed lost may have been carried on where nobody could see it."""
+        return not self.state.done or self.state is RunState.LOST
+
+    @property
     def record(self) -> RunRecord:
         """Where the run is."""
         return RunRecord(id=self.id, name=self.name, target=self.target, store=self.store, created=self.created)

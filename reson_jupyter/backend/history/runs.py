@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import datetime
@@ -61,18 +61,18 @@ class Runs(list[RunSummary]):
         return [*older, *(f"{run_id} may go on, and nobody follows it: reson.attach({run_id!r})" for run_id in unwatched)]
 
 
-def known_runs(open_store: Callable[[str], Store]) -> Runs:
+def known_runs(open_store: Callable[[str], Store], only: Collection[str] | None = None) -> Runs:
     """Returns the runs of the history; those that were not over when somebody last looked are looked at now, in their stores.
 
     Args:
         open_store: Opens a store by its URL. Runs of a store that does not answer soon stay as they are known.
+        only: Ids of the runs to look at; None for all.
 
     Raises:
         ResonError: the history cannot be read.
     """
     known = history.load()
-    # A run that seemed lost may have been carried on where nobody could see it.
-    unsure = [summary for summary in known if not summary.state.done or summary.state is RunState.LOST]
+    unsure = [summary for summary in known if summary.is_unsure and (only is None or summary.id in only)]
     pool = ThreadPoolExecutor(_LOOKERS)
     looks = [pool.submit(_looked_at, summary, open_store) for summary in unsure]
     wait(looks, _PATIENCE)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...errors import RunError
+from ...names import printable
 from ..progress import RunProgress
 
 Mode = Literal["min", "max"]
@@ -32,7 +33,12 @@ class BestRound:
     metric: str
 
     def __repr__(self) -> str:
-        return f"<round {self.round + 1}: {self.metric} {self.value:.6g}; its model is run.model(round={self.round})>"
+        return f"<round {self.round + 1}: {printable(self.metric)} {self.value:.6g}; its model is run.model(round={self.round})>"
+
+
+def smallest_is_best(metric: str) -> bool:
+    """Whether the smallest value of a metric is its best, as its name tells: of a loss or an error it is."""
+    return bool(_SMALL_IS_GOOD.search(metric.lower()))
 
 
 def best_round(run: RunProgress, metric: str, mode: Mode | None) -> BestRound:
@@ -66,6 +72,6 @@ def best_round(run: RunProgress, metric: str, mode: Mode | None) -> BestRound:
             f"no round has a mean of {metric!r} over its sites yet",
             "A round has one once it is aggregated and all of its sites have reported the metric.",
         )
-    smallest = (mode or ("min" if _SMALL_IS_GOOD.search(metric.lower()) else "max")) == "min"
+    smallest = mode == "min" if mode else smallest_is_best(metric)
     number, value = min(values, key=lambda pair: (pair[1] if smallest else -pair[1], pair[0]))
     return BestRound(number, value, metric)

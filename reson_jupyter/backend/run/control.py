@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from ...errors import RunError, RunTimeout
 from ...events import EventType, RunState
+from ...names import printable
+from ...table import html_table
 from ..failure.explain import explain
 from ..progress import RunProgress
 from ..record import RunRecord
@@ -22,6 +24,9 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 _LEVELS = ("debug", "info", "warning", "error")
 _NOT_YET = (RunState.PENDING, RunState.UPLOADING, RunState.QUEUED)
+_TITLES = ("site", "answer", "seconds")
+_NOBODY = "no site was asked"
+_SHOWN = 500  # characters of an answer
 # For what a site does at once.
 _PROMPT = 15.0
 
@@ -49,14 +54,13 @@ class Answer:
     where: str = ""
 
     def __repr__(self) -> str:
-        return f"<{self.site}: {self.summary}>"
+        return f"<{printable(self.site)}: {self.summary}>"
 
     @property
     def summary(self) -> str:
-        """The value, or the error with its place, in one line."""
-        if self.ok:
-            return repr(self.value)
-        return f"{self.where}: {self.error}" if self.where else self.error
+        """The value, or the error with its place, in one line that is not too long to be shown."""
+        text = repr(self.value) if self.ok else f"{self.where}: {self.error}" if self.where else self.error
+        return printable(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…")
 
 
 class Answers(dict[str, Answer]):
@@ -64,7 +68,12 @@ class Answers(dict[str, Answer]):
 
     def __repr__(self) -> str:
         width = max(map(len, self), default=0)
-        return "\n".join(f"{site:{width}}  {answer.summary}" for site, answer in self.items()) or "no site was asked"
+        return "\n".join(f"{printable(site):{width}}  {answer.summary}" for site, answer in self.items()) or _NOBODY
+
+    def _repr_html_(self) -> str:
+        rows = [(printable(site), answer.summary, f"{answer.seconds:.1f}") for site, answer in self.items()]
+        shown = html_table(_TITLES, rows, ("seconds",)) if self else _NOBODY
+        return f"<div class='reson-card' style='overflow-x:auto'>{shown}</div>"
 
 
 class Control:

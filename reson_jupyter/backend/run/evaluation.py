@@ -9,6 +9,8 @@ from html import escape
 import numpy as np
 import numpy.typing as npt
 
+from ...names import printable
+
 _SHOWN = 10
 _CELL = '<{0} style="text-align:left">{1}</{0}>'
 
@@ -81,7 +83,10 @@ class Evaluation:
 
     def _headline(self) -> str:
         count = [] if self.samples is None else [f"{self.samples:,} sample{'s' if self.samples != 1 else ''}"]
-        return ", ".join([*count, *(f"{name} {value:.4g}" for name, value in self.metrics.items())]) or "nothing was measured"
+        return (
+            ", ".join([*count, *(f"{printable(name)} {value:.4g}" for name, value in self.metrics.items())])
+            or "nothing was measured"
+        )
 
     def _table(self) -> tuple[str, list[list[str]]]:
         """A caption and rows, the head first: of data with labels what the model got wrong, the surest first."""
@@ -95,9 +100,9 @@ class Evaluation:
         rows = [head] if chosen else []
         for one in chosen[:_SHOWN]:
             truth = [] if one.truth is None else [self._named(one.truth)]
-            rows.append([one.name, self._named(one.labels), f"{one.probability:.3f}", *truth])
+            rows.append([printable(one.name), self._named(one.labels), f"{one.probability:.3f}", *truth])
         return "; ".join(caption), rows
 
     def _named(self, labels: tuple[int, ...]) -> str:
-        names = (f"{label} {self.classes[label]}" if label < len(self.classes) else str(label) for label in labels)
+        names = (f"{label} {printable(self.classes[label])}" if label < len(self.classes) else str(label) for label in labels)
         return ", ".join(names) or "none"

@@ -90,13 +90,26 @@ class Follower:
         """Whether the run is followed, and its store answers."""
         return self._answered and not self.progress.state.done and not self.over.is_set()
 
-    def observe(self, observer: Callable[[], None]) -> None:
-        """Calls `observer` at once and after every change, one call at a time; one that raises is not called again."""
+    def observe(self, observer: Callable[[], None]) -> Callable[[], None]:
+        """Calls `observer` at once and after every change, one call at a time; one that raises is not called again.
+
+        Returns:
+            The call that ends this.
+        """
         with self.lock:
             self._observers.append(observer)
             if not self.over.is_set():
                 _observed.add(self)
             observer()
+
+        def stop() -> None:
+            with self.lock:
+                if observer in self._observers:
+                    self._observers.remove(observer)
+                if not self._observers:
+                    _observed.discard(self)
+
+        return stop
 
     @property
     def observed(self) -> bool:
@@ -200,7 +213,8 @@ class Follower:
                 try:
                     observer()
                 except Exception:
-                    self._observers.remove(observer)
+                    if observer in self._observers:  # it may have ended this itself
+                        self._observers.remove(observer)
                     traceback.print_exc()
             if not self._observers:
                 _observed.discard(self)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ...errors import RunError, detachable
 from ...events import Event, RunState
-from ..history.origin import RunConfig, read_origin
+from ..history.origin import Origin, RunConfig, read_origin
 from ..progress import Failure, RunProgress
 from ..record import RunRecord
 from ..store import Store
 from ..targets.base import Target
 from .best import BestRound, Mode, best_round
+from .card import run_card
 from .control import Answers, Control, LogLevel
 from .followers import follower_of
 from .info import RunInfo, run_info
@@ -263,13 +264,18 @@ class Run:
         return evaluate(self._store, self._record.prefix, data, round=round, model_class=self._model_class)
 
     @property
+    def origin(self) -> Origin:
+        """What the run was made of, as it lies in its store. Raises `RunError` if its files are not all there."""
+        return read_origin(self._store, self.id)
+
+    @property
     def config(self) -> RunConfig:
-        """The configs that the run was submitted with. Raises `RunError` if its files are not all in its store."""
-        return read_origin(self._store, self.id).config
+        """The configs that the run was submitted with. Raises `RunError` as `origin` does."""
+        return self.origin.config
 
     def sources(self) -> dict[str, str]:
-        """Returns your code as the run shipped it, by file name. Raises `RunError` as `config` does."""
-        return read_origin(self._store, self.id).sources
+        """Returns your code as the run shipped it, by file name. Raises `RunError` as `origin` does."""
+        return self.origin.sources
 
     def rerun(self, **changes: Any) -> Run:
         """Submits the run once more, as it shipped, with the changes.
@@ -298,12 +304,15 @@ class Run:
         """Writes everything that the run stored as its result (model_out/, files_out/) below `folder`; returns the files."""
         return download(self._store, self._record.prefix, Path(folder))
 
-    def observe(self, observer: Observer) -> None:
+    def observe(self, observer: Observer) -> Callable[[], None]:
         """Calls `observer(run)` at once and after every change, the last time when the run is over, but before `wait` returns.
 
         Calls come from the following thread, one at a time. What an observer raises is printed, and it is not called again.
+
+        Returns:
+            The call that ends this.
         """
-        self._follower.observe(lambda: observer(self))
+        return self._follower.observe(lambda: observer(self))
 
     @property
     def progress(self) -> RunProgress:
@@ -323,6 +332,9 @@ class Run:
         run = self._progress
         stopping = ", stopping" if run.stopping_until and not run.state.done else ""
         return f"Run({self.id!r}, {run.state.value}{stopping}, round {run.rounds_done} of {run.num_rounds})"
+
+    def _repr_html_(self) -> str:
+        return run_card(self).html()
 
     def _check_over(self) -> None:
         if not self.state.done:

@@ -13,6 +13,7 @@ from ..progress import RunProgress
 from ..site_state import SiteProgress
 from .environments import Environments, environments_of
 from .handle import Run
+from .stages import Stage, stages_of
 
 Message = dict[str, Any]
 _SHOWN_EVENTS = 8
@@ -38,15 +39,15 @@ class LiveFeed:
         self._failures: tuple[int, int] = (0, 0)
         self._environments: Environments | None = None
         self._sites: dict[str, Message] = {}
-        self._points: dict[tuple[str, str | None, int], float] = {}
+        self._stages: list[Stage] | None = None
+        self._values_seen = 0
 
     def snapshot(self) -> Message:
         """Returns everything; the next delta continues from here."""
         self._sites.clear()
-        self._points.clear()
-        self._events_seen = 0
+        self._values_seen = self._events_seen = 0
         self._failures = (0, 0)
-        self._environments = None
+        self._environments = self._stages = None
         return {**self.delta(), "full": True}
 
     def delta(self) -> Message:
@@ -59,10 +60,11 @@ class LiveFeed:
             "full": False,
             "run": self._head(),
             "sites": self._changed_sites(),
-            "points": self._new_points(),
+            "lines": self._new_lines(),
             "events": self._new_events(),
             **self._changed_failures(),
             **self._changed_environments(),
+            **self._changed_stages(),
         }
 
     def _head(self) -> Message:
@@ -117,14 +119,25 @@ class LiveFeed:
         self._environments = environments
         return {"environments": environments}
 
-    def _new_points(self) -> list[Message]:
-        changed = []
-        for key, value in list(self._progress.latest.items()):
-            if self._points.get(key) != value:
-                self._points[key] = value
-                name, site, number = key
-                changed.append({"name": name, "site": site, "round": number, "value": value})
-        return changed
+    def _changed_stages(self) -> dict[str, list[Stage]]:
+        stages = stages_of(self._progress)
+        if stages == self._stages:
+            return {}
+        self._stages = stages
+        return {"stages": stages}
+
+    def _new_lines(self) -> list[Message]:
+        """What was set since the message before; not by comparing, which would take longer with every round."""
+        changes, latest = self._progress.changes, self._progress.latest
+        until = len(changes)
+        lines: dict[tuple[str, str | None], Message] = {}
+        for key in dict.fromkeys(changes[self._values_seen : until]):
+            name, site, number = key
+            line = lines.setdefault((name, site), {"name": name, "site": site, "rounds": [], "values": []})
+            line["rounds"].append(number)
+            line["values"].append(latest[key])
+        self._values_seen = until
+        return list(lines.values())
 
     def _new_events(self) -> list[Message]:
         events = self._progress.events

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from ...config import ResonTechConfig
+from ...config.urls import without_user
 from ...errors import StoreError
 from .base import ObjectInfo, Progress, Store, UploadForm, check_key
 from .directory import DirectoryStore
@@ -40,8 +41,8 @@ def open_store(url: str, connection: ResonTechConfig | None = None) -> Store:
     """
     try:
         parts = urlsplit(url)
-    except ValueError as error:
-        raise StoreError(f"The store {url!r} is not a URL: {error}.", _HINT) from None
+    except ValueError:
+        raise StoreError(f"The store {without_user(url)!r} is not a URL.", _HINT) from None
     if parts.scheme == "file":
         return DirectoryStore(_folder(url, parts.netloc, parts.path))
     if parts.scheme == "s3":
@@ -54,13 +55,15 @@ def open_store(url: str, connection: ResonTechConfig | None = None) -> Store:
     hint = _HINT
     if not parts.scheme and url:
         hint = f"Did you mean {Path(url).expanduser().absolute().as_uri()}? {_HINT}"
-    raise StoreError(f"The store {url!r} is of no kind known here.", hint)
+    raise StoreError(f"The store {without_user(url)!r} is of no kind known here.", hint)
 
 
 def _folder(url: str, host: str, path: str) -> Path:
     # "file://data/x" names a machine called data, which nobody means.
     if host not in ("", "localhost") or "\\0" in path or "%00" in path:
-        raise StoreError(f"The store {url!r} does not name a folder of this machine.", "Three slashes: file:///a/folder.")
+        raise StoreError(
+            f"The store {without_user(url)!r} does not name a folder of this machine.", "Three slashes: file:///a/folder."
+        )
     folder = Path(url2pathname(path))
     if not folder.is_absolute():
         raise StoreError(f"The store {url!r} does not name a folder.", _HINT)

@@ -1,0 +1,113 @@
+import { Button } from '@jupyterlab/ui-components';
+import React, { useState } from 'react';
+
+import { duration } from '../../run_view/format';
+import type { PageActions } from '../actions';
+import type { CommandSender } from '../commands';
+import { Mark } from '../parts/mark';
+import { useNow } from '../parts/now';
+import type { Action, Activity, Submit } from '../types';
+import { act, TITLES } from './outcome';
+import type { Outcome, RunAction } from './outcome';
+
+const ACTIONS: RunAction[] = ['check', 'preview', 'submit'];
+const DOING: Record<Action, string> = {
+  check: 'Checking', preview: 'Building the preview', submit: 'Submitting', check_shards: 'Checking shards'
+};
+
+interface Props {
+  submit: Submit;
+  link: CommandSender;
+  page: PageActions;
+}
+
+/** Check, Preview, Submit; what stands in their way, what goes on, and how the last one came out. */
+export function ActionsBar({ submit, link, page }: Props): JSX.Element {
+  const [asked, setAsked] = useState(false);
+  const [outcome, setOutcome] = useState<Outcome | null>(null);
+  const busy = asked || submit.activity !== null;
+  const start = (action: RunAction) => {
+    setAsked(true);
+    setOutcome(null);
+    void act(action, link, page).then(result => {
+      setAsked(false);
+      setOutcome(result);
+    });
+  };
+  return (
+    <div className="jp-Reson-actions" role="group" aria-label="Run">
+      {submit.activity && <Doing activity={submit.activity} />}
+      {outcome && !busy && <Result outcome={outcome} page={page} />}
+      <Obstacles submit={submit} />
+      <div className="jp-Reson-buttons">
+        {ACTIONS.map(action => {
+          const possible = !busy && submit.obstacles[action].length === 0;
+          return (
+            <Button
+              key={action}
+              className={action === 'submit' ? 'jp-mod-styled jp-mod-accept' : ''}
+              small
+              type="button"
+              // Not `disabled`: the button keeps the focus while it works, and a screen reader finds out why it cannot be used.
+              aria-disabled={!possible}
+              aria-describedby="reson-doing reson-obstacles"
+              onClick={() => possible && start(action)}
+            >
+              {TITLES[action]}
+            </Button>
+          );
+        })}
+      </div>
+    </div>
+  );
+}
+
+function Doing({ activity }: { activity: Activity }): JSX.Element {
+  const now = useNow(1000);
+  return (
+    <p className="jp-Reson-doing" id="reson-doing">
+      <span className="jp-Reson-spinner" aria-hidden="true" />
+      <span role="status">{[DOING[activity.action], activity.note].filter(Boolean).join(': ')}</span>
+      <span className="jp-Reson-time">{duration(now - activity.since)}</span>
+    </p>
+  );
+}
+
+function Result({ outcome, page }: { outcome: Outcome; page: PageActions }): JSX.Element {
+  const { ok, text, hint, details } = outcome;
+  return (
+    <div className="jp-Reson-outcome" role={ok ? 'status' : 'alert'} data-tone={ok ? 'ok' : 'error'}>
+      <Mark tone={ok ? 'ok' : 'error'} text={ok ? 'done' : 'error'} />
+      <div>
+        <p>{text}</p>
+        {hint && <p className="jp-Reson-help">{hint}</p>}
+        {details && (
+          <button className="jp-Reson-link" type="button" onClick={() => page.showDocument(details)}>
+            Details
+          </button>
+        )}
+      </div>
+    </div>
+  );
+}
+
+/** One sentence for each, and of which action it stands in the way if not of all. */
+function Obstacles({ submit }: { submit: Submit }): JSX.Element | null {
+  const sentences = [...new Set(ACTIONS.flatMap(action => submit.obstacles[action]))];
+  return sentences.length === 0 ? null : (
+    <ul className="jp-Reson-list jp-Reson-obstacles" id="reson-obstacles">
+      {sentences.map(sentence => {
+        const stopped = ACTIONS.filter(action => submit.obstacles[action].includes(sentence));
+        return (
+          <li key={sentence}>
+            <Mark tone="warning" />
+            <span>
+              {stopped.length < ACTIONS.length && <strong>{stopped.map(action => TITLES[action]).join(', ')}: </strong>}
+              {sentence}
+            </span>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}

@@ -1,0 +1,65 @@
+import { Button } from '@jupyterlab/ui-components';
+import React from 'react';
+
+import type { CommandSender } from '../commands';
+import { problemOf, sentence } from '../forms/edits';
+import { ConfigForm } from '../forms/config_form';
+import { useLimited } from '../parts/limited';
+import type { Check, Data, Form, Level, State } from '../types';
+import { CheckList } from './captures';
+import { ShardChart } from './chart';
+
+const BARS = 12;
+
+interface Props {
+  state: State;
+  form: Form | undefined;
+  link: CommandSender;
+}
+
+/** The folder of shards, and what lay in it when somebody looked. */
+export function DataSection({ state, form, link }: Props): JSX.Element {
+  const [problem, setProblem] = React.useState('');
+  const looking = state.submit.activity?.action === 'check_shards';
+  const busy = state.submit.activity !== null;
+  const look = () => {
+    setProblem('');
+    link.send('check_shards').catch(error => setProblem(sentence(problemOf(error))));
+  };
+  return (
+    <>
+      {form && <ConfigForm form={form} link={link} />}
+      <Button className="jp-Reson-wide" small type="button" aria-disabled={busy} onClick={busy ? undefined : look}>
+        {looking ? 'Checking shards…' : 'Check shards'}
+      </Button>
+      <p className="jp-Reson-message" role="alert">
+        {problem || state.data.error}
+      </p>
+      {state.data.folder && <Found data={state.data} />}
+    </>
+  );
+}
+
+export function dataTone({ error, problems, warnings }: Data): Level {
+  return error || problems.length ? 'error' : warnings.length ? 'warning' : 'ok';
+}
+
+function Found({ data }: { data: Data }): JSX.Element {
+  const [shards, button] = useLimited(data.shards, BARS, 'sites');
+  const checks = [...list('error', data.problems), ...list('warning', data.warnings)];
+  return (
+    <div>
+      <p className="jp-Reson-headline" role="status">
+        {data.headline}
+      </p>
+      {shards.length > 0 && <ShardChart data={{ ...data, shards }} />}
+      {button}
+      {data.more > 0 && <p className="jp-Reson-help">{`and ${data.more} more shards`}</p>}
+      <CheckList checks={checks} />
+    </div>
+  );
+}
+
+function list(level: Level, texts: string[]): Check[] {
+  return texts.map(text => ({ level, text }));
+}

@@ -1,0 +1,31 @@
+"""What the cell magics' first lines can say."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from ..capture.roles.contract import Role
+from .parser import Parser
+
+_ABOUT = {
+    "model": "Run the cell and capture the model it defines: a subclass of torch.nn.Module, with what it needs of the cell. "
+    "fl_train, fl_train_model, fl_validate and fl_validate_model in the same cell ship with it.",
+    "train": "Run the cell and capture fl_train or fl_train_model, and fl_validate or fl_validate_model if it is there.",
+    "executor": "Run the cell and capture the NVFlare Executor it defines, in place of the default one.",
+    "persistor": "Run the cell and capture the NVFlare ModelPersistor it defines, in place of the default one.",
+    "command": "Run the cell and capture a function that run.command(NAME, params) calls on the sites while a run goes on: "
+    "the one called NAME, else the cell's only one. It gets params, and env and logger if it takes them, and returns JSON.",
+}
+
+
+@cache
+def cell_parser(role: Role) -> Parser:
+    """Returns the parser of the line of `%%reson_ROLE`; asked for help, it shows it, and the cell is not to run."""
+    parser = Parser(prog=f"%reson_{role}", description=_ABOUT[role])
+    parser.add_argument("--fix", action="store_true", help="ship the imports that are missing, as this kernel has them")
+    parser.set_defaults(class_name=None, command="")
+    if role == "command":
+        parser.add_argument("command", nargs="?", default="", metavar="NAME", help="what run.command() is to call it by")
+    elif role != "train":
+        parser.add_argument("--class", dest="class_name", metavar="NAME", help=f"the {role}'s class, if the cell has several")
+    return parser

@@ -1,0 +1,73 @@
+"""The buttons of a panel, what stands in their way, and what comes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import ipywidgets as widgets
+
+from ...errors import ResonError
+from ...readiness import obstacles
+from ...session import Session
+from ..sidebar.activity import Activity
+from .texts import tell, text
+from .work import Output, carry_out
+
+_BUTTONS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "check": ("Check", "rehearse the job here; nothing is sent"),
+        "preview": ("Preview", "show what would be sent; nothing is sent"),
+        "submit": ("Submit", "check, upload and start the run"),
+    }
+)
+
+
+class ActionsView:
+    """Check, Preview, Submit.
+
+    Args:
+        session: What they are done with.
+        activity: Does them, one at a time.
+    """
+
+    def __init__(self, session: Session, activity: Activity) -> None:
+        self._session = session
+        self._activity = activity
+        self._buttons = {action: self._button(action) for action in _BUTTONS}
+        self._notes = {action: text() for action in _BUTTONS}
+        self._now = text()
+        self._output = widgets.Output()
+        rows = [widgets.HBox([self._buttons[action], self._notes[action]]) for action in _BUTTONS]
+        self.widget = widgets.VBox([*rows, self._now, self._output])
+
+    def show(self) -> None:
+        """Shows what can be done now, and what goes on."""
+        now = self._activity.now
+        in_the_way = obstacles(self._session)
+        for action, button in self._buttons.items():
+            button.disabled = bool(in_the_way[action] or now)
+            tell(self._notes[action], "\n".join(in_the_way[action]), "help")
+        tell(self._now, f"{now['action'].replace('_', ' ')}: {now['note']}" if now else "", "heading")
+
+    def _button(self, action: str) -> widgets.Button:
+        title, about = _BUTTONS[action]
+        style = "primary" if action == "submit" else ""
+        button = widgets.Button(description=title, tooltip=about, button_style=style, layout={"width": "8em", "flex": "0 0 auto"})
+        button.on_click(lambda _: self._begin(action))
+        return button
+
+    def _begin(self, action: str) -> None:
+        def work() -> Callable[[], None]:
+            carry_out(action, self._put)
+            return lambda: None
+
+        try:
+            self._put([])
+            self._activity.start(action, work)
+        except ResonError as error:
+            tell(self._now, str(error), "error")
+
+    def _put(self, outputs: list[Output]) -> None:
+        # Set as a whole: what a thread prints into an Output widget ends up under whichever cell runs meanwhile.
+        self._output.outputs = tuple(outputs)

@@ -1,0 +1,47 @@
+"""What the session has captured, and what it could not capture."""
+
+from __future__ import annotations
+
+import ipywidgets as widgets
+
+from ...capture.capture import Capture
+from ...session import Refusal, Session
+from .closing import close
+from .texts import text
+
+_NOTHING = "Nothing is captured yet: put %%reson_model on the first line of the cell that defines the model, and run that cell."
+
+
+class CapturedView:
+    """The captures, each with a button that forgets it.
+
+    Args:
+        session: The session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._shown: object = None
+        self.widget = widgets.VBox()
+
+    def show(self) -> None:
+        """Shows what is captured now."""
+        captures, refusals = self._session.captures, self._session.refusals
+        if self._shown == (present := (dict(captures), dict(refusals))):
+            return
+        self._shown = present
+        rows = [self._row(key, captures.get(key), refusals.get(key)) for key in dict.fromkeys([*captures, *refusals])]
+        dropped, self.widget.children = self.widget.children, rows or [text(_NOTHING, "help")]
+        for row in dropped:
+            close(row)
+
+    def _row(self, key: str, capture: Capture | None, refusal: Refusal | None) -> widgets.HBox:
+        told = []
+        if capture:
+            told.append(text(f"{capture.title} from {capture.cell}"))
+            told += [text(warning, "help") for warning in capture.warnings]
+        if refusal:
+            told.append(text(f"{key}: {refusal.cell} could not be captured: {refusal.message}\n{refusal.hint}", "error"))
+        forget = widgets.Button(description="Forget", layout={"width": "6em", "flex": "0 0 auto"}, tooltip=f"forget the {key}")
+        forget.on_click(lambda _: self._session.forget(key))
+        return widgets.HBox([widgets.VBox(told, layout={"flex": "1 1 auto"}), forget])

@@ -1,0 +1,26 @@
+"""How a shell shows what needs this floor to be drawn: captures, rehearsals that failed, comparisons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from ..backend.run.compare import Comparison
+from ..capture.capture import Capture
+from ..errors import RehearsalFailed
+from .cards import CaptureCard
+from .comparison_bundle import comparison_bundle
+from .rehearsal_card import RehearsalCard
+
+
+def show_results(shell: InteractiveShell) -> None:
+    """Has a shell draw results of which only their text is known below."""
+    formatter = shell.display_formatter
+    if formatter is None:
+        return
+    html: Any = formatter.formatters["text/html"]
+    html.for_type(Capture, lambda capture: CaptureCard(capture)._repr_html_())
+    html.for_type(RehearsalFailed, lambda failed: RehearsalCard(failed.rehearsal)._repr_html_())
+    bundles: Any = formatter.mimebundle_formatter
+    bundles.for_type(Comparison, lambda comparison, **_: comparison_bundle(comparison))

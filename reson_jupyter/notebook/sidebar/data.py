@@ -1,0 +1,89 @@
+"""What lies in the session's folder of shards, as it was when somebody looked last."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from ...data.balance import titled
+from ...data.report import ShardsReport
+from ...errors import ConfigError, ResonError
+from ...session import Session
+from ..shards_command import look_at_shards
+from .jsonable import shown
+
+_SHARDS = 50
+_CLASSES = 20
+EMPTY: dict[str, Any] = {
+    "folder": "", "headline": "", "classes": [], "shards": [], "more": 0, "problems": [], "warnings": [], "error": "",
+}  # fmt: skip
+
+
+class DataPart:
+    """Looks into the folder when it is asked to; what it found holds for this folder only.
+
+    Args:
+        session: Which folder it is.
+        changed: Called when somebody has looked.
+    """
+
+    def __init__(self, session: Session, changed: Callable[[], None]) -> None:
+        self._session = session
+        self._changed = changed
+        self._found = EMPTY
+
+    def look(self) -> None:
+        """Reads the shards; takes as long as these are large.
+
+        Raises:
+            ConfigError: no folder is configured.
+        """
+        folder = self._session.submission.shards_dir
+        if not folder:
+            raise ConfigError("No folder of shards is configured.", "Set shards_dir.", {"shards_dir": "nothing is set"})
+        try:
+            self._found = _of_report(folder, look_at_shards(self._session, folder))
+        except ResonError as error:
+            self._found = {**EMPTY, "folder": folder, "error": shown(str(error))}
+        self._changed()
+
+    def part(self) -> dict[str, Any]:
+        """What was found, if it is still the folder."""
+        try:
+            folder = self._session.submission.shards_dir
+        except ConfigError:  # told with the form of the target
+            return EMPTY
+        found = self._found
+        return found if found["folder"] == folder else EMPTY
+
+
+def _of_report(folder: str, report: ShardsReport) -> dict[str, Any]:
+    counts = Counter(report.label_counts)
+    labels = sorted(label for label, _ in counts.most_common(_CLASSES))
+    others = len(counts) > len(labels)
+    names = report.class_names
+    return {
+        "folder": folder,
+        "headline": report.headline,
+        "classes": [titled(label, names) for label in labels] + (["others"] if others else []),
+        "shards": [
+            {
+                "site": f"site-{number}",
+                "name": shown(shard.name),
+                "samples": shard.samples,
+                "bytes": shard.bytes,
+                "counts": _counts(shard.label_counts, labels, others),
+            }
+            for number, shard in enumerate(report.shards[:_SHARDS], 1)
+        ],
+        "more": max(0, len(report.shards) - _SHARDS),
+        "problems": list(report.problems.shown),
+        "warnings": list(report.warnings),
+        "error": "",
+    }
+
+
+def _counts(counts: dict[int, int], labels: list[int], others: bool) -> list[int]:
+    first = [counts.get(label, 0) for label in labels]
+    return [*first, sum(counts.values()) - sum(first)] if others else first

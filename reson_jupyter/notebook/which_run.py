@@ -1,0 +1,50 @@
+"""Which run a line means: the one it names, or where it names none the newest."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime
+
+from ..backend.history import history
+from ..backend.history.history import RunSummary
+from ..backend.run.handle import Run
+from ..errors import RunNotFound
+from ..names import printable
+
+_SHOWN = 5
+_seen: list[str] = []
+
+
+def remember(run: Run) -> None:
+    """Takes note of a run that this kernel submitted or attached to."""
+    _seen.append(run.id)
+
+
+def newest_run() -> str:
+    """Returns the id of the run that this kernel submitted or attached to last, else of the newest that this machine knows.
+
+    Raises:
+        RunNotFound: there is none.
+        ResonError: the history of runs cannot be read.
+    """
+    known = [summary.id for summary in history.load()]
+    if not known:
+        raise RunNotFound("this machine knows no runs", "Submit one: %reson submit --name NAME --shards DIR.")
+    return next((run for run in reversed(_seen) if run in known), known[0])
+
+
+def required_run(named: str | None, arguments: argparse.Namespace) -> str:
+    """Returns the run that a line names. Raises `UsageError`, with the newest runs, if it names none."""
+    if named and "=" not in named:
+        return named
+    runs = history.load()
+    newest = [f"  {_told(summary)}" for summary in runs[:_SHOWN]]
+    known = ["its id is missing; the newest runs are:", *newest] if newest else ["its id is missing; this machine knows no runs"]
+    more = [f"  and {len(runs) - _SHOWN} older ones: %reson runs"] if len(runs) > _SHOWN else []
+    arguments.refuse("\n".join([*known, *more]))
+    raise AssertionError("refuse raises")
+
+
+def _told(run: RunSummary) -> str:
+    started = datetime.fromtimestamp(run.created).strftime("%Y-%m-%d %H:%M")
+    return f"{run.id}  {printable(run.name[:40])}, {run.state.value}, started {started}"

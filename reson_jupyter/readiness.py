@@ -1,0 +1,73 @@
+"""What stands in the way of a check, a preview, a submit: found without reading a shard, and without asking anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from .errors import ConfigError, ResonError
+from .session import Session
+
+_NO_MODEL = "There is no model: put %%reson_model on the first line of the cell that defines it, and run that cell."
+
+
+def obstacles(session: Session) -> dict[str, list[str]]:
+    """Returns what stands in the way, a sentence each: {"check", "preview", "submit": [sentence, ...]}.
+
+    What is not named here may still be refused, with the reason, when it is tried.
+    """
+    job = list(_of_job(session))
+    return {"check": job, "preview": job, "submit": [*job, *_of_submit(session, job)]}
+
+
+def _of_job(session: Session) -> Iterator[str]:
+    named, captured = session.model_config.model_class, session.capture("model")
+    if "." not in named:
+        if captured is None:
+            yield _NO_MODEL
+        elif named and named != captured.name:
+            yield f"model_class is {named!r}, but the model is {captured.name}: leave model_class empty."
+    try:
+        folder = session.submission.shards_dir
+    except ConfigError as error:
+        yield _sentence(error)
+        return
+    if folder and not _is_folder(folder):
+        yield f"There is no folder {folder!r}, which shards_dir names."
+
+
+def _of_submit(session: Session, job: list[str]) -> Iterator[str]:
+    try:
+        submission, connection = session.submission, session.connection
+    except ConfigError as error:
+        if (sentence := _sentence(error)) not in job:
+            yield sentence
+        return
+    if not submission.name:
+        yield "The run has no name."
+    if submission.target != "flare" and not submission.shards_dir:
+        yield "No shards are named: set shards_dir to the folder with one zip for each site."
+    if submission.target == "flare":
+        from .backend.flare.kit import read_kit
+
+        try:
+            read_kit(connection.startup_kit)
+        except ResonError as error:
+            yield _sentence(error)
+    if submission.target == "reson":
+        from .backend.platform.selection import what_is_missing
+
+        if missing := what_is_missing(connection):
+            yield f"The platform needs {', '.join(missing)}."
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return Path(path).expanduser().is_dir()
+    except (OSError, RuntimeError, ValueError):  # "~somebody" that nobody is; a path with a zero in it
+        return False
+
+
+def _sentence(error: ResonError) -> str:
+    text = error.message[:1].upper() + error.message[1:]
+    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -1,0 +1,35 @@
+"""The card of the session: what is captured and configured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .card import Card
+from .config.urls import without_user
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from .config import Config
+    from .session import Session
+
+
+def session_card(session: Session) -> Card:
+    """Returns the card of a session as it is now."""
+    captures = [f"{capture.title} of {capture.cell}" for capture in session.captures.values()]
+    rows = [("captured", ", ".join(captures) or "nothing: put %%reson_model on the cell that defines the model")]
+    rows += [("not captured", f"{refusal.key} of {refusal.cell}: {refusal.message}") for refusal in session.refusals.values()]
+    parts = {"training": session.training, "federation": session.federation, "model": session.model_config}
+    rows += [(name, text) for name, config in parts.items() if (text := _changes(config))]
+    try:
+        submission = session.submission
+        rows += [(name, getattr(submission, name)) for name in ("name", "shards_dir", "target") if getattr(submission, name)]
+        rows += [("store", without_user(submission.store))] if submission.store else []
+    except ConfigError as error:
+        rows.append(("problem", str(error)))
+    return Card("The session of this kernel", [*rows, ("change it", "%reson config KEY=VALUE; all of it: %reson config")])
+
+
+def _changes(config: Config) -> str:
+    """What differs from the defaults."""
+    changed = config.model_dump(exclude_unset=True) | (config.model_extra or {})
+    return ", ".join(f"{name}={value!r}" for name, value in changed.items())

@@ -1,0 +1,124 @@
+"""Runs beside each other: what differs in how they were made, and which came to the best."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from reson_jupyter.backend.run.compare import best_of, compare_runs
+from reson_jupyter.backend.run.comparison_html import tables
+from reson_jupyter.errors import RunError
+from tests.backend.compared_runs import run_with
+from tests.hostile import HOSTILE, harmless
+
+LOSSES = {"loss": [0.9, 0.4, 0.5], "accuracy": [0.2, 0.7, 0.6]}
+LOWER = {"loss": [0.8, 0.5, 0.3], "accuracy": [0.1, 0.65, 0.6]}
+
+
+def test_only_what_differs_in_how_runs_were_made_is_told(tmp_path: Path) -> None:
+    first = run_with(tmp_path / "a", training={"batch_size": 16, "dropout": 0.5})
+    second = run_with(tmp_path / "b", training={"batch_size": 32})
+    configs = compare_runs([first, second]).configs
+    assert configs == {"batch_size": {first.id: 16, second.id: 32}, "dropout": {first.id: 0.5}}
+
+
+def test_code_data_target_and_versions_are_compared_too(tmp_path: Path) -> None:
+    first = run_with(tmp_path / "a")
+    other = {"local_modules": {"helpers/more.py": "ONE = 2\n"}}
+    second = run_with(tmp_path / "b", job=other, versions={"torch": "2.8.0"}, target="flare")
+    second.progress.events[0].data["sites"]["site-1"]["sha256"] = "1"
+    configs = compare_runs([first, second]).configs
+    assert set(configs) == {"code (sha256)", "target", "torch (version)"}
+    assert configs["target"] == {first.id: "local", second.id: "flare"}
+
+
+def test_other_data_under_the_same_names_is_a_difference(tmp_path: Path) -> None:
+    sites = {site: {"shard": f"{site}.zip", "sha256": digest} for site, digest in (("site-1", "a"), ("site-2", "b"))}
+    first, second = run_with(tmp_path / "a", sites=sites), run_with(tmp_path / "b")
+    assert set(compare_runs([first, second]).configs) == {"data (sha256)"}
+
+
+def test_each_metric_has_its_final_value_and_its_best_round(tmp_path: Path) -> None:
+    first, second = run_with(tmp_path / "a", metrics=LOSSES), run_with(tmp_path / "b", metrics=LOWER)
+    metrics = compare_runs([first, second]).metrics
+    assert list(metrics) == ["loss", "accuracy"]
+    loss, accuracy = metrics["loss"][first.id], metrics["accuracy"][first.id]
+    assert (loss.final, loss.best.round, loss.best.value) == (0.5, 1, 0.4)
+    assert (accuracy.final, accuracy.best.round, accuracy.best.value) == (0.6, 1, 0.7)
+
+
+def test_the_best_of_the_runs_is_marked_with_a_star_and_of_equal_ones_all_are(tmp_path: Path) -> None:
+    runs = [run_with(tmp_path / "a", "one", LOSSES), run_with(tmp_path / "b", "two", LOWER)]
+    came, _ = tables(compare_runs(runs))
+    assert came.header == ("", "one", "two")
+    assert came.rows == [
+        ("state", "finished", "finished"),
+        ("rounds", "3 of 3", "3 of 3"),
+        ("loss, final", "0.5", "0.3 ★"),
+        ("loss, lowest", "0.4 in round 2", "0.3 in round 3 ★"),
+        ("accuracy, final", "0.6 ★", "0.6 ★"),
+        ("accuracy, highest", "0.7 in round 2 ★", "0.65 in round 2"),
+    ]
+
+
+def test_a_metric_that_only_one_run_has_is_nobodys_best(tmp_path: Path) -> None:
+    assert best_of("loss", {"a": 1.0}) == set()
+    assert best_of("loss", {"a": 1.0, "b": math.nan}) == set()
+    runs = [run_with(tmp_path / "a", metrics=LOSSES), run_with(tmp_path / "b")]
+    assert "★" not in str(tables(compare_runs(runs))[0].rows)
+
+
+def test_runs_of_the_same_name_are_called_by_their_ids(tmp_path: Path) -> None:
+    runs = [run_with(tmp_path / "a"), run_with(tmp_path / "b")]
+    assert [run.label for run in compare_runs(runs).runs] == [runs[0].id, runs[1].id]
+
+
+def test_a_run_that_goes_on_is_compared_as_it_is_now_and_it_is_said(tmp_path: Path) -> None:
+    going = run_with(tmp_path / "a", "going", LOSSES, end="")
+    ended = run_with(tmp_path / "b", "ended", LOWER)
+    shown = repr(compare_runs([going, ended]))
+    assert "going is pending and goes on: its values are those of round 3." in shown
+
+
+def test_a_run_whose_files_are_not_all_stored_is_compared_by_what_it_said(tmp_path: Path) -> None:
+    whole, half = run_with(tmp_path / "a", "whole", LOSSES), run_with(tmp_path / "b", "half", LOWER)
+    half._store.delete(f"jobs/{half.id}/configs/meta.json")
+    compared = compare_runs([whole, half])
+    assert compared.configs == {}
+    assert f"How half was made is not known: the files of run {half.id} are not all in its store." in repr(compared)
+    assert compared.metrics["loss"][half.id].final == 0.3
+
+
+@pytest.mark.parametrize("count", [0, 1, 13])
+def test_from_two_to_twelve_runs_can_be_compared(tmp_path: Path, count: int) -> None:
+    runs = [run_with(tmp_path / "a")] * count
+    with pytest.raises(RunError, match=f"{count} runs cannot be compared"):
+        compare_runs(runs)
+
+
+def test_a_run_is_not_compared_with_itself(tmp_path: Path) -> None:
+    run = run_with(tmp_path / "a")
+    with pytest.raises(RunError, match="named twice"):
+        compare_runs([run, run])
+
+
+def test_the_means_become_a_data_frame(tmp_path: Path) -> None:
+    runs = [run_with(tmp_path / "a", "one", LOSSES), run_with(tmp_path / "b", "two", LOWER)]
+    frame = compare_runs(runs).to_pandas()
+    assert list(frame.columns) == ["run", "name", "metric", "round", "value"]
+    assert len(frame) == 12
+    assert frame.query("name == 'two' and metric == 'loss'")["value"].tolist() == [0.8, 0.5, 0.3]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_and_values_are_text_and_nothing_else(tmp_path: Path, name: str) -> None:
+    runs = [
+        run_with(tmp_path / number, f"{name}{number}", {name: [0.5, 0.4, 0.3]}, training={"note": f"{name}{number}"}, target=name)
+        for number in ("1", "2")
+    ]
+    compared = compare_runs(runs)
+    page = harmless(compared._repr_html_())
+    assert [image["alt"] for tag, image in page.tags if tag == "img"]
+    assert "\x1b" not in repr(compared) and "\u2028" not in repr(compared) and "\u202e" not in repr(compared)
