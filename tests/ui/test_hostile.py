@@ -60,9 +60,9 @@ class Watch:
 
 
 @pytest.fixture
-def shown(lab: Lab, page: Page) -> Iterator[tuple[Notebook, Watch]]:
+def shown(lab: Lab, page: Page, request: pytest.FixtureRequest) -> Iterator[tuple[Notebook, Watch]]:
     watch = Watch(page, lab.url)
-    book = lab.open(page, lab.notebook("hostile_names", *CELLS))
+    book = lab.open(page, lab.notebook(f"hostile_{request.node.name}", *CELLS))
     for cell in range(len(CELLS)):
         book.start(cell)
     expect(book.view.get_by_text("Round 4 of 4")).to_be_visible()
@@ -113,7 +113,7 @@ def test_names_do_nothing_in_the_html_that_nbconvert_makes(
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     page = browser.new_page()
     watch = Watch(page, "file://")
-    page.goto((tmp_path / "hostile_names.html").as_uri())
+    page.goto((tmp_path / f"{book.path.stem}.html").as_uri())
     expect(page.get_by_alt_text(f"{NAMES[0]} over the rounds")).to_be_visible()
     watch.nothing_happened(page)
     page.close()

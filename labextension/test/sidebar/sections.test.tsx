@@ -116,6 +116,8 @@ it('a refused action says why, what to do, and has its card behind a button', as
   expect(screen.node.querySelector('.jp-Reson-actions b')).toBeNull();
   screen.click('Details');
   expect(page.shown).toEqual([['document', { title: 'Check: what is wrong', html: '<b>card</b>' }]]);
+  screen.click('Dismiss');
+  expect(screen.alerts.join()).not.toContain('The model does not run.');
 });
 
 it('while something goes on it is told, and nothing else can be started', () => {

@@ -1,9 +1,10 @@
-import { Button } from '@jupyterlab/ui-components';
+import { Button, closeIcon } from '@jupyterlab/ui-components';
 import React, { useState } from 'react';
 
 import { duration } from '../../run_view/format';
 import type { PageActions } from '../actions';
 import type { CommandSender } from '../commands';
+import { IconButton } from '../parts/icon_button';
 import { Mark } from '../parts/mark';
 import { useNow } from '../parts/now';
 import type { Action, Activity, Submit } from '../types';
@@ -37,7 +38,7 @@ export function ActionsBar({ submit, link, page }: Props): JSX.Element {
   return (
     <div className="jp-Reson-actions" role="group" aria-label="Run">
       {submit.activity && <Doing activity={submit.activity} />}
-      {outcome && !busy && <Result outcome={outcome} page={page} />}
+      {outcome && !busy && <Result outcome={outcome} page={page} dismiss={() => setOutcome(null)} />}
       <Obstacles submit={submit} />
       <div className="jp-Reson-buttons">
         {ACTIONS.map(action => {
@@ -73,12 +74,12 @@ function Doing({ activity }: { activity: Activity }): JSX.Element {
   );
 }
 
-function Result({ outcome, page }: { outcome: Outcome; page: PageActions }): JSX.Element {
+function Result({ outcome, page, dismiss }: { outcome: Outcome; page: PageActions; dismiss: () => void }): JSX.Element {
   const { ok, text, hint, details } = outcome;
   return (
     <div className="jp-Reson-outcome" role={ok ? 'status' : 'alert'} data-tone={ok ? 'ok' : 'error'}>
       <Mark tone={ok ? 'ok' : 'error'} text={ok ? 'done' : 'error'} />
-      <div>
+      <div className="jp-Reson-outcomeText">
         <p>{text}</p>
         {hint && <p className="jp-Reson-help">{hint}</p>}
         {details && (
@@ -87,6 +88,7 @@ function Result({ outcome, page }: { outcome: Outcome; page: PageActions }): JSX
           </button>
         )}
       </div>
+      <IconButton icon={closeIcon} label="Dismiss" onClick={dismiss} />
     </div>
   );
 }
