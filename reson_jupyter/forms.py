@@ -15,7 +15,7 @@ from .errors import ConfigError
 from .session import SECRETS, Session
 
 # Of both halves of a pair of keys, a form says only whether they are there.
-_KEYS = {"s3_access_key_id": "RESON_S3_KEY", **SECRETS}
+_KEYS = {**SECRETS, "s3_access_key_id": "RESON_S3_KEY"}
 _S3 = ("s3_endpoint", "s3_bucket", "s3_region")
 _PLATFORM = tuple(name for name in ResonTechConfig.model_fields if name not in (*_KEYS, *_S3, "startup_kit", "allow_http"))
 # Which fields matter where.

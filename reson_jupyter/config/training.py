@@ -19,7 +19,7 @@ _HOST = re.compile(r"(?=.{1,253}$)(?!.*\d$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.
 # them on the sites.
 RESERVED_KEYS = frozenset(
     {"data_root", "adapter_module", "model_class", "model_args", "train_fn", "validate_fn", "path", "args", "name", "id"}
-    | {"site_name", "job_id", "current_round", "num_rounds", "state_dir", "device", "epochs", "lr"}
+    | {"self", "site_name", "job_id", "current_round", "num_rounds", "state_dir", "device", "epochs", "lr"}
 )
 
 # Fields of the training config that the platform does not have.

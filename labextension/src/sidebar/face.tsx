@@ -21,10 +21,10 @@ export function Face({ kernels, page, linkNumber }: FaceProps): React.JSX.Elemen
   const state = link?.state ?? null;
   return (
     <>
-      <header className="jp-Reson-head">
+      <div className="jp-Reson-head">
         <h2>Reson</h2>
         {notebook && <Whose name={notebook.title.label} kernel={notebook.sessionContext.kernelDisplayName} status={kernels.activity} />}
-      </header>
+      </div>
       {status !== 'ready' && <Empty key={status} status={status} kernels={kernels} />}
       {link && state && (
         <fieldset className="jp-Reson-live" disabled={status !== 'ready'} aria-label="Training">
