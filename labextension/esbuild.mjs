@@ -3,7 +3,7 @@ import * as esbuild from 'esbuild';
 
 const options = {
   entryPoints: [{ in: 'src/run_view/index.ts', out: 'run_view' }],
-  outdir: '../reson_jupyter/notebook/static',
+  outdir: '../reson_jupyter/notebook/live/static',
   bundle: true,
   format: 'esm',
   target: 'es2022',

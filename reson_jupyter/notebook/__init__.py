@@ -12,13 +12,13 @@ def load(ipython: InteractiveShell) -> None:
     """Registers everything that a notebook gets from `%load_ext reson_jupyter`."""
     from ..api import on_run
     from ..session import current_session
-    from .command import ResonMagics
-    from .completion import complete_lines
-    from .kernel import kernel_of
-    from .magics import CaptureMagics
+    from .capturing.kernel import kernel_of
+    from .capturing.magics import CaptureMagics
+    from .commands.reson import ResonMagics
+    from .commands.which_run import remember
+    from .completion.completion import complete_lines
     from .rehearsal_card import show_rehearsals
     from .reprs import show_results
-    from .which_run import remember
 
     session = current_session()
     if session.kernel is None or session.kernel.namespace is not ipython.user_ns:  # %reload_ext knows the cells already
@@ -29,7 +29,7 @@ def load(ipython: InteractiveShell) -> None:
     show_results(ipython)
     on_run(remember)
     if hasattr(ipython, "kernel"):  # a terminal draws no widgets; there `wait` shows a progress bar
-        from .show import show
+        from .live.show import show
         from .sidebar import start
 
         on_run(show)

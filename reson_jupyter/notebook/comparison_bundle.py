@@ -11,7 +11,7 @@ from typing import Any
 
 from ..backend.run.compare import Comparison
 from ..backend.run.comparison_html import label, notes, tables
-from .thin import thinned
+from .live.thin import thinned
 
 COMPARISON = "application/vnd.reson-jupyter.comparison+json"
 _POINTS = 20_000  # in all lines together

@@ -14,8 +14,8 @@ from ..backend.progress import Failure
 from ..backend.rehearsal import Facts, Rehearsal
 from ..units import scaled, size
 from .away import is_away
-from .cell_text import cell_text
-from .failure_card import FailureCard
+from .live.cell_text import cell_text
+from .live.failure_card import FailureCard
 
 _SHOWN_OUTPUT = 2_000  # characters
 _CELL = "text-align:left;vertical-align:top;padding:2px 10px 2px 0"

@@ -9,7 +9,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from ..backend.run.compare import Comparison
 from ..capture.capture import Capture
 from ..errors import RehearsalFailed
-from .cards import CaptureCard
+from .capturing.cards import CaptureCard
 from .comparison_bundle import comparison_bundle
 from .rehearsal_card import RehearsalCard
 

@@ -12,7 +12,7 @@ from reson_jupyter.backend.progress import RunProgress
 from reson_jupyter.backend.run.environments import Environments, environments_of
 from reson_jupyter.backend.run.info import run_info
 from reson_jupyter.events import Event
-from reson_jupyter.notebook.run_snapshot import RunSnapshot
+from reson_jupyter.notebook.live.run_snapshot import RunSnapshot
 from tests.backend.test_live import feed_of
 from tests.backend.test_verdict import event, good_run
 

@@ -10,7 +10,7 @@ from reson_jupyter.backend.failure.explain import explain
 from reson_jupyter.backend.progress import RunProgress
 from reson_jupyter.backend.run.live import LiveFeed
 from reson_jupyter.events import Event, SiteTelemetry
-from reson_jupyter.notebook.run_snapshot import RunSnapshot
+from reson_jupyter.notebook.live.run_snapshot import RunSnapshot
 from tests.backend.test_verdict import event, good_run
 
 APP = "/tmp/run/site-1/simulate_job/app_site-1/custom"

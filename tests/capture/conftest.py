@@ -13,8 +13,8 @@ from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from IPython.utils.capture import capture_output
 from traitlets.config import Config
 
-from reson_jupyter.notebook.kernel import kernel_of
-from reson_jupyter.notebook.magics import CaptureMagics
+from reson_jupyter.notebook.capturing.kernel import kernel_of
+from reson_jupyter.notebook.capturing.magics import CaptureMagics
 from reson_jupyter.session import Session
 
 from .local_trees import tree as tree

@@ -12,7 +12,7 @@ from reson_jupyter.capture.capture import Capture, capture_cell
 from reson_jupyter.capture.roles.contract import Role
 from reson_jupyter.capture.text.cell import Cell, parse
 from reson_jupyter.capture.text.module import Module
-from reson_jupyter.notebook.plain import plain_cell
+from reson_jupyter.notebook.capturing.plain import plain_cell
 
 
 def read_cell(text: str, label: str = "In[1]") -> Cell:

@@ -12,7 +12,7 @@ import pytest
 from reson_jupyter.backend.job import Job
 from reson_jupyter.config import ModelConfig
 from reson_jupyter.errors import CaptureError, ConfigError
-from reson_jupyter.notebook.cards import CaptureCard
+from reson_jupyter.notebook.capturing.cards import CaptureCard
 from reson_jupyter.prepare import Prepared, prepare
 from reson_jupyter.request import Request
 from reson_jupyter.session import Session

@@ -13,7 +13,7 @@ from IPython.utils.capture import capture_output
 
 import reson_jupyter as reson
 from reson_jupyter.notebook import sidebar as sidebar_module
-from reson_jupyter.notebook.cells import CellIds
+from reson_jupyter.notebook.capturing.cells import CellIds
 from reson_jupyter.session import Refusal, Session
 from tests.notebook.sidebar.fake_page import FakePage, fake_manager
 

@@ -20,8 +20,8 @@ from reson_jupyter.backend.history import history
 from reson_jupyter.backend.progress import RunProgress
 from reson_jupyter.backend.record import RunRecord
 from reson_jupyter.backend.store import DirectoryStore
-from reson_jupyter.notebook.command import reson_parser
-from reson_jupyter.notebook.parser import Parser
+from reson_jupyter.notebook.commands.parser import Parser
+from reson_jupyter.notebook.commands.reson import reson_parser
 from reson_jupyter.notebook.sidebar.commands import Commands
 from reson_jupyter.session import Session
 from tests.backend.test_verdict import event, good_run
@@ -286,7 +286,8 @@ def test_logs_and_info_are_of_the_newest_run_where_none_is_named(
     assert set(run(shell, "%reson info")[0].result) == {"site-1", "site-2"}
     history.add(RunRecord.new("newer", "local", finished.store), RunProgress())
     assert run(shell, "%reson info")[1].startswith("run newer-")
-    monkeypatch.setattr("reson_jupyter.notebook.which_run._seen", [finished.id, "deleted-1"])  # what this kernel followed
+    followed_here = [finished.id, "deleted-1"]
+    monkeypatch.setattr("reson_jupyter.notebook.commands.which_run._seen", followed_here)
     assert run(shell, "%reson info")[1].startswith(f"run {finished.id}:")
 
 

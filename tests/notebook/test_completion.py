@@ -18,10 +18,10 @@ import reson_jupyter as reson
 from reson_jupyter.backend.history import history
 from reson_jupyter.backend.progress import RunProgress
 from reson_jupyter.backend.record import RunRecord
-from reson_jupyter.notebook.command import reson_parser
-from reson_jupyter.notebook.kernel import kernel_of
-from reson_jupyter.notebook.line_place import offer
-from reson_jupyter.notebook.suggestions import suggested
+from reson_jupyter.notebook.capturing.kernel import kernel_of
+from reson_jupyter.notebook.commands.reson import reson_parser
+from reson_jupyter.notebook.completion.line_place import offer
+from reson_jupyter.notebook.completion.suggestions import suggested
 from tests.notebook import test_command
 from tests.notebook.test_command import run
 

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from reson_jupyter.backend.failure.explain import Explained, Frame
-from reson_jupyter.notebook.failure_card import FailureCard
+from reson_jupyter.notebook.live.failure_card import FailureCard
 
 CELL = """%%reson_model
 import torch.nn as nn

@@ -25,7 +25,7 @@ from reson_jupyter.data.manifest import Summary
 from reson_jupyter.data.problems import Problems
 from reson_jupyter.data.report import ShardsReport, ShardSummary
 from reson_jupyter.errors import ConfigError, RunFailed
-from reson_jupyter.notebook.failure_card import card_html, card_text
+from reson_jupyter.notebook.live.failure_card import card_html, card_text
 from reson_jupyter.session import Refusal, Session
 from tests.backend.compared_runs import run_with
 from tests.hostile import HOSTILE, harmless

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reson_jupyter.notebook.results import Results
+from reson_jupyter.notebook.live.results import Results
 
 BUNDLE = {"text/html": "<b>done</b>", "text/plain": "done"}
 

@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reson_jupyter.notebook.run_letters import RunLetters
-from reson_jupyter.notebook.run_snapshot import RunSnapshot
-from reson_jupyter.notebook.thin import BUDGET, thinned
+from reson_jupyter.notebook.live.run_letters import RunLetters
+from reson_jupyter.notebook.live.run_snapshot import RunSnapshot
+from reson_jupyter.notebook.live.thin import BUDGET, thinned
 
 LINES = st.lists(
     st.builds(

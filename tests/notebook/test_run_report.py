@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from reson_jupyter.notebook.links import linked
-from reson_jupyter.notebook.run_report import chart_figure, report_html, report_text
+from reson_jupyter.notebook.live.links import linked
+from reson_jupyter.notebook.live.run_report import chart_figure, report_html, report_text
 
 HOSTILE = (
     "<img src=x onerror=window.__x=1>",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reson_jupyter.notebook.run_view import RunView
+from reson_jupyter.notebook.live.run_view import RunView
 
 from .fake_comm import FakeComm, fake_comms
 

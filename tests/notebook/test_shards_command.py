@@ -16,8 +16,8 @@ from PIL import Image
 
 import reson_jupyter as reson
 from reson_jupyter.data import bars
-from reson_jupyter.notebook import shards_command
-from reson_jupyter.notebook.kernel import kernel_of
+from reson_jupyter.notebook.capturing.kernel import kernel_of
+from reson_jupyter.notebook.commands import shards as shards_command
 from tests.notebook import test_command
 from tests.runs.conftest import write_image_shard, write_plain_shards
 

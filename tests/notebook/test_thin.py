@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reson_jupyter.notebook.thin import thinned
+from reson_jupyter.notebook.live.thin import thinned
 
 VALUES = st.one_of(st.floats(-1e6, 1e6), st.sampled_from(["NaN", "∞"]))
 

@@ -15,7 +15,7 @@ from .conftest import REPOSITORY, names_in, wheel_of
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 DATA = r"reson_jupyter-[\d.]+\.data/data/share/jupyter/labextensions/reson-jupyter"
-FRONT_END = {"reson_jupyter/notebook/static/run_view.js", "reson_jupyter/notebook/static/run_view.css"}
+FRONT_END = {"reson_jupyter/notebook/live/static/run_view.js", "reson_jupyter/notebook/live/static/run_view.css"}
 
 
 def files(wheel: Path) -> dict[str, bytes]:

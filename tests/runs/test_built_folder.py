@@ -105,7 +105,7 @@ def test_own_training_with_local_modules_from_a_checkpoint(shell: InteractiveShe
     ran(shell, "%reson config num_rounds=2 min_clients=2")
     shell.run_cell(
         "import reson_jupyter as reson\n"
-        "from reson_jupyter.notebook.build_text import saved_text\n"
+        "from reson_jupyter.notebook.commands.build_text import saved_text\n"
         "job = reson.build(name='own', checkpoint='begin.pt')\n"
         "said = saved_text(job, job.save('a folder'))"
     )

@@ -10,8 +10,8 @@ from jupyter_client.manager import start_new_kernel
 import reson_jupyter as reson
 from reson_jupyter.backend.job import JobParts, UserModule
 from reson_jupyter.backend.run.live import LiveFeed
-from reson_jupyter.notebook.failure_card import FailureCard
-from reson_jupyter.notebook.run_report import report_html, report_text
+from reson_jupyter.notebook.live.failure_card import FailureCard
+from reson_jupyter.notebook.live.run_report import report_html, report_text
 from reson_jupyter.source_map import SourceMap
 from tests.runs.conftest import submit_parts
 

@@ -18,9 +18,9 @@ from reson_jupyter.backend.progress import RunProgress
 from reson_jupyter.backend.run.environments import environments_of
 from reson_jupyter.backend.run.stages import stages_of
 from reson_jupyter.events import Event, EventType, RunState
-from reson_jupyter.notebook.cell_text import cell_text
-from reson_jupyter.notebook.run_report import report_html
-from reson_jupyter.notebook.run_view import RunView
+from reson_jupyter.notebook.live.cell_text import cell_text
+from reson_jupyter.notebook.live.run_report import report_html
+from reson_jupyter.notebook.live.run_view import RunView
 from reson_jupyter.source_map import SourceMap
 
 Message = dict[str, Any]

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.ui
 
 LOAD = "%load_ext reson_jupyter\nfrom made_up_run import *"
 # As `show` does it: the view, and what takes its place.
-RUN = """from reson_jupyter.notebook.results import results
+RUN = """from reson_jupyter.notebook.live.results import results
 class Kept(Watched):
     def show_report(self):
         bundle = {"text/html": report_html(self.view.letter()["message"]), "text/plain": "the end"}

@@ -33,7 +33,7 @@ import reson_jupyter.api
 from made_up_run import MadeUpRun, is_said
 from reson_jupyter.backend.history.history import RunSummary
 from reson_jupyter.events import RunState
-from reson_jupyter.notebook.run_letters import RunLetters
+from reson_jupyter.notebook.live.run_letters import RunLetters
 from reson_jupyter.notebook.sidebar import runs
 runs.known_runs = lambda *_, **__: [
     RunSummary(f"digits-{n}", f"digits {n}", "local", "file:///nowhere", time.time() - n, RunState.RUNNING,

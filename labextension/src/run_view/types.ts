@@ -1,4 +1,4 @@
-/** The messages of the kernel, as `reson_jupyter/notebook/run_snapshot.py` writes them. Times are seconds since the epoch. */
+/** The messages of the kernel, as `reson_jupyter/notebook/live/run_snapshot.py` writes them. Times are seconds since the epoch. */
 
 export interface RunInfo {
   id: string;

@@ -10,7 +10,7 @@ import ipywidgets as widgets
 
 from ...errors import ConfigError
 from ...forms import Rows
-from ..assignments import value_of
+from ..commands.assignments import value_of
 from .closing import close
 from .lock import lock
 from .refusals import refusal_of

@@ -10,10 +10,10 @@ from typing import Any
 from ... import api
 from ...backend.rehearsal import Rehearsal
 from ...errors import RehearsalFailed, ResonError
+from ..live.results import Bundle
+from ..live.run_view import RunView
+from ..live.show import put_view
 from ..rehearsal_card import RehearsalCard
-from ..results import Bundle
-from ..run_view import RunView
-from ..show import put_view
 
 Output = dict[str, Any]
 Put = Callable[[list[Output]], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from IPython.core.interactiveshell import InteractiveShell
 
 from ...session import current_session
-from ..cells import CellIds
+from ..capturing.cells import CellIds
 from .comms import Sidebar
 
 _sidebar: Sidebar | None = None

@@ -8,8 +8,8 @@ from typing import Any
 from ...capture.capture import Capture
 from ...review import Review
 from ...session import Refusal, Session
-from ..cards import lines_shipped, model_size
-from ..cells import CellIds
+from ..capturing.cards import lines_shipped, model_size
+from ..capturing.cells import CellIds
 from .jsonable import shown
 
 Row = dict[str, Any]

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from ... import api
 from ...errors import ConfigError, ResonError
 from ...session import Session
+from ..live.results import results
 from ..rehearsal_card import RehearsalCard
-from ..results import results
 from .activity import Activity
 from .data import DataPart
 from .pages import Page, Pages

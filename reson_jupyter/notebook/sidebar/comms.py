@@ -16,8 +16,8 @@ from ...api import on_rehearsal, on_run
 from ...forms import forms_of
 from ...readiness import obstacles
 from ...session import Session
-from ..cells import CellIds
-from ..results import results
+from ..capturing.cells import CellIds
+from ..live.results import results
 from . import data, runs
 from .activity import activity
 from .captures import capture_rows, empty_rows

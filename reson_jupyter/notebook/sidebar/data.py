@@ -10,7 +10,7 @@ from ...data.balance import titled
 from ...data.report import ShardsReport
 from ...errors import ConfigError, ResonError
 from ...session import Session
-from ..shards_command import look_at_shards
+from ..commands.shards import look_at_shards
 from .jsonable import shown
 
 _SHARDS = 50

@@ -11,8 +11,8 @@ import comm
 
 from ...backend.run.handle import Run
 from ...backend.run.live import LiveFeed
-from ..cell_text import cell_text
-from ..run_letters import RunLetters
+from ..live.cell_text import cell_text
+from ..live.run_letters import RunLetters
 from .jsonable import jsonable
 from .pages import Page
 from .problems import problem_of

@@ -11,7 +11,7 @@ import comm
 import pytest
 
 from reson_jupyter.backend import observers
-from reson_jupyter.notebook.cells import CellIds
+from reson_jupyter.notebook.capturing.cells import CellIds
 from reson_jupyter.notebook.sidebar.comms import Sidebar
 from reson_jupyter.session import Session
 

@@ -16,7 +16,7 @@ from reson_jupyter import api
 from reson_jupyter.backend import observers
 from reson_jupyter.backend.rehearsal import Rehearsal
 from reson_jupyter.errors import RehearsalFailed, RunNotFound
-from reson_jupyter.notebook.results import results
+from reson_jupyter.notebook.live.results import results
 from reson_jupyter.session import Refusal, Session
 from tests.notebook.test_rehearsal_card import FAILURE, rehearsal
 
@@ -66,8 +66,8 @@ def test_a_field_that_is_refused_says_so_at_the_field_and_changes_nothing(page: 
 
 
 def test_a_field_may_be_called_as_any_argument_is(page: FakePage, session: Session) -> None:
-    page.ask("configure", fields={"self": 1, "fields": 2, "values": 3})
-    assert session.training.extra == {"self": 1, "fields": 2, "values": 3}
+    page.ask("configure", fields={"page": 1, "fields": 2, "values": 3})
+    assert session.training.extra == {"page": 1, "fields": 2, "values": 3}
 
 
 def test_a_capture_is_forgotten(page: FakePage, session: Session) -> None:

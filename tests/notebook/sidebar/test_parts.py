@@ -21,8 +21,8 @@ from reson_jupyter.capture.capture import Capture, capture_cell
 from reson_jupyter.capture.roles import model_check
 from reson_jupyter.capture.text.cell import parse
 from reson_jupyter.errors import ResonError
-from reson_jupyter.notebook import show as show_module
 from reson_jupyter.notebook.away import away_from_cells
+from reson_jupyter.notebook.live import show as show_module
 from reson_jupyter.notebook.sidebar import runs as runs_module
 from reson_jupyter.notebook.sidebar.comms import Sidebar
 from reson_jupyter.session import Refusal, Session

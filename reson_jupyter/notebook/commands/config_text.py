@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..backend.store import default_store_url
-from ..config import Config, FederationConfig, ResonTechConfig
-from ..config.urls import without_user
-from ..home import home
-from ..session import SECRETS, Session
+from ...backend.store import default_store_url
+from ...config import Config, FederationConfig, ResonTechConfig
+from ...config.urls import without_user
+from ...home import home
+from ...session import SECRETS, Session
 
 
 def config_text(session: Session) -> Iterator[str]:

@@ -17,8 +17,8 @@ from IPython.core.inputtransformer2 import (
     make_tokens_by_line,
 )
 
-from ..capture.text.cell import Magic
-from ..errors import CaptureError
+from ...capture.text.cell import Magic
+from ...errors import CaptureError
 
 # Cell magics that run their body as Python in the kernel's own namespace.
 _TRANSPARENT = ("%%time", "%%capture", "%%prun", "%%reson_")

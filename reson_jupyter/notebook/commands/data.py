@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .federation_command import add_federation_verbs
+from .federation import add_federation_verbs
 from .parser import Parser
-from .shards_command import add_shards_verbs
+from .shards import add_shards_verbs
 
 
 def add_data_verbs(parser: Parser) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from datetime import datetime
 
-from ..backend.history import history
-from ..backend.history.history import RunSummary
-from ..backend.run.handle import Run
-from ..errors import RunNotFound
-from ..names import printable
+from ...backend.history import history
+from ...backend.history.history import RunSummary
+from ...backend.run.handle import Run
+from ...errors import RunNotFound
+from ...names import printable
 
 _SHOWN = 5
 _seen: list[str] = []

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .. import api
-from ..backend.job import Job
-from ..backend.rehearsal import Rehearsal
-from ..backend.run.handle import Run
-from ..preview import Preview
-from ..session import current_session
+from ... import api
+from ...backend.job import Job
+from ...backend.rehearsal import Rehearsal
+from ...backend.run.handle import Run
+from ...preview import Preview
+from ...session import current_session
 from .assignments import assignments
 from .build_text import saved_text
 from .parser import Parser

@@ -12,9 +12,9 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from ..backend.failure.cards import Cards
-from ..drawing import MIDTONE, NAMED_LINES, Line, add_legend, figure_png, lines_figure
-from ..names import printable_lines
+from ...backend.failure.cards import Cards
+from ...drawing import MIDTONE, NAMED_LINES, Line, add_legend, figure_png, lines_figure
+from ...names import printable_lines
 from .environments_html import environments_html, environments_text
 from .failure_card import card_text, cards_html, rest
 from .links import linked

@@ -6,7 +6,7 @@ import argparse
 import shlex
 from dataclasses import dataclass
 
-from .parser import Parser
+from ..commands.parser import Parser
 from .suggestions import suggested
 
 _PATHS = ("DIR", "FILE", "SOURCE")

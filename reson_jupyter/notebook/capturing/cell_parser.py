@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from ..capture.roles.contract import Role
-from .parser import Parser
+from ...capture.roles.contract import Role
+from ..commands.parser import Parser
 
 _ABOUT = {
     "model": "Run the cell and capture the model it defines: a subclass of torch.nn.Module, with what it needs of the cell. "

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from IPython.display import display
 
-from ..backend.run.handle import Run
-from ..backend.run.live import LiveFeed
-from .away import is_away
+from ...backend.run.handle import Run
+from ...backend.run.live import LiveFeed
+from ..away import is_away
 from .cell_text import cell_text
 from .results import Bundle, results
 from .run_report import report_html, report_text

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..capture.capture import Capture
-from ..capture.roles.model_check import ModelFacts
-from ..capture.text.module import Piece
-from ..card import Card
-from ..review import Review
-from ..units import scaled, size
+from ...capture.capture import Capture
+from ...capture.roles.model_check import ModelFacts
+from ...capture.text.module import Piece
+from ...card import Card
+from ...review import Review
+from ...units import scaled, size
 
 _SHOWN = 8
 

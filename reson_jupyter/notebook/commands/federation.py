@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from ..backend.federation import Federation, federation, start_federation, stop_federation
-from ..backend.flare.state import runs_on
-from ..session import current_session
+from ...backend.federation import Federation, federation, start_federation, stop_federation
+from ...backend.flare.state import runs_on
+from ...session import current_session
 from .parser import Parser
 
 _NONE = "no federation was started on this machine; start one: %reson federation start"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from ..capture.roles.contract import ROLES
-from ..session import current_session
+from ...capture.roles.contract import ROLES
+from ...session import current_session
+from ..panel import show_panel
 from .assignments import assignments
 from .config_text import config_text
-from .panel import show_panel
 from .parser import Parser
 
 

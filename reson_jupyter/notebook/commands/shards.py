@@ -8,14 +8,14 @@ from typing import Any, get_args
 
 from IPython.display import display
 
-from ..data.cache import ImageCache, image_cache
-from ..data.images import Images
-from ..data.making import make_shards
-from ..data.making.plan import Partition
-from ..data.report import HINT, ShardsReport, counted
-from ..data.shards import check_shards
-from ..errors import ShardError
-from ..session import Session, current_session
+from ...data.cache import ImageCache, image_cache
+from ...data.images import Images
+from ...data.making import make_shards
+from ...data.making.plan import Partition
+from ...data.report import HINT, ShardsReport, counted
+from ...data.shards import check_shards
+from ...errors import ShardError
+from ...session import Session, current_session
 from .parser import Parser
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from .. import api
-from ..backend.run.compare import Comparison
-from ..backend.run.handle import Run
-from ..backend.run.info import RunInfo
+from ... import api
+from ...backend.run.compare import Comparison
+from ...backend.run.handle import Run
+from ...backend.run.info import RunInfo
 from .parser import Parser
 from .which_run import newest_run, required_run
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from ..backend.run.environments import EnvironmentRow, Environments
-from ..table import text_table
+from ...backend.run.environments import EnvironmentRow, Environments
+from ...table import text_table
 
 _CELL = "text-align:left;vertical-align:top;padding:3px 10px;border-bottom:1px solid rgba(128,128,128,0.35)"
 _SHORT = "white-space:nowrap"

@@ -6,11 +6,11 @@ import shlex
 import tempfile
 from pathlib import Path
 
-from ..backend.job import Job
-from ..backend.record import slug
-from ..data.report import counted
-from ..names import printable
-from ..units import size
+from ...backend.job import Job
+from ...backend.record import slug
+from ...data.report import counted
+from ...names import printable
+from ...units import size
 
 _DATA = "Replace DATA by the full path of a folder with each site's unpacked shard ({sites}), OUT by one for the model."
 

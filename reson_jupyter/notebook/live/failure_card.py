@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from html import escape
 
-from ..backend.failure.cards import Card, Cards, CellText, Step, card_of
-from ..backend.failure.explain import Explained
-from ..names import printable_lines
+from ...backend.failure.cards import Card, Cards, CellText, Step, card_of
+from ...backend.failure.explain import Explained
+from ...names import printable_lines
 
 _PRE = "margin:2px 0 6px;padding:4px 8px;border-left:3px solid rgba(128,128,128,0.5);overflow-x:auto;line-height:1.35"
 _MARKED = "background:rgba(211,47,47,0.2);font-weight:600"

@@ -7,9 +7,9 @@ from functools import cache
 from types import MappingProxyType, ModuleType
 from typing import Any
 
-from ..backend.history import file, history
-from ..config import Config, FederationConfig, ModelConfig, ResonTechConfig, SubmitConfig, TrainingConfig
-from ..session import SECRETS, current_session
+from ...backend.history import file, history
+from ...config import Config, FederationConfig, ModelConfig, ResonTechConfig, SubmitConfig, TrainingConfig
+from ...session import SECRETS, current_session
 
 _MOST_RUNS = 50
 _SHELLS = ("In", "Out")

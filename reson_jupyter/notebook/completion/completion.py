@@ -9,9 +9,9 @@ from collections.abc import Callable
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 from IPython.core.interactiveshell import InteractiveShell
 
-from ..capture.roles.contract import ROLES
-from .cell_parser import cell_parser
-from .command import reson_parser
+from ...capture.roles.contract import ROLES
+from ..capturing.cell_parser import cell_parser
+from ..commands.reson import reson_parser
 from .line_place import NOTHING, Offer, offer
 
 # `run = %reson ...` is a form of IPython's own, and a magic may stand in a block.

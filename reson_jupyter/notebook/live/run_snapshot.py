@@ -25,9 +25,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..backend.failure.cards import Cards
-from ..backend.run.environments import Environments
-from ..events import RunState
+from ...backend.failure.cards import Cards
+from ...backend.run.environments import Environments
+from ...events import RunState
 from .thin import Line
 
 EVENTS_KEPT = 8

@@ -7,12 +7,12 @@ from typing import Any
 
 from IPython.core.magic import Magics, line_magic, magics_class
 
-from .config_command import add_config_verbs
-from .data_command import add_data_verbs
-from .help_command import Subject, add_help_verb
+from .config import add_config_verbs
+from .data import add_data_verbs
+from .help import Subject, add_help_verb
 from .parser import HelpShown, Parser
-from .runs_command import add_run_verbs
-from .submit_command import add_submit_verbs
+from .runs import add_run_verbs
+from .submit import add_submit_verbs
 
 _SUBJECTS = (
     ("configure", add_config_verbs),

@@ -8,8 +8,8 @@ from typing import Any
 
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 
-from ..capture.across.inputs import Inputs, Kernel
-from ..capture.text.cell import Cell, parse
+from ...capture.across.inputs import Inputs, Kernel
+from ...capture.text.cell import Cell, parse
 from .plain import plain_cell
 
 

@@ -10,20 +10,20 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
 from IPython.display import display
 
-from ..backend.rehearsal import warm
-from ..capture.across.inputs import Kernel
-from ..capture.across.missing import USUAL
-from ..capture.capture import Capture, capture_cell
-from ..capture.roles.command import require_command_name
-from ..capture.roles.contract import Role
-from ..capture.text.cell import Cell, parse
-from ..errors import CaptureError
-from ..review import review_model
-from ..session import Refusal, current_session
+from ...backend.rehearsal import warm
+from ...capture.across.inputs import Kernel
+from ...capture.across.missing import USUAL
+from ...capture.capture import Capture, capture_cell
+from ...capture.roles.command import require_command_name
+from ...capture.roles.contract import Role
+from ...capture.text.cell import Cell, parse
+from ...errors import CaptureError
+from ...review import review_model
+from ...session import Refusal, current_session
+from ..commands.parser import HelpShown
 from .cards import CaptureCard
 from .cell_parser import cell_parser
 from .kernel import future_annotations
-from .parser import HelpShown
 from .plain import dedented, plain_cell
 from .running import run_as_cell
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from ..errors import ConfigError
+from ...errors import ConfigError
 
 _PYTHON = {"True": True, "False": False, "None": None}
 

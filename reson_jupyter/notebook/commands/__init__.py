@@ -1,0 +1,1 @@
+"""`%reson` and its subcommands, each a thin skin over the Python call of the same name."""
