@@ -16,6 +16,9 @@ from nbclient import NotebookClient
 
 from .canary import CELLS, ENVIRONMENT, SECRET
 
+# What must not be reached is asked for again, patiently.
+pytestmark = pytest.mark.slow
+
 UI = Path(__file__).parent.parent / "ui"
 OPS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("snapshot", {}),

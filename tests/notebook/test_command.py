@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import pytest
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
 
 import reson_jupyter as reson
 from reson_jupyter.backend.event_log import EventLogWriter
@@ -23,38 +21,9 @@ from reson_jupyter.backend.store import DirectoryStore
 from reson_jupyter.notebook.commands.parser import Parser
 from reson_jupyter.notebook.commands.reson import reson_parser
 from reson_jupyter.notebook.sidebar.commands import Commands
-from reson_jupyter.session import Session
-from tests.backend.test_verdict import event, good_run
+from tests.backend.test_verdict import good_run
+from tests.notebook.typed import MODEL, run
 from tests.runs.conftest import write_image_shard
-
-MODEL = """%%reson_model
-from torch import nn
-
-class Net(nn.Linear):
-    def __init__(self, num_classes: int):
-        super().__init__(3, num_classes)
-
-    def forward(self, images):
-        return super().forward(images.mean(dim=(2, 3)))
-"""
-
-
-@pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
-    """A shell with the extension loaded, a session of its own, and nothing of the machine's user."""
-    monkeypatch.setenv("RESON_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys.modules["reson_jupyter.session"], "_current", Session())
-    instance = InteractiveShell.instance()
-    instance.run_line_magic("load_ext", "reson_jupyter")
-    yield instance
-    instance.reset()
-
-
-def run(shell: InteractiveShell, source: str) -> tuple[Any, str]:
-    with capture_output() as captured:
-        result = shell.run_cell(source, store_history=True)
-    return result, captured.stdout + captured.stderr
 
 
 def test_config_sets_fields_of_every_config_and_hyperparameters_of_the_users_own(shell: InteractiveShell) -> None:
@@ -245,19 +214,6 @@ def test_build_writes_the_folder_that_nvflare_takes(shell: InteractiveShell, tmp
     assert server["workflows"][0]["args"]["num_rounds"] == 7
     assert server["components"][0]["args"]["model"] == {"path": "model_def.Net", "args": {"num_classes": 3}}
     assert "class Net(nn.Linear)" in (tmp_path / "job/app/custom/model_def.py").read_text()
-
-
-@pytest.fixture
-def finished(shell: InteractiveShell, tmp_path: Path) -> RunRecord:
-    """A run that is over, as a submit from this machine leaves it."""
-    store = DirectoryStore(tmp_path / "store")
-    record = RunRecord.new("colours", "local", store.url)
-    record.save()
-    events = [*good_run(), event("state", state="finished", reason="")]
-    EventLogWriter(store, record.prefix).append(events)
-    store.put(f"{record.prefix}/files_out/logs/site-1.txt", b"hello from site-1\n")
-    store.put(f"{record.prefix}/files_out/logs/server.txt", b"hello from the server\n")
-    return record
 
 
 def test_runs_lists_what_this_machine_knows(shell: InteractiveShell, finished: RunRecord) -> None:

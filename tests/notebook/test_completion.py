@@ -22,10 +22,7 @@ from reson_jupyter.notebook.capturing.kernel import kernel_of
 from reson_jupyter.notebook.commands.reson import reson_parser
 from reson_jupyter.notebook.completion.line_place import offer
 from reson_jupyter.notebook.completion.suggestions import suggested
-from tests.notebook import test_command
-from tests.notebook.test_command import run
-
-shell = test_command.shell
+from tests.notebook.typed import run
 
 VERBS = list(reson_parser().verbs)
 OF_A_JOB = ["--name", "--shards", "--requirements", "--rounds"]

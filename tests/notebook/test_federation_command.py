@@ -14,10 +14,7 @@ from reson_jupyter.backend.federation import Federation
 from reson_jupyter.backend.record import RunRecord
 from reson_jupyter.errors import TargetError
 from reson_jupyter.notebook.commands import federation as federation_command
-from tests.notebook import test_command
 from tests.notebook.test_shards_command import run
-
-shell = test_command.shell
 
 
 class Machine:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import re
-import sys
 import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
 
 import reson_jupyter as reson
 from reson_jupyter.backend.record import RunRecord
 from reson_jupyter.preview import PlannedFile, PlannedShard, Preview
 from reson_jupyter.preview.changes import Changes, FileChange
 from reson_jupyter.preview.since import Since
-from reson_jupyter.session import Session
 from tests.hostile import HOSTILE, Tags, harmless
+from tests.notebook.typed import run
 from tests.runs.models import Line, SmallNet, fl_train
 
 RUN = RunRecord(id="digits-1", name="digits", target="local", store="file:///s", created=0)
@@ -149,23 +146,6 @@ def test_names_of_classes_jobs_and_shards_come_through_unharmed(tmp_path: Path, 
     assert "a\\u2028b\\x1b[31m.zip" in text
 
 
-@pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
-    monkeypatch.setenv("RESON_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys.modules["reson_jupyter.session"], "_current", Session())
-    instance = InteractiveShell.instance()
-    instance.run_line_magic("load_ext", "reson_jupyter")
-    yield instance
-    instance.reset()
-
-
-def ran(shell: InteractiveShell, cell: str) -> tuple[object, str]:
-    with capture_output() as captured:
-        result = shell.run_cell(cell, store_history=True)
-    return result.result, captured.stdout + captured.stderr
-
-
 MODEL = """%%reson_model
 from torch import nn
 
@@ -179,8 +159,9 @@ class Net(nn.Linear):
 
 
 def test_the_magic_shows_the_same_as_the_call_and_takes_the_flags_of_submit(shell: InteractiveShell) -> None:
-    ran(shell, MODEL)
-    preview, _ = ran(shell, "%reson preview --name digits --rounds 9 --target local --store file:///tmp/nowhere-at-all")
+    run(shell, MODEL)
+    shown, _ = run(shell, "%reson preview --name digits --rounds 9 --target local --store file:///tmp/nowhere-at-all")
+    preview = shown.result
     assert isinstance(preview, Preview)
     assert preview.store == "file:///tmp/nowhere-at-all" and preview.job.name == "digits"
     assert preview.job.config("config_fed_server.json")["workflows"][0]["args"]["num_rounds"] == 9
@@ -188,15 +169,15 @@ def test_the_magic_shows_the_same_as_the_call_and_takes_the_flags_of_submit(shel
 
 
 def test_a_build_says_how_to_run_it_and_refuses_a_folder_with_other_files(shell: InteractiveShell, tmp_path: Path) -> None:
-    ran(shell, MODEL)
-    _, said = ran(shell, "%reson build --name digits --out 'my job'")
+    run(shell, MODEL)
+    _, said = run(shell, "%reson build --name digits --out 'my job'")
     assert f"wrote {tmp_path}/my job (6 files, " in said
     assert f"  RESON_DATA_ROOT=DATA RESONTECH_OUT_DIR=OUT nvflare simulator '{tmp_path}/my job' -w " in said
     assert "-n 1 -t 1" in said and "DATA/site-1" in said
     assert "my job-workspace" not in said, "the simulator trains nothing in a workspace whose path has a space"
-    _, said = ran(shell, "%reson build --name digits --out 'my job'")
+    _, said = run(shell, "%reson build --name digits --out 'my job'")
     assert "wrote " in said, "its own files are replaced"
     (tmp_path / "my job" / "app" / "custom" / "old.py").write_text("mine")
-    _, said = ran(shell, "%reson build --name digits --out 'my job'")
+    _, said = run(shell, "%reson build --name digits --out 'my job'")
     assert said.startswith(f"JobError: {tmp_path}/my job has other files, app/custom/old.py") and "Traceback" not in said
     assert (tmp_path / "my job" / "app" / "custom" / "old.py").read_text() == "mine"

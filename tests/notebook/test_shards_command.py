@@ -18,10 +18,7 @@ import reson_jupyter as reson
 from reson_jupyter.data import bars
 from reson_jupyter.notebook.capturing.kernel import kernel_of
 from reson_jupyter.notebook.commands import shards as shards_command
-from tests.notebook import test_command
 from tests.runs.conftest import write_image_shard, write_plain_shards
-
-shell = test_command.shell
 
 
 def run(shell: InteractiveShell, source: str) -> tuple[Any, str]:
