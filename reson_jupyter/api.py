@@ -13,6 +13,7 @@ from .backend.history import history
 from .backend.history.deletion import Deleted
 from .backend.history.deletion import delete as delete_run
 from .backend.history.history import RunSummary
+from .backend.history.naming import find_named, nearest
 from .backend.history.origin import read_submitted
 from .backend.history.runs import Runs, known_runs
 from .backend.job import Job
@@ -217,7 +218,7 @@ def attach(run_id: str, *, store: str | None = None) -> Run:
     In a notebook, its live view appears.
 
     Args:
-        run_id: The run's id.
+        run_id: The run's id, or the name that no other run of this machine has.
         store: URL of the run's store; needed only for a run of another machine that is not in this session's store.
 
     Raises:
@@ -282,7 +283,12 @@ def abort(run_id: str) -> None:
         RunNotFound: no run of that id is known here.
         TargetError: the run is not running where it should.
     """
-    find(run_id).abort()
+    record = _record(run_id, None)
+    target = open_target(record.target)
+    if target.is_carried(record):
+        target.abort(record)  # from here, though its store is away
+    else:
+        find(run_id).abort()
 
 
 def find(run_id: str, store: str | None = None) -> Run:
@@ -305,12 +311,26 @@ def _record(run_id: str, store: str | None) -> RunRecord:
         with suppress(ResonError):  # without its history, this machine may still know where to look
             if found := history.find(run_id):
                 return found
+        if named := _named(run_id):
+            return named
         try:
             connection = session.connection
             usual = open_store(session.store or default_store_url(connection, home()), connection)
             return read_submitted(usual, run_id)[0]
         except (RunNotFound, StoreError):
+            with suppress(ResonError):
+                unknown.hint = nearest(run_id) or unknown.hint
             raise unknown from None
+
+
+def _named(name: str) -> RunRecord | None:
+    """The one run of that name; None if there is none, or the history cannot be read."""
+    try:
+        return find_named(name)
+    except RunNotFound:
+        raise
+    except ResonError:
+        return None
 
 
 def _rehearse(prepared: Prepared) -> Rehearsal:

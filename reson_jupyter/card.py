@@ -10,6 +10,15 @@ from .names import printable, printable_lines
 
 _HEAD = "text-align:left;vertical-align:top;font-weight:600;white-space:nowrap;padding:1px 12px 1px 0"
 _TEXT = "text-align:left;vertical-align:top;padding:1px 0;white-space:pre-wrap;overflow-wrap:anywhere"
+_WIDE = "max-width:1100px;line-height:1.4"
+# Escaped HTML is still searched for TeX, by JupyterLab (MathJax 3) and in nbconvert's pages (MathJax 2), and TeX has links
+# and texts that nobody sees. These classes keep both away.
+NO_TEX = "mathjax_ignore tex2jax_ignore"
+
+
+def html_root(inside: str, kind: str = "reson-card", style: str = _WIDE) -> str:
+    """Returns HTML as all that this package shows in a notebook must be wrapped: no text in it is taken for TeX."""
+    return f"<div class='{f'{kind} {NO_TEX}'.strip()}' style='{style}'>{inside}</div>"
 
 
 @dataclass(frozen=True)
@@ -35,4 +44,4 @@ class Card:
         )
         table = f"<table style='border-collapse:collapse'><tbody>{rows}</tbody></table>" if rows else ""
         head = f"<div style='white-space:pre-wrap;overflow-wrap:anywhere'><b>{escape(printable_lines(self.headline))}</b></div>"
-        return f"<div class='reson-card' style='max-width:1100px;line-height:1.4'>{head}{table}{''.join(parts)}</div>"
+        return html_root(f"{head}{table}{''.join(parts)}")

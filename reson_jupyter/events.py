@@ -19,7 +19,7 @@ not by the worker. The worker files write the same objects as plain dicts (they 
 | stalled        | runner            | yes   | maybe | seconds without progress (0: it goes on), traceback (of where it stands) |
 | metrics        | executor          | yes   | yes   | step (int \| null), values {name: float or null}, stage |
 | attributes     | executor          | yes   | yes   | values {name: a JSON scalar} |
-| log            | any               | maybe | maybe | level ("info", "warning", "error"), message, note (true: of the run) |
+| log            | any               | maybe | maybe | level ("info", "warning", "error"), message, note (see below) |
 | error          | any               | maybe | maybe | message (one line), traceback ("" when there is none) |
 | contribution   | reporter          | yes   | yes   | accepted (bool), samples (float) |
 | aggregated     | reporter          |       | yes   | sites [site, ...] whose contributions are in the new model |
@@ -46,7 +46,9 @@ Besides the log, which keeps everything, the newest sign of life of each site st
 round_timeout, notes; sites {site: {"shard", "sha256"}} ("" for a site that has its data itself);
 digest (of all files of the job) and digests {"code", "config"}; versions {"python", "torch", ...} of the submitting kernel; and
 lines, which tells where the lines of the scripts stand in the notebook: {"model_def.py": [[first line, how many, cell, line in
-it], ...], ...} (`SourceMap.to_json`). An answer is written by whoever could not pass the request on, if not by the agent.
+it], ...], ...} (`SourceMap.to_json`). `warnings` are those of the notes that deserve attention. A log line that is a note of the
+run has note true, or "sending" if it says what is sent. An answer is written by whoever could not pass the request on, if not by
+the agent.
 """
 
 from __future__ import annotations
@@ -82,6 +84,10 @@ class RunState(StrEnum):
         """One sentence for people."""
         return _SENTENCES[self]
 
+    def before(self, reason: str) -> str:
+        """The sentence that stands before the reason for the state; "" where the reason says it itself."""
+        return "" if reason and self is RunState.ABORTED else self.sentence
+
 
 _DONE = frozenset({RunState.FINISHED, RunState.DEGRADED, RunState.FAILED, RunState.ABORTED, RunState.LOST})
 _SENTENCES = {
@@ -93,7 +99,7 @@ _SENTENCES = {
     RunState.FINISHING: "All rounds are done; the result is being stored.",
     RunState.FINISHED: "Every round had its contributions and the trained model is stored.",
     RunState.DEGRADED: "A trained model is stored, but something was missing on the way.",
-    RunState.FAILED: "The run ended without a usable model.",
+    RunState.FAILED: "The run ended without a usable final model.",
     RunState.ABORTED: "The run was stopped on request.",
     RunState.LOST: "The process that carried the run is gone; what it reported until then is kept.",
 }

@@ -11,6 +11,7 @@ from typing import Any
 
 from .config import Config, FederationConfig, ModelConfig, ResonTechConfig, SubmitConfig, TrainingConfig
 from .config.urls import without_user
+from .config.written import text_of
 from .errors import ConfigError
 from .session import SECRETS, Session
 
@@ -36,13 +37,14 @@ class Rows:
     """Entries with names of the user's own and values of JSON.
 
     Attributes:
-        field: The config's field that holds them all, set as one dict; "" if each is a field of its own (None drops it).
+        field: The config's field that holds them all; "" if each is a field of its own; see `session.configure_rows`.
+        texts: Their values as they would be written, see `text_of`: a page's numbers are not Python's.
     """
 
     title: str
     help: str
     field: str
-    values: Mapping[str, Any]
+    texts: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,19 @@ def forms_of(session: Session) -> tuple[Form, ...]:
 
 
 def _hyperparameters(session: Session) -> Rows:
-    about = "They reach your train function in env, and a constructor that takes them by name."
-    return Rows("Hyperparameters of your own", about, "", session.training.extra)
+    about = "They reach your train function in env, and an executor of your own by name."
+    if not session.has_own_training:
+        about += " The default training, which is used now, does not read them."
+    return Rows("Hyperparameters of your own", about, "", _texts(session.training.extra))
 
 
 def _model_args(session: Session) -> Rows:
-    return Rows("Model arguments", "Keyword arguments of the model's constructor.", "model_args", session.model_config.model_args)
+    texts = _texts(session.model_config.model_args)
+    return Rows("Model arguments", "Keyword arguments of the model's constructor.", "model_args", texts)
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {name: text_of(value) for name, value in values.items()}
 
 
 def _federation_schema() -> dict[str, Any]:

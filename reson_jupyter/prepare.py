@@ -12,16 +12,18 @@ from .backend.placement import Survey
 from .backend.store import default_store_url
 from .capture.capture import Capture
 from .capture.imports.requirements import Requirements, requirements_for
-from .capture.roles.contract import accepts_num_classes, require_arguments, require_kind
+from .capture.roles.contract import require_arguments, require_kind, require_model_arguments
 from .capture.roles.model_check import check_model
 from .capture.secrets.leaks import HINT, find_leaks
 from .capture.text.module import combine
+from .cautions import Caution
 from .config import FederationConfig, TrainingConfig
 from .data.report import ShardsReport, ShardSummary
 from .data.shards import check_shards, infer_num_classes
 from .errors import CaptureError, JobError
 from .home import home
 from .parts import Parts, parts_of
+from .paths import expanded
 from .request import Request
 from .session import Session
 from .source_map import SourceMap
@@ -64,7 +66,7 @@ def prepare(request: Request, session: Session, sites: int = 0) -> Prepared:
     notes, captures = list(parts.notes), parts.captures
     report = _check_shards(request.shards_dir, training, parts.default_training)
     if report is not None:
-        notes += (f"shards: {warning}" for warning in report.warnings)
+        notes += (Caution(f"shards: {warning}") for warning in report.warnings)
         training = _fit(training, report, notes)
     if report is not None:
         federation = _for_sites(federation, len(report.shards), f"{len(report.shards)} shards, so only", notes)
@@ -76,13 +78,14 @@ def prepare(request: Request, session: Session, sites: int = 0) -> Prepared:
     leaks = find_leaks(job.files, job.sources)
     if leaks.secrets:
         raise JobError("this must not ship:\n  " + "\n  ".join(leaks.secrets), HINT)
-    notes += leaks.warnings
+    notes += map(Caution, leaks.warnings)
     _check_calls(job, parts.model.live, captures)
     if parts.default_training:
         _check_default_training(job, parts.model.live, request.training or session.training, captures.get("model"))
         if unread := sorted(set(training.extra) - {"multi_label"}):
+            names = ", ".join(unread)
             notes.append(
-                f"nothing reads {', '.join(unread)}: the default training does not, and a constructor's arguments are model_args"
+                Caution(f"nothing reads {names}: the default training does not; the model's constructor gets model_args only")
             )
     return Prepared(job, report.shards if report else (), tuple(notes), parts.model.live, parts.default_training)
 
@@ -123,10 +126,7 @@ def _check_calls(job: Job, model: type, captures: Mapping[str, Capture]) -> None
     """Makes sure that the classes can be called as the sites and the server will call them."""
     client, server = job.config("config_fed_client.json"), job.config("config_fed_server.json")
     arguments = client["executors"][0]["executor"]["args"]
-    hint = "Give its arguments by model_args, for example: %reson config 'model_args={\"width\": 4}'"
-    if accepts_num_classes(model) and "num_classes" not in arguments["model_args"]:
-        hint = "Name the shards, whose labels give num_classes, or set num_classes. " + hint
-    require_arguments(model, arguments["model_args"], "the model's constructor", hint)
+    require_model_arguments(model, arguments["model_args"])
     if executor := captures.get("executor"):
         hint = "It gets every training field by name and some more; let its constructor take **kwargs."
         require_arguments(require_kind(executor.live, "executor"), arguments, "the executor's constructor", hint)
@@ -200,7 +200,7 @@ def _requirements(request: Request, parts: Parts) -> Requirements:
 
 
 def _file(path: str | Path) -> Path:
-    found = Path(path).expanduser().resolve()
+    found = expanded(path, JobError).resolve()
     if not found.is_file():
         raise JobError(f"there is no file {path}")
     return found

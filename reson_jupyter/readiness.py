@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from .errors import ConfigError, ResonError
+from .capture.capture import Capture
+from .capture.roles.contract import require_model_arguments
+from .errors import CaptureError, ConfigError, ResonError
+from .review import question_of
 from .session import Session
 
 _NO_MODEL = "There is no model: put %%reson_model on the first line of the cell that defines it, and run that cell."
@@ -27,20 +30,36 @@ def _of_job(session: Session) -> Iterator[str]:
             yield _NO_MODEL
         elif named and named != captured.name:
             yield f"model_class is {named!r}, but the model is {captured.name}: leave model_class empty."
+        else:
+            yield from _of_arguments(captured, session)
     try:
-        folder = session.submission.shards_dir
+        submission = session.submission
     except ConfigError as error:
-        yield _sentence(error)
+        yield _sentence(error.message)
         return
+    for outdated in session.outdated.values():
+        if not outdated.ships or submission.stale_captures == "refuse":
+            yield _sentence(outdated.what)
+    folder = submission.shards_dir
     if folder and not _is_folder(folder):
         yield f"There is no folder {folder!r}, which shards_dir names."
+
+
+def _of_arguments(captured: Capture, session: Session) -> Iterator[str]:
+    """What the model's constructor would not take; `live` is no class where there is no kernel."""
+    if not isinstance(captured.live, type):
+        return
+    try:
+        require_model_arguments(captured.live, question_of(captured, session).arguments)
+    except CaptureError as error:
+        yield f"{_sentence(error.message)} {error.hint}"
 
 
 def _of_submit(session: Session, job: list[str]) -> Iterator[str]:
     try:
         submission, connection = session.submission, session.connection
     except ConfigError as error:
-        if (sentence := _sentence(error)) not in job:
+        if (sentence := _sentence(error.message)) not in job:
             yield sentence
         return
     if not submission.name:
@@ -53,7 +72,7 @@ def _of_submit(session: Session, job: list[str]) -> Iterator[str]:
         try:
             read_kit(connection.startup_kit)
         except ResonError as error:
-            yield _sentence(error)
+            yield _sentence(error.message)
     if submission.target == "reson":
         from .backend.platform.selection import what_is_missing
 
@@ -68,6 +87,6 @@ def _is_folder(path: str) -> bool:
         return False
 
 
-def _sentence(error: ResonError) -> str:
-    text = error.message[:1].upper() + error.message[1:]
+def _sentence(message: str) -> str:
+    text = message[:1].upper() + message[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."

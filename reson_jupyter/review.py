@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .capture.capture import Capture
-from .capture.roles.contract import require_kind
+from .capture.roles.contract import require_kind, require_model_arguments
 from .capture.roles.model_check import ModelFacts, check_model
 from .errors import CaptureError
 from .session import Session
@@ -77,12 +77,17 @@ def answer(question: Question) -> Review:
 
 
 def _review(question: Question) -> Review:
+    model = require_kind(question.live, "model")
+    try:
+        require_model_arguments(model, question.arguments)
+    except CaptureError as error:
+        return Review(None, f"{error.message}. {error.hint}")
     if not question.is_ours:
         return Review(None)
     default_training = question.default_training
     try:
         facts = check_model(
-            require_kind(question.live, "model"),
+            model,
             question.arguments,
             num_classes=question.num_classes or None,
             img_size=question.img_size if default_training else None,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -12,7 +13,17 @@ from typing import Any, TypeVar
 from .capture.across.inputs import Kernel
 from .capture.capture import Capture
 from .capture.secrets.scan import scan
-from .config import Config, FederationConfig, ModelConfig, ResonTechConfig, SubmitConfig, TrainingConfig, refuse_slip
+from .capture.stale import Outdated
+from .config import (
+    Config,
+    FederationConfig,
+    ModelConfig,
+    ResonTechConfig,
+    SubmitConfig,
+    TrainingConfig,
+    check_length,
+    refuse_slip,
+)
 from .errors import ConfigError
 
 C = TypeVar("C", bound=Config)
@@ -70,6 +81,7 @@ class Session:
         self._set: dict[str, dict[str, Any]] = {part: {} for part in _OF_THE_ENVIRONMENT}
         self._captures: dict[str, Capture] = {}
         self._refusals: dict[str, Refusal] = {}
+        self._outdated: dict[str, Outdated] = {}
         self._observers: list[Observer] = []
 
     @property
@@ -128,6 +140,12 @@ class Session:
             return MappingProxyType(dict(self._refusals))
 
     @property
+    def outdated(self) -> Mapping[str, Outdated]:
+        """Which captures, by key, were other than what the kernel has when somebody looked last."""
+        with self._lock:
+            return MappingProxyType(dict(self._outdated))
+
+    @property
     def has_own_training(self) -> bool:
         """Whether something that was captured takes the place of the default training."""
         captures = self.captures
@@ -143,8 +161,10 @@ class Session:
         with self._lock:
             self._captures[capture.key] = capture
             self._refusals.pop(capture.key, None)
+            self._outdated.pop(capture.key, None)
             if capture.role == "model" and any(function.purpose == "train" for function in capture.functions):
                 self._captures.pop("train", None)
+                self._outdated.pop("train", None)
         self._notify()
 
     def set_refusal(self, refusal: Refusal) -> None:
@@ -153,12 +173,22 @@ class Session:
             self._refusals[refusal.key] = refusal
         self._notify()
 
+    def set_outdated(self, outdated: Mapping[str, Outdated], captures: Mapping[str, Capture]) -> None:
+        """Remembers which of the captures are other than what the kernel has; of those that were replaced meanwhile nothing."""
+        with self._lock:
+            still = {key: found for key, found in outdated.items() if self._captures.get(key) is captures[key]}
+            if still == self._outdated:
+                return
+            self._outdated = still
+        self._notify()
+
     def forget(self, key: str) -> tuple[Capture, ...]:
         """Drops the capture of a role or of "command NAME", or with "command" all commands; returns what was dropped."""
         with self._lock:
             dropped = [capture for known, capture in self._captures.items() if key in (known, capture.role)]
             for capture in dropped:
                 del self._captures[capture.key]
+                self._outdated.pop(capture.key, None)
             for known in [known for known in self._refusals if known == key or known.startswith(f"{key} ")]:
                 del self._refusals[known]
         self._notify()
@@ -172,10 +202,38 @@ class Session:
         Raises:
             ConfigError: a value cannot be used, a name is nearly that of a known field, or a field is a secret.
         """
+        self._configure(fields)
+        self._notify()
+
+    def configure_rows(self, field: str, entries: Mapping[str, Any], drop: Iterable[str] = ()) -> None:
+        """Sets some entries that have names of the user's own, and drops some; the others stay, whoever set them meanwhile.
+
+        Args:
+            field: The field that holds them, "model_args"; "" for hyperparameters.
+            entries: What is set, by name.
+            drop: Names of those that go.
+
+        Raises:
+            ConfigError: as `configure`; or a hyperparameter is None, which would drop it.
+        """
+        if not field:
+            for name in (name for name, value in entries.items() if value is None):
+                why = "a hyperparameter cannot be null; remove it instead"
+                raise ConfigError(f"{name}: {why}", fields={name: why})
+            self._configure({**dict.fromkeys(drop), **entries})
+        elif field == "model_args":
+            gone = set(drop)
+            with self._lock:
+                kept = {name: value for name, value in self.model_config.model_args.items() if name not in gone}
+                self._configure({field: {**kept, **entries}})
+        else:
+            raise ConfigError(f"{field[:40]!r} holds no entries of the user's own.")
+        self._notify()
+
+    def _configure(self, fields: Mapping[str, Any]) -> None:
         parts: dict[str, dict[str, Any]] = {}
         for name, value in fields.items():
             part = parts.setdefault(_route(name), {})
-            _refuse_secret(name, value)
             part[name] = value
         with self._lock:
             environment = {name: _changed(self._set[name], parts.pop(name)) for name in _OF_THE_ENVIRONMENT if name in parts}
@@ -183,9 +241,10 @@ class Session:
                 if values != self._set[name]:
                     _CONFIGS[name](**values)
             configs = {part: self._configs[part].replace(**changes) for part, changes in parts.items()}
+            for name, value in fields.items():  # of which the configs know that they have an end
+                _refuse_secret(name, value)
             self._configs.update(configs)
             self._set.update(environment)
-        self._notify()
 
     def observe(self, observer: Observer) -> Callable[[], None]:
         """Has `observer(session)` called after every change, on the thread that made it; returns the call that ends this."""
@@ -242,19 +301,35 @@ def _route(name: str) -> str:
         )
     if name in _OWNER:
         return _OWNER[name]
+    check_length(name)
     refuse_slip(name, _OWNER)
     return "training"
 
 
 def _refuse_secret(name: str, value: Any) -> None:
-    found = [finding for finding in scan(f"{name} = {value!r}") if finding.blocks] if isinstance(value, str) else []
-    if found:
-        raise ConfigError(
-            f"{name} holds {found[0].kind}; a field of a config ships, and is shown.",
-            _OF_THE_PLATFORM
-            if value.startswith("rsk_")
-            else f"Set an environment variable on each site, and read it where it is needed: os.environ[{name.upper()!r}].",
-        )
+    for key, text in dict.fromkeys(_texts(name, value)):
+        found = [finding for finding in scan(f"{key} = {text!r}") if finding.blocks]
+        if found:
+            raise ConfigError(
+                f"{name} holds {found[0].kind}; a field of a config ships, and is shown.",
+                _OF_THE_PLATFORM
+                if text.startswith("rsk_")
+                else f"Set an environment variable on each site, and read it where it is needed: os.environ[{key.upper()!r}].",
+            )
+
+
+def _texts(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Every string in a value, with the nearest name for it; the names in a dict are shown, too."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield "name", str(name)
+            # As a name in Python: "api-key" is none.
+            yield from _texts(re.sub(r"\W", "_", str(name)), item)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from _texts(key, item)
 
 
 _current = Session()

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
+# What makes links and hides text where a page typesets TeX.
+TEX = (
+    r"$\href{https://evil.example/}{\text{https://good.example}}$",
+    r"$$\phantom{hidden}$$",
+    r"\(\href{https://evil.example/}{x}\)",
+)
+
 HOSTILE = (
     "<img src=x onerror=window.__x=1>",
     "</script><script>window.__x=1</script>",
@@ -17,6 +24,7 @@ HOSTILE = (
     "&lt;img src=x onerror=window.__x=1&gt;",
     "${window.__x=1} {{window.__x=1}}",
     "$\\frac{",
+    *TEX,
     "__proto__",
     "\x1b[31mred\x1b[0m \x1b]8;;http://evil.example\x07link\x1b]8;;\x07",
     "line\u2028break\u2029\r\nhidden",
@@ -47,8 +55,9 @@ class Tags(HTMLParser):
 
 
 def harmless(page: str) -> Tags:
-    """Asserts that a page runs, loads and leads to nothing, and returns it."""
+    """Asserts that a page runs, loads and leads to nothing, and that no text in it is taken for TeX, and returns it."""
     tags = Tags(page)
+    assert {"mathjax_ignore", "tex2jax_ignore"} <= set(str(tags.tags[0][1].get("class")).split())
     assert not _NEVER & {tag for tag, _ in tags.tags}
     for _, attributes in tags.tags:
         assert not [name for name in attributes if name.startswith("on") or name == "autofocus"]

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reson_jupyter.config import FederationConfig, ModelConfig, ResonTechConfig, TrainingConfig, check_url
+from reson_jupyter.config import FederationConfig, ModelConfig, ResonTechConfig, SubmitConfig, TrainingConfig, check_url
+from reson_jupyter.config.urls import without_user
 from reson_jupyter.errors import ConfigError
 
 
@@ -196,3 +197,90 @@ def test_plain_http_to_another_machine_is_taken_when_it_is_allowed_and_the_error
 def test_several_models_of_gpus_may_be_given_as_text() -> None:
     assert ResonTechConfig(gpu_models="rtx_5090, rtx_4090").gpu_models == ("rtx_5090", "rtx_4090")
     assert ResonTechConfig(gpu_models="rtx_5090").gpu_models == ("rtx_5090",)
+
+
+SECRET = "c4n4ry"
+WITH_KEYS = (
+    f"s3://AKIAX:{SECRET}/abc@bucket/prefix",
+    f"s3://{SECRET}@bucket",
+    f"s3://AKIAX:{SECRET}/abc",
+    f"s3:/user:{SECRET}@bucket",
+    f"s3:user:{SECRET}",
+    f"user:{SECRET}@bucket",
+    f"s3://b?aws_secret={SECRET}",
+    f"s3://b/#{SECRET}",
+    f"s3://user%3A{SECRET}%40bucket",
+    f"ftp://u:{SECRET}/ry@h",
+    f"file:///a/u:{SECRET}@h",
+)
+
+
+@pytest.mark.parametrize("url", WITH_KEYS)
+def test_a_store_with_what_may_be_a_key_is_refused_and_not_repeated(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError) as given:
+        SubmitConfig(store=url)
+    monkeypatch.setenv("RESON_STORE", url)
+    with pytest.raises(ConfigError) as read:
+        SubmitConfig()
+    for caught in (given, read):
+        assert "store: must be a plain URL" in str(caught.value)
+        assert "RESON_S3_KEY and RESON_S3_SECRET" in str(caught.value) and SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["", "s3://b", "s3://b/p/a:b", "file:///a%40b/c%23", "file:///a b", "/a/folder", "gs://b"])
+def test_a_store_without_keys_is_taken_as_it_is(url: str) -> None:
+    assert SubmitConfig(store=url).store == url
+
+
+@pytest.mark.parametrize("variable", ["RESON_BASE_URL", "RESON_DASHBOARD_URL", "RESON_S3_ENDPOINT"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://u:{SECRET}/pw@s3.example.org",
+        f"https://u:{SECRET}/pw",
+        f"https://:{SECRET}@s3.example.org",
+        f"https://{SECRET}@s3.example.org",
+        f"https://s3.example.org?{SECRET}",
+        f"https://s3.example.org/#{SECRET}",
+        f"https://u%3A{SECRET}%40s3.example.org",
+        f"https://[{SECRET}]",
+        f"https://{SECRET}\u2100@h",
+        f"https:u:{SECRET}@s3.example.org",
+        f"u:{SECRET}@s3.example.org",
+    ],
+)
+def test_a_server_with_what_may_be_a_password_is_refused_and_not_repeated(
+    variable: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, url)
+    with pytest.raises(ConfigError) as caught:
+        ResonTechConfig()
+    assert "must be a plain URL" in str(caught.value) and SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("bucket", [f"u:{SECRET}@b", f"b?k={SECRET}"])
+def test_a_bucket_with_what_may_be_a_key_is_refused_and_not_repeated(bucket: str) -> None:
+    with pytest.raises(ConfigError, match="s3_bucket: must be a bucket's name") as caught:
+        ResonTechConfig(s3_bucket=bucket)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("s3://bucket/prefix", "s3://bucket/prefix"),
+        ("s3://AKIAX:c4n4ry/a@b@bucket/prefix", "s3://...@bucket/prefix"),
+        ("user:c4n4ry@bucket", "...@bucket"),
+        ("s3://bucket?key=c4n4ry", "s3://bucket?..."),
+    ],
+)
+def test_of_a_url_that_came_through_neither_user_nor_query_is_shown(url: str, shown: str) -> None:
+    assert without_user(url) == shown
+
+
+@given(st.text(), st.text())
+def test_nothing_before_an_at_sign_is_shown_or_taken(secret: str, place: str) -> None:
+    url = f"s3://u:{secret}@{place}"
+    assert without_user(url).startswith("s3://...@")
+    with pytest.raises(ConfigError):
+        SubmitConfig(store=url)

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from reson_jupyter.config.written import text_of, value_of
 from reson_jupyter.errors import ConfigError
 from reson_jupyter.forms import Form, forms_of
 from reson_jupyter.session import Session
@@ -45,12 +46,12 @@ def test_a_value_that_is_set_is_in_its_form_and_a_form_gives_back_what_it_was_gi
     session.configure(batch_size=64, dropout=0.1, model_args={"width": 4}, name="digits", shards_dir=Path("shards"))
     assert form(session, "training").values["batch_size"] == 64
     rows = form(session, "training").rows
-    assert rows is not None and rows.field == "" and rows.values == {"dropout": 0.1}
+    assert rows is not None and rows.field == "" and rows.texts == {"dropout": "0.1"}
     arguments = form(session, "model").rows
-    assert arguments is not None and arguments.field == "model_args" and arguments.values == {"width": 4}
+    assert arguments is not None and arguments.field == "model_args" and arguments.texts == {"width": "4"}
     assert form(session, "run").values == {"name": "digits"} and form(session, "data").values == {"shards_dir": "shards"}
     session.configure(dropout=None, name=None)
-    assert form(session, "training").rows.values == {} and form(session, "run").values == {"name": ""}  # type: ignore[union-attr]
+    assert form(session, "training").rows.texts == {} and form(session, "run").values == {"name": ""}  # type: ignore[union-attr]
 
 
 def test_the_number_of_sites_that_a_round_needs_is_open_until_somebody_sets_it() -> None:
@@ -95,14 +96,27 @@ def test_of_a_secret_there_is_only_whether_it_is_set(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("RESON_S3_KEY", f"{CANARY}-id")
     monkeypatch.setenv("RESON_S3_SECRET", CANARY)
     monkeypatch.setenv("RESON_S3_BUCKET", "jobs")
-    monkeypatch.setenv("RESON_STORE", f"s3://me:{CANARY}@bucket/jobs")
+    monkeypatch.setenv("RESON_STORE", "s3://bucket/jobs")
     session = Session()
     for target in ("local", "flare", "reson"):
         session.configure(target=target)
         target_form = form(session, "target")
         assert {key.variable for key in target_form.keys if key.is_set} == {"RESON_S3_KEY", "RESON_S3_SECRET"}
-        assert target_form.values["store"] == "s3://...@bucket/jobs" and target_form.values["s3_bucket"] == "jobs"
+        assert target_form.values["store"] == "s3://bucket/jobs" and target_form.values["s3_bucket"] == "jobs"
         assert CANARY not in as_json(session)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("RESON_STORE", f"s3://me:a/{CANARY}@bucket/jobs"), ("RESON_S3_ENDPOINT", f"https://:{CANARY}@s3.example.org")],
+)
+def test_an_address_with_a_password_is_a_problem_of_its_form_and_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    session = Session()
+    assert "RESON_S3_SECRET" in form(session, "target").problem
+    assert CANARY not in as_json(session) and CANARY not in session._repr_html_()
 
 
 def test_an_environment_that_cannot_be_used_is_told_and_hides_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +141,24 @@ def test_a_refused_value_names_its_field() -> None:
     assert refused.value.fields == {"target": "input should be 'local', 'flare' or 'reson'"}
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(JSON)
+@example(9007199254740993)
+@example(1.0)
+@example("null")
+@example(" padded ")
+@example("\ud800 \u2028 \u202e\n")
+def test_a_value_is_written_so_that_it_is_read_as_it_is(value: object) -> None:
+    text = text_of(value)
+    assert repr(value_of(text.strip())) == repr(value) and text.isprintable()
+
+
 NUMBERS = st.integers(-5, 70_000) | st.floats() | st.booleans() | st.text(max_size=5) | st.none()
 
 
@@ -142,10 +174,10 @@ def test_what_was_refused_has_changed_nothing_and_what_was_taken_is_shown(fields
     except ConfigError:
         assert forms_of(session) == before
     else:
-        shown = {
-            name: value
-            for form in forms_of(session)
-            for name, value in {**form.values, **(form.rows.values if form.rows else {})}.items()
-        }
+        shown = {name: value for form in forms_of(session) for name, value in {**form.values, **_rows(form)}.items()}
         taken = {name: value for name, value in fields.items() if value is not None}
         assert all(shown[name] == value for name, value in taken.items())
+
+
+def _rows(form: Form) -> dict[str, object]:
+    return {name: value_of(text) for name, text in form.rows.texts.items()} if form.rows else {}

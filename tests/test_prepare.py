@@ -9,6 +9,7 @@ import pytest
 from nvflare.apis.executor import Executor
 
 import reson_jupyter as reson
+from reson_jupyter.cautions import Caution
 from reson_jupyter.errors import CaptureError, ConfigError, JobError
 from reson_jupyter.prepare import prepare
 from reson_jupyter.request import Request
@@ -105,6 +106,11 @@ def test_a_class_that_every_site_can_import_is_named_and_not_shipped() -> None:
         ({"model": reson.TrainingConfig}, "no subclass of torch.nn.Module"),
         ({"model": SmallNet}, "missing a required argument: 'num_classes'(.|\n)*Name the shards"),
         ({"model": Line, "model_config": reson.ModelConfig(model_args={"width": 4})}, "unexpected keyword argument 'width'"),
+        (
+            {"model": SmallNet, "model_config": reson.ModelConfig(model_args={"num_clases": 4})},
+            r"Remove 'num_clases' from model_args, or did you mean 'num_classes'\?",
+        ),
+        ({"model": Line, "model_config": reson.ModelConfig(model_args={"width": 4})}, "Remove 'width' from model_args."),
         ({"model": Line, "executor": Bare}, r"gets every training field(.|\n)*kwargs"),
     ],
 )
@@ -135,6 +141,6 @@ def test_the_requirements_are_those_of_what_ships_unless_the_user_gives_others(t
 def test_it_is_said_what_trains_and_what_nobody_reads() -> None:
     assert "training: fl_train of models.py" in prepared(model=Line, train=fl_train).notes
     notes = prepared(model=SmallNet, training=reson.TrainingConfig(num_classes=3, dropout=0.5)).notes
-    assert any(note.startswith("nothing reads dropout") for note in notes)
+    assert any(note.startswith("nothing reads dropout") for note in notes if isinstance(note, Caution))
     with pytest.raises(ConfigError, match=r"training is a dict, not a TrainingConfig(.|\n)*reson.TrainingConfig\(\*\*"):
         prepared(model=Line, training={"batch_size": 3})

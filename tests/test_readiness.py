@@ -61,6 +61,14 @@ def test_a_model_that_is_named_by_its_path_needs_no_capture(session: Session) ->
     assert obstacles(session)["check"] == ["model_class is 'Other', but the model is Net: leave model_class empty."]
 
 
+def test_an_argument_that_the_model_does_not_take_stands_in_the_way(session: Session, tmp_path: Path) -> None:
+    ready(session, tmp_path).configure(model_args={"num_clases": 64})
+    (found,) = obstacles(session)["check"]
+    assert "does not fit" in found and "Remove 'num_clases' from model_args, or did you mean 'num_classes'?" in found
+    session.configure(model_args={"num_classes": 4})
+    assert obstacles(session)["check"] == []
+
+
 @pytest.mark.parametrize("folder", ["no-such-folder", "~no-such-user/shards", "zero\0byte"])
 def test_a_folder_that_is_not_there_stands_in_the_way_of_everything(session: Session, tmp_path: Path, folder: str) -> None:
     ready(session, tmp_path).configure(shards_dir=folder)

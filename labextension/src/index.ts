@@ -5,6 +5,7 @@ import { INotebookTracker } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
 import { comparisonFactory } from './comparison/renderer';
+import { addActionCommands } from './sidebar/action_commands';
 import { Kernels } from './sidebar/kernels';
 import { Page } from './sidebar/page';
 import { SidebarPanel } from './sidebar/panel';
@@ -41,6 +42,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     restorer?.add(panel, panel.id);
     commands.addCommand(OPEN, { label: 'Show Reson', caption: 'Show the Reson sidebar', execute: () => shell.activateById(panel.id) });
     palette?.addItem({ command: OPEN, category: 'Reson' });
+    addActionCommands(commands, palette, kernels, page);
   }
 };
 

@@ -9,7 +9,12 @@ import { RunModel } from '../src/run_view/state';
 import { SiteTable } from '../src/run_view/table';
 
 interface Plot {
-  options: { scales: { y: { distr: number } }; series: { label?: string; alpha?: number; width?: number }[] };
+  options: {
+    cursor: { move: (plot: unknown, left: number, top: number) => [number, number] };
+    plugins: { hooks: { init: (plot: unknown) => void; setCursor: (plot: unknown) => void } }[];
+    scales: { y: { distr: number } };
+    series: { label?: string; alpha?: number; width?: number }[];
+  };
   data: unknown[];
 }
 
@@ -128,6 +133,17 @@ describe('a site that is picked', () => {
     expect(last().options.series.slice(1).map(({ alpha }) => alpha)).toEqual([0.9, 0.9, 0.9, undefined]);
   });
 
+  it('keeps its place among the values of a round', () => {
+    const view = charts(sourceOf(['a', 'b', 'c'], ['loss']));
+    button(view.node, 'a').click();
+    const over = document.createElement('div');
+    const plot = { over, cursor: { left: 1, top: 0 }, data: [[1]], posToVal: () => 1, valToPos: () => 10 };
+    const [{ hooks }] = last().options.plugins as [Plot['options']['plugins'][number]];
+    hooks.init(plot);
+    hooks.setCursor(plot);
+    expect([...over.querySelectorAll('.reson-tooltip-name')].map(name => name.textContent)).toEqual(['weighted mean', 'a', 'b', 'c']);
+  });
+
   it('is picked in its row of the table, too, and from a menu where there are many', () => {
     const names = Array.from({ length: 50 }, (_, at) => `hospital-${at}`);
     const choices = new Choices();
@@ -207,4 +223,11 @@ describe('the table of many sites', () => {
     expect(before.closest('tr')?.textContent).toContain('returned');
     expect(before.closest('tr')?.nextElementSibling?.textContent).toBe('no disk');
   });
+});
+
+it('the line below the pointer stands at the round whose values are told', () => {
+  charts(sourceOf(['a'], ['loss'], [3, 2, 1]));
+  const plot = { posToVal: (left: number) => left / 10, valToPos: (round: number) => round * 10 };
+  const { move } = last().options.cursor;
+  expect([move(plot, 22, 5), move(plot, 170, 5), move(plot, -10, -10)]).toEqual([[20, 5], [30, 5], [-10, -10]]);
 });

@@ -115,7 +115,7 @@ it('the head says where the run is, and that its first round is still to come', 
 });
 
 it('an address in a note is a link that leads where its text says', () => {
-  const [link] = headerOf({ notes: ['see https://app.example.org/jobs/1?a=b.', HOSTILE] }).querySelectorAll('a');
+  const [link] = headerOf({ links: ['see https://app.example.org/jobs/1?a=b.', HOSTILE] }).querySelectorAll('a');
   expect([link?.href, link?.rel, link?.target]).toEqual(['https://app.example.org/jobs/1?a=b', 'noopener noreferrer', '_blank']);
 });
 

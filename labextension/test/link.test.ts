@@ -123,3 +123,22 @@ it.each([null, 7, 'text', [], {}, { kind: 'letter' }, { kind: 'answer' }, { kind
     expect(link.model.run.state).toBe('running');
   }
 );
+
+it('lets time stand still where a kernel that is gone was last heard', () => {
+  widget.delta(2);
+  vi.advanceTimersByTime(15_000);
+  expect(link.now).toBeCloseTo(75);
+  vi.advanceTimersByTime(60_000);
+  expect(link.now).toBe(60);
+});
+
+it('knows of an abort until it is refused, and tells every view', () => {
+  const view = vi.fn();
+  link.subscribe(view);
+  link.abort();
+  expect([link.aborting, view.mock.calls.length]).toEqual([true, 1]);
+  widget.says({ kind: 'answer', op: 'abort', ok: true, text: '' });
+  expect(link.aborting).toBe(true);
+  widget.says({ kind: 'answer', op: 'abort', ok: false, text: 'Not aborted' });
+  expect(link.aborting).toBe(false);
+});

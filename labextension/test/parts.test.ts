@@ -7,6 +7,8 @@ import { EventList } from '../src/run_view/events';
 import { FailureList } from '../src/run_view/failures';
 import { Header } from '../src/run_view/header';
 import type { Link } from '../src/run_view/link';
+import { logTicks } from '../src/run_view/log_ticks';
+import { Notes } from '../src/run_view/notes';
 import { lastShown, roundTicks } from '../src/run_view/rounds';
 import { RunModel } from '../src/run_view/state';
 import { SiteTable } from '../src/run_view/table';
@@ -54,7 +56,7 @@ function abortButton(): { click: (label: string) => void; shown: () => string[];
 
 it('abort asks first, and only the second click aborts', () => {
   const { button, click, onAbort, shown } = abortButton();
-  button.update(true, null);
+  button.update(true, false, null);
   click('Abort');
   expect(shown()).toEqual(['Yes, abort', 'Keep running']);
   expect(onAbort).not.toHaveBeenCalled();
@@ -64,7 +66,7 @@ it('abort asks first, and only the second click aborts', () => {
 
 it('abort can be thought better of', () => {
   const { button, click, onAbort, shown } = abortButton();
-  button.update(true, null);
+  button.update(true, false, null);
   click('Abort');
   click('Keep running');
   expect(shown()).toEqual(['Abort']);
@@ -73,18 +75,30 @@ it('abort can be thought better of', () => {
 
 it('abort is not possible before the kernel was heard or after the end', () => {
   const { button, click, shown } = abortButton();
-  button.update(false, null);
+  button.update(false, false, null);
   click('Abort');
   expect(shown()).toEqual(['Abort']);
   expect(button.node.querySelector('button:not([hidden])')?.hasAttribute('disabled')).toBe(true);
 });
 
-it('a refused abort says why and can be tried again', () => {
-  const { button, click, shown } = abortButton();
-  button.update(true, null);
+it('between the second click and the end, aborting is said and not offered again', () => {
+  const { button, click, onAbort, shown } = abortButton();
+  button.update(true, false, null);
   click('Abort');
   click('Yes, abort');
-  button.update(true, { op: 'abort', ok: false, text: 'Not aborted: the store is away' });
+  expect([shown(), button.node.textContent?.includes('Aborting…')]).toEqual([[], true]);
+  button.update(true, true, { op: 'abort', ok: true, text: '' });
+  click('Abort');
+  expect(shown()).toEqual([]);
+  expect(onAbort).toHaveBeenCalledOnce();
+});
+
+it('a refused abort says why and can be tried again', () => {
+  const { button, click, shown } = abortButton();
+  button.update(true, false, null);
+  click('Abort');
+  click('Yes, abort');
+  button.update(true, false, { op: 'abort', ok: false, text: 'Not aborted: the store is away' });
   expect(button.node.textContent).toContain('the store is away');
   expect(shown()).toEqual(['Abort']);
 });
@@ -196,4 +210,35 @@ it('rounds below a chart are whole, and the validation of the final model touche
 it('of a long run that has just begun, the rounds that are to come do not press those that were', () => {
   expect([lastShown(1, 8), lastShown(9, 8), lastShown(3, 0)]).toEqual([8, 9, 3]);
   expect([lastShown(5, 900), lastShown(17, 900), lastShown(300, 900), lastShown(700, 900)]).toEqual([20, 40, 640, 900]);
+});
+
+it('of how the job was made, what deserves attention is shown, and the rest is folded', () => {
+  const node = headerOf({ notes: ['min_clients was not set'], warnings: [HOSTILE], links: ['on the platform: https://a.org/1'] }, 1);
+  expect(node.querySelector('.reson-warning')?.textContent).toBe(HOSTILE);
+  expect(node.querySelector('a')?.href).toBe('https://a.org/1');
+  expect(node.textContent).not.toContain('min_clients');
+  const notes = new Notes();
+  notes.update([]);
+  expect(notes.node.hidden).toBe(true);
+  notes.update(['min_clients was not set', HOSTILE]);
+  expect([notes.node.hidden, notes.node.open]).toEqual([false, false]);
+  expect(notes.node.querySelector('summary')?.textContent).toBe('How the job was made (2 notes)');
+  expect([...notes.node.querySelectorAll('li')].map(item => item.textContent)).toEqual(['min_clients was not set', HOSTILE]);
+});
+
+it.each([
+  [1e-8, 1, [1e-8, 1e-6, 1e-4, 1e-2, 1]],
+  [0.001, 10, [0.001, 0.01, 0.1, 1, 10]],
+  [0.5, 2, [0.5, 1, 2]],
+  [0.02, 0.5, [0.02, 0.05, 0.1, 0.2, 0.5]]
+])('a logarithmic axis from %d to %d has lines at %j', (min, max, lines) => {
+  expect(logTicks(min, max)).toEqual(lines);
+});
+
+it('however many decades there are, a logarithmic axis has few lines', () => {
+  for (let decades = 2; decades < 600; decades++) {
+    const lines = logTicks(1e-300, 10 ** (decades - 300));
+    expect(lines.length).toBeGreaterThan(1);
+    expect(lines.length).toBeLessThanOrEqual(8);
+  }
 });

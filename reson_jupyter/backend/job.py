@@ -13,6 +13,7 @@ from ..card import Card
 from ..config import FederationConfig, TrainingConfig
 from ..errors import JobError
 from ..names import printable
+from ..paths import expanded
 from ..source_map import SourceMap
 from ..units import size
 from ..worker import ADAPTER, CLIENT, SERVER
@@ -98,7 +99,7 @@ class Job:
             JobError: the folder has other files, which NVFlare would take for the job's, or it cannot be written.
         """
         files = dict(self.files)
-        folder = Path(folder).expanduser().absolute()
+        folder = expanded(folder, JobError).absolute()
         try:
             if self.checkpoint:
                 files[f"model/{self.checkpoint.name}"] = self.checkpoint.read_bytes()

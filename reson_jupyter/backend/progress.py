@@ -102,6 +102,8 @@ class RunProgress:
         self.min_clients = 0
         self.digest = ""
         self.notes: list[str] = []
+        self.warnings: list[str] = []
+        self.sending = ""
         self.state = RunState.PENDING
         self.reason = ""
         self.submitted: float | None = None
@@ -179,7 +181,7 @@ class RunProgress:
     def _on_submitted(self, event: Event, data: dict[str, Any]) -> None:
         self.submitted = event.time
         self.name, self.target, self.digest = data["name"], data["target"], data["digest"]
-        self.notes = list(data.get("notes", []))
+        self.notes, self.warnings = list(data.get("notes", [])), list(data.get("warnings", []))
         self.num_rounds, self.min_clients = data["num_rounds"], data["min_clients"]
         self.place, self.versions = data.get("place", ""), dict(data.get("versions", {}))
         self.planned = tuple(data["sites"])
@@ -189,7 +191,10 @@ class RunProgress:
 
     def _on_log(self, event: Event, data: dict[str, Any]) -> None:
         if data.get("note") and event.site is None:
-            self.notes.append(data["message"])
+            if data["note"] == "sending":
+                self.sending = data["message"]
+            else:
+                self.notes.append(data["message"])
 
     def _on_state(self, event: Event, data: dict[str, Any]) -> None:
         self.state, self.reason = RunState(data["state"]), data.get("reason", "")

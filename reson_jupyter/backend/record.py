@@ -19,7 +19,7 @@ from typing import IO, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import RunNotFound
-from ..home import home
+from ..home import folder_of_home, home
 
 # An id becomes part of keys and paths.
 _ID = r"^[a-z0-9][a-z0-9-]{0,80}$"
@@ -69,9 +69,8 @@ class RunRecord(BaseModel):
         return home() / "runs" / self.id
 
     def save(self) -> None:
-        """Writes the record into the run's folder."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (self.folder / "run.json").write_text(self.model_dump_json(indent=2))
+        """Writes the record into the run's folder. Raises `ResonError` if RESON_HOME cannot be used."""
+        (folder_of_home("runs", self.id) / "run.json").write_text(self.model_dump_json(indent=2))
 
 
 def known_records() -> list[RunRecord]:

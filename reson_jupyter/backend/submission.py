@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..cautions import Caution
 from ..config import FederationConfig, ResonTechConfig
 from ..data.report import ShardSummary
-from ..errors import ResonError, StoreError
+from ..errors import ResonError, RunError, StoreError
 from ..events import Event, EventType, RunState
 from .event_log import EventLogWriter
 from .federated import plain
@@ -23,6 +24,7 @@ from .nvflare_config import rounds_of
 from .record import RunLock, RunRecord
 from .run.handle import Run
 from .sending import Sending, Shard
+from .starting import answer_of, current_start
 from .store import ObjectInfo, Store
 from .targets.base import Target
 from .targets.detached import is_unwanted
@@ -104,13 +106,25 @@ class Submission:
             place: What people call where the run runs, see `Survey`.
 
         Raises:
-            StoreError: the store cannot be written to.
+            StoreError: the store cannot be written to, or does not answer soon.
+            RunError: whoever asked for the run stopped that meanwhile.
         """
-        log = EventLogWriter(self._store, self._record.prefix)
-        log.append([self._submitted(notes, place), _state(RunState.PENDING)])
+        start = current_start()
+        start.check()
+
+        def begin() -> tuple[EventLogWriter, Run]:
+            log = EventLogWriter(self._store, self._record.prefix)
+            log.append([self._submitted(notes, place), _state(RunState.PENDING)])
+            return log, Run(self._record, self._store, self._target, connection=self._connection, model_class=model_class)
+
+        log, run = answer_of(self._store.url, begin, lambda begun: _withdraw(begun[0]))
+        try:
+            start.begin()
+        except RunError:
+            threading.Thread(target=_withdraw, args=(log,), name=f"withdraw {self._record.id}", daemon=True).start()
+            raise
         self._record.save()
         lock = RunLock(self._record.folder)
-        run = Run(self._record, self._store, self._target, connection=self._connection, model_class=model_class)
         history.add(self._record, run.progress)
         _submitted.append(run.id)
         threading.Thread(target=self._carry, args=(log, lock, run), name=f"upload {run.id}").start()
@@ -167,6 +181,7 @@ class Submission:
             "digests": digests(job),
             "versions": versions(self._job),
             "notes": list(notes),
+            "warnings": [note for note in notes if isinstance(note, Caution)],
             "sites": {
                 site: {"shard": shard.name if shard else "", "sha256": shard.sha256 if shard else ""}
                 for site, shard in self._sites.items()
@@ -176,9 +191,15 @@ class Submission:
         return Event(time=self._record.created, type=EventType.SUBMITTED, data=data)
 
 
+def _withdraw(log: EventLogWriter) -> None:
+    """Says in the log of a run that nobody waited for any more, as far as its store answers, that it is not to be."""
+    with contextlib.suppress(StoreError):
+        log.append([_state(RunState.ABORTED, "Stopped on request, or given up, before the run began.")])
+
+
 def _state(state: RunState, reason: str = "") -> Event:
     return Event(time=time.time(), type=EventType.STATE, data={"state": state.value, "reason": reason})
 
 
 def _note(message: str) -> Event:
-    return Event(time=time.time(), type=EventType.LOG, data={"level": "info", "message": message, "note": True})
+    return Event(time=time.time(), type=EventType.LOG, data={"level": "info", "message": message, "note": "sending"})

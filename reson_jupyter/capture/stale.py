@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from ..errors import CaptureError
 from .across.inputs import Kernel
@@ -11,6 +12,41 @@ from .capture import Capture
 from .objects import recapture
 from .roles.contract import ROLES
 from .text.names import parsed
+
+
+@dataclass(frozen=True)
+class Outdated:
+    """What is otherwise with a capture, in a sentence, and whether it could be captured anew."""
+
+    what: str
+    ships: bool
+
+
+def outdated(captures: Mapping[str, Capture], kernel: Kernel) -> dict[str, Outdated]:
+    """Says, by key, which captures would now ship something else, or nothing; it takes about as long as capturing them did."""
+    try:
+        new = renewed(captures, kernel)
+    except CaptureError:
+        return _one_by_one(captures, kernel)
+    return {key: Outdated(changes(captures[key], capture), True) for key, capture in new.items()}
+
+
+def _one_by_one(captures: Mapping[str, Capture], kernel: Kernel) -> dict[str, Outdated]:
+    said: dict[str, Outdated] = {}
+    # The others are captured beside the model; where that is the trouble, it is told there.
+    for key, capture in sorted(captures.items(), key=lambda item: ROLES.index(item[1].role)):
+        beside = {"model": captures["model"]} if "model" in captures and said.get("model", _FINE).ships else {}
+        try:
+            new = renewed({**beside, key: capture}, kernel)
+        except CaptureError as error:
+            said[key] = Outdated(error.message, False)
+        else:
+            if key in new:
+                said[key] = Outdated(changes(capture, new[key]), True)
+    return said
+
+
+_FINE = Outdated("", True)
 
 
 def renewed(captures: Mapping[str, Capture], kernel: Kernel) -> dict[str, Capture]:

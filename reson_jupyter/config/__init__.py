@@ -4,12 +4,13 @@ All are immutable; `replace` gives a changed copy, so a refused value leaves the
 `ConfigError` with one line per field.
 """
 
-from .base import Config, refuse_slip
+from .base import Config, check_length
 from .connection import ResonTechConfig
 from .federation import FederationConfig, ModelConfig
+from .slips import fields_like, refuse_slip
 from .submit import SubmitConfig
 from .training import RESERVED_KEYS, TrainingConfig
-from .urls import check_url
+from .urls import check_store, check_url
 
 __all__ = [
     "RESERVED_KEYS",
@@ -19,6 +20,9 @@ __all__ = [
     "ResonTechConfig",
     "SubmitConfig",
     "TrainingConfig",
+    "check_length",
+    "check_store",
     "check_url",
+    "fields_like",
     "refuse_slip",
 ]

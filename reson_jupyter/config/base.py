@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -13,8 +13,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..card import Card
 from ..errors import ConfigError
 
-# How alike a name must be to a field's to be taken for a slip: "batchsize" (0.95) is one, "patch_size" (0.90) is not.
-ALMOST = 0.92
+# Of a user's own entries: characters of a name, characters of a value as JSON, and levels of lists and dicts in it.
+_NAME = 100
+_VALUE = 100_000
+_DEPTH = 50
 
 
 class Config(BaseModel):
@@ -67,7 +69,23 @@ def _as_config_error(config: type[BaseModel], error: ValidationError) -> ConfigE
 
 
 def check_json(key: str, value: Any) -> None:
-    """Extra values travel as JSON; a nested dict with "path" would be built into an object by NVFlare's config reader."""
+    """Refuses what cannot be a value of the user's own: it travels as JSON, and everybody who shows the config shows it.
+
+    Raises:
+        ValueError: it is no JSON, is too large or too deep, or NVFlare's config reader would build an object of it.
+    """
+    size = 0
+    # Added up as it goes: a list that holds itself, or another many times, has no end.
+    for piece in _pieces(key, value, 0):
+        size += piece
+        if size > _VALUE:
+            raise ValueError(f"{key}: a value may take {_VALUE:,} characters as JSON at most; larger things belong into a file")
+
+
+def _pieces(key: str, value: Any, depth: int) -> Iterator[int]:
+    """Yields how many characters the pieces of a value take, as JSON."""
+    if depth > _DEPTH:
+        raise ValueError(f"{key.split('[')[0].split('.')[0]}: lists and dicts may be nested {_DEPTH} levels deep, not deeper")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{key}: {value} cannot be written as JSON; give a finite number or null")
     if isinstance(value, Mapping):
@@ -75,24 +93,26 @@ def check_json(key: str, value: Any) -> None:
             raise ValueError(
                 f"{key}: a dict with a key 'path' or 'class_path' is built into an object by NVFlare; rename that key"
             )
+        yield 2
         for name, item in value.items():
             if not isinstance(name, str):
                 raise ValueError(f"{key}: the key {name!r} must be a string")
-            check_json(f"{key}.{name}", item)
+            yield len(name) + 4
+            yield from _pieces(f"{key}.{name}", item, depth + 1)
     elif isinstance(value, list | tuple):
+        yield 2
         for index, item in enumerate(value):
-            check_json(f"{key}[{index}]", item)
+            yield from _pieces(f"{key}[{index}]", item, depth + 1)
     else:
         try:
-            json.dumps(value)
+            yield len(json.dumps(value)) + 2
         except TypeError:
             raise ValueError(
                 f"{key}: a {type(value).__name__} cannot travel in a config; use numbers, text, booleans, null, lists or dicts"
             ) from None
 
 
-def refuse_slip(name: str, known: Iterable[str]) -> None:
-    """Raises `ConfigError` if `name`, which is no field, is nearly one of the `known`: else it is a name of the user's own."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=ALMOST)
-    if near:
-        raise ConfigError(f"There is no field {name!r}; did you mean {near[0]!r}?")
+def check_length(name: str) -> None:
+    """Refuses a name of the user's own that nobody could read. Raises `ConfigError`."""
+    if len(name) > _NAME:
+        raise ConfigError(f"A name may have {_NAME} characters at most; that which begins with {name[:20]!r} has {len(name):,}.")

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_va
 
 from .base import Config
 from .hosts import bucket_url, pages_url
-from .urls import check_url
+from .urls import check_bucket, check_url
 
 
 def _from_env(name: str, description: str, default: str = "", **limits: Any) -> Any:
@@ -43,7 +43,9 @@ class ResonTechConfig(Config):
     s3_access_key_id: str = _from_env("RESON_S3_KEY", "Access key id of the bucket.")
     s3_secret_access_key: SecretStr = _from_env("RESON_S3_SECRET", "Secret key of the bucket.")
     s3_bucket: str = _from_env("RESON_S3_BUCKET", "Bucket that holds the jobs.")
-    s3_region: str = _from_env("RESON_S3_REGION", "Region label that requests are signed for.", "garage")
+    s3_region: str = _from_env(
+        "RESON_S3_REGION", "Region that requests are signed for; with garage, AWS takes its own configuration's.", "garage"
+    )
 
     @field_validator("allow_http", "only_mine_workers", mode="before")
     @classmethod
@@ -69,6 +71,11 @@ class ResonTechConfig(Config):
     @classmethod
     def _https(cls, value: str, info: ValidationInfo) -> str:
         return check_url(value, allow_http=info.data.get("allow_http", False)) if value else value
+
+    @field_validator("s3_bucket")
+    @classmethod
+    def _without_keys(cls, value: str) -> str:
+        return check_bucket(value)
 
     @model_validator(mode="after")
     def _pairs(self) -> Self:

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from .base import Config, check_json
+from .base import Config, check_json, check_length
 
 
 class FederationConfig(Config):
@@ -18,13 +18,23 @@ class FederationConfig(Config):
         10, ge=0, description="Seconds a round still waits for the other sites once min_clients have answered."
     )
     site_timeout: int = Field(
-        12, ge=5, le=86_400, description="Seconds without a sign of life, and without computing, after which a site is given up."
+        12,
+        ge=5,
+        le=86_400,
+        description="Seconds after which a site that is silent, and does not compute, is given up by the run.",
     )
     round_timeout: int = Field(
         0, ge=0, description="Seconds a site may take for its part of a round before it is given up; 0: as long as it takes."
     )
-    heart_beat_timeout: int = Field(600, ge=10, description="Seconds without a sign of life after which a site is dropped.")
-    job_name: str = Field("rt_job", min_length=1, max_length=100, description="Name of the job in its metadata.")
+    heart_beat_timeout: int = Field(
+        600, ge=10, description="Seconds after which NVFlare's server drops a site that it no longer hears of."
+    )
+    job_name: str = Field(
+        "rt_job",
+        min_length=1,
+        max_length=100,
+        description="Name in the job's metadata, which NVFlare lists; unset: the run's name.",
+    )
 
     @model_validator(mode="after")
     def _wait_below_heartbeat(self) -> Self:
@@ -55,6 +65,7 @@ class ModelConfig(Config):
     @classmethod
     def _json_args(cls, value: dict[str, Any]) -> dict[str, Any]:
         for key, item in value.items():
+            check_length(key)
             if not key.isidentifier():
                 raise ValueError(f"{key!r} cannot be a keyword argument")
             check_json(key, item)

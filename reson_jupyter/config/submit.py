@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from .base import Config
+from .urls import check_store
 
 
 def _target_of_the_environment() -> Any:
@@ -18,8 +19,10 @@ def _target_of_the_environment() -> Any:
 class SubmitConfig(Config):
     """Which run is submitted, and where it goes; unset fields come from RESON_* variables where there is one."""
 
-    name: str = Field("", max_length=100, description="The run's name, for people.")
-    shards_dir: str = Field("", description="Folder with one zip for each site; empty: the sites have their data themselves.")
+    name: str = Field("", max_length=100, description="Name of the run, as people see it in lists and views.")
+    shards_dir: str = Field(
+        "", description="Folder with one zip for each site; empty: the sites have their data themselves (only with target flare)."
+    )
     target: Literal["local", "flare", "reson"] = Field(
         default_factory=_target_of_the_environment,
         description="Where runs go: this machine, an NVFlare federation, or the ResonTech platform.",
@@ -38,3 +41,8 @@ class SubmitConfig(Config):
     @classmethod
     def _path_as_text(cls, value: Any) -> Any:
         return str(value) if isinstance(value, Path) else value
+
+    @field_validator("store")
+    @classmethod
+    def _without_keys(cls, value: str) -> str:
+        return check_store(value)

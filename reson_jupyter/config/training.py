@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Any, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from .base import ALMOST, Config, check_json
+from .base import Config, check_json, check_length
+from .slips import slip_of
 
 _SHORT_NAMES = {"lr": "learning_rate", "epochs": "local_epochs", "rounds": "num_rounds"}
 
@@ -66,15 +66,15 @@ class TrainingConfig(Config):
     @model_validator(mode="after")
     def _extras(self) -> Self:
         for key, value in self.extra.items():
+            check_length(key)
             if not key.isidentifier():
                 raise ValueError(f"{key!r} is not a name that Python code could use; use letters, digits and _")
             if key.lower() in _SHORT_NAMES:
                 raise ValueError(f"{key}: did you mean {_SHORT_NAMES[key.lower()]!r}?")
             if key.lower() in RESERVED_KEYS:
                 raise ValueError(f"{key}: this name is taken by the run itself; choose another for your hyperparameter")
-            near = difflib.get_close_matches(key, list(type(self).model_fields), n=1, cutoff=ALMOST)
-            if near:
-                raise ValueError(f"{key}: did you mean {near[0]!r}? Choose a name less like it for your own hyperparameter")
+            if near := slip_of(key, type(self).model_fields):
+                raise ValueError(f"{key}: did you mean {near!r}? Choose a name less like it for your own hyperparameter")
             check_json(key, value)
         return self
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ..card import html_root
 from ..home import home
 from ..table import html_table, text_table
 from ..units import size
@@ -64,7 +65,7 @@ class ImageCache(tuple[CachedImages, ...]):
 
     def _repr_html_(self) -> str:
         table = html_table(_TITLES, self._rows(), _NUMBERS) if self else ""
-        return f"<div class='reson-card'><b>{self._headline()}</b>{table}</div>"
+        return html_root(f"<b>{self._headline()}</b>{table}")
 
     def _headline(self) -> str:
         return f"Decoded images kept on this machine: {size(self.bytes) if self else 'none'}"

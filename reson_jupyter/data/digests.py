@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from ..errors import ResonError
 from ..home import home
 
 T = TypeVar("T")
@@ -65,7 +66,7 @@ def _keep(connection: sqlite3.Connection, row: tuple[object, ...]) -> None:
 
 def _use(action: Callable[[sqlite3.Connection], T]) -> T | None:
     """Carries out `action` on the file of digests; None where it cannot be used, which costs nothing but time."""
-    with suppress(sqlite3.Error, OSError):
+    with suppress(sqlite3.Error, OSError, ResonError):
         file = home() / "digests.sqlite"
         try:
             with closing(sqlite3.connect(file, timeout=_WAIT)) as connection, connection:

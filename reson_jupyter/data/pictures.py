@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ShardError
+from ..paths import expanded
 from .classes import SUFFIXES, all_numbers, labels_of, visible_files
 from .manifest import member_of, scan_manifest
 from .problems import Problems
@@ -50,7 +51,7 @@ def path_of(data: Data) -> Path | None:
     """
     if not isinstance(data, str | Path):
         return None
-    path = Path(data).expanduser()
+    path = expanded(data, ShardError)
     if not path.exists():
         raise ShardError(f"there is no file or folder {data}", _TAKEN)
     return path
@@ -113,7 +114,7 @@ def _picture(one: object, number: int) -> Picture:
     if isinstance(one, Image):
         return Picture(Path(getattr(one, "filename", "") or f"image {number}").name, one)
     if isinstance(one, str | Path):
-        path = Path(one).expanduser()
+        path = expanded(one, ShardError)
         if not path.is_file():
             raise ShardError(f"there is no image {one}", _TAKEN)
         return Picture(path.name, path)

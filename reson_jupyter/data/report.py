@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
+from ..card import html_root
 from ..names import printable
 from ..table import html_table, text_table
 from ..units import size
@@ -128,7 +129,7 @@ class ShardsReport:
             *(f"<div>{escape(line)}</div>" for line in self._below()),
             picture,
         ]
-        return f"<div class='reson-card' style='max-width:1100px;line-height:1.4'>{''.join(parts)}</div>"
+        return html_root("".join(parts))
 
     def _warnings(self) -> list[str]:
         return [f"warning: {printable(warning)}" for warning in self.warnings]

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from ..errors import ConfigError, ShardError
 from ..names import printable
+from ..paths import expanded
 from .balance import balance_warnings
 from .bars import bar
 from .contents import Contents, image_folders, images_in_folders, read_contents, wants_manifest
@@ -61,7 +62,7 @@ def check_shards(
     """
     if images not in get_args(Images):
         raise ConfigError(f"images is {images!r}", f"It must be one of {', '.join(map(repr, get_args(Images)))}.")
-    folder = Path(folder).expanduser()
+    folder = expanded(folder, ShardError)
     paths = find_shards(folder)
     required = manifest_required
     if required is None:

@@ -12,6 +12,7 @@ from ..api import on_rehearsal
 from ..backend.job import Job
 from ..backend.progress import Failure
 from ..backend.rehearsal import Facts, Rehearsal
+from ..card import html_root
 from ..units import scaled, size
 from .away import is_away
 from .live.cell_text import cell_text
@@ -44,7 +45,7 @@ class RehearsalCard:
         parts += [f"<b>{escape(self._headline())}</b>", f"<table><tbody>{rows}</tbody></table>"]
         if printed := self._rehearsal.output.strip()[-_SHOWN_OUTPUT:]:
             parts.append(f"<details><summary>What it printed</summary><pre>{escape(printed)}</pre></details>")
-        return f'<div class="reson-card">{"".join(parts)}</div>'
+        return html_root("".join(parts))
 
     def _headline(self) -> str:
         failure = self._rehearsal.failure

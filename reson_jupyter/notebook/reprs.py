@@ -1,4 +1,4 @@
-"""How a shell shows what needs this floor to be drawn: captures, rehearsals that failed, comparisons."""
+"""How a shell shows what needs this floor to be drawn: captures, rehearsals that failed, runs, comparisons."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 
 from ..backend.run.compare import Comparison
+from ..backend.run.handle import Run
 from ..capture.capture import Capture
 from ..errors import RehearsalFailed
 from .capturing.cards import CaptureCard
 from .comparison_bundle import comparison_bundle
+from .live.current_cell import has_view
 from .rehearsal_card import RehearsalCard
 
 
@@ -22,5 +24,7 @@ def show_results(shell: InteractiveShell) -> None:
     html: Any = formatter.formatters["text/html"]
     html.for_type(Capture, lambda capture: CaptureCard(capture)._repr_html_())
     html.for_type(RehearsalFailed, lambda failed: RehearsalCard(failed.rehearsal)._repr_html_())
+    # Under a view of the run, its card would say the same, and go stale.
+    html.for_type(Run, lambda run: None if has_view(run.id) else run._repr_html_())
     bundles: Any = formatter.mimebundle_formatter
     bundles.for_type(Comparison, lambda comparison, **_: comparison_bundle(comparison))

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from html import escape
 
 from ..backend.job import SCRIPTS
+from ..card import html_root
 from ..data.report import counted
 from ..names import printable
 from ..table import html_table
@@ -45,7 +46,7 @@ def preview_html(preview: Preview) -> str:
         _shards(preview),
         _details("How the job was made", _list(preview.notes) + f'<div style="{_QUIET}">{escape(BESIDES)}</div>'),
     ]
-    return f'<div class="reson-card reson-preview" style="max-width:1100px;line-height:1.5">{"".join(parts)}</div>'
+    return html_root("".join(parts), "reson-card reson-preview", "max-width:1100px;line-height:1.5")
 
 
 def _inside(folder: Folder, preview: Preview) -> list[str]:
@@ -55,7 +56,7 @@ def _inside(folder: Folder, preview: Preview) -> list[str]:
 
 def _folder(name: str, folder: Folder, preview: Preview) -> str:
     held = f'<span style="{_RIGHT}">{counted(folder.count, "file")}, {size(folder.bytes)}</span>'
-    summary = f"<b>{escape(printable(name))}/</b>{held}"
+    summary = f"<b>{escape(printable(name))}/</b> {held}"
     return _details(summary, "".join(_inside(folder, preview)), opened=True, escaped=True)
 
 
@@ -66,7 +67,7 @@ def _file(name: str, file: PlannedFile, preview: Preview) -> str:
         told = f'<span style="{_RIGHT}">{digest} {size(file.bytes)}</span>'
     changes = preview.since.changes.files if preview.since.changes else ()
     marked = "".join(f" <i>({change.kind})</i>" for change in changes if change.path == file.path)
-    summary = f"<code>{escape(printable(name))}</code>{marked}{told}"
+    summary = f"<code>{escape(printable(name))}</code>{marked} {told}"
     key = f'<div style="{_QUIET};overflow-wrap:anywhere">{escape(printable(file.key))}, SHA-256 {digest}</div>'
     return _details(summary, key + _text(name, file, _shown_lines(file, preview)), escaped=True)
 
@@ -136,7 +137,7 @@ def _shards(preview: Preview) -> str:
     held = size(sum(shard.bytes for shard in preview.shards))
     keys = [f"{printable(shard.name)}: {', '.join(map(printable, shard.keys))}" for shard in preview.shards if shard.keys]
     table = f'<div style="overflow-x:auto">{html_table(SHARD_TITLES, rows, ["size"])}</div>'
-    summary = f'<b>data</b><span style="{_RIGHT}">{counted(len(rows), "site")}, {held}</span>'
+    summary = f'<b>data</b> <span style="{_RIGHT}">{counted(len(rows), "site")}, {held}</span>'
     return _details(summary, table + _details("Keys in the store", _list(keys)), opened=True, escaped=True)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from reson_jupyter.backend.run.compare import best_of, compare_runs
-from reson_jupyter.backend.run.comparison_html import tables
+from reson_jupyter.backend.run.compare import Comparison, best_of, compare_runs
+from reson_jupyter.backend.run.comparison_html import labels_of, metric_figure, notes, tables
 from reson_jupyter.errors import RunError
 from tests.backend.compared_runs import run_with
 from tests.hostile import HOSTILE, harmless
@@ -122,3 +123,70 @@ def test_hostile_names_and_values_are_text_and_nothing_else(tmp_path: Path, name
     page = harmless(compared._repr_html_())
     assert [image["alt"] for tag, image in page.tags if tag == "img"]
     assert "\x1b" not in repr(compared) and "\u2028" not in repr(compared) and "\u202e" not in repr(compared)
+
+
+LONG = "a study of many sites with augmentation, "
+
+
+def compared(tmp_path: Path, *names: str, **made: Any) -> Comparison:
+    return compare_runs([run_with(tmp_path / str(at), name, LOSSES, **made) for at, name in enumerate(names)])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        (f"{LONG}lr 0.1 and more of it", f"{LONG}lr 0.2 and more of it", "short"),
+        (f"{LONG * 3}one{LONG * 3}", f"{LONG * 3}two{LONG * 3}"),
+        ("a b", "a  b"),
+        ("digits\n", "digits\\n"),
+    ],
+)
+def test_no_two_runs_are_called_alike(tmp_path: Path, names: tuple[str, ...]) -> None:
+    comparison = compared(tmp_path, *names)
+    called = list(labels_of(comparison).values())
+    assert len({" ".join(name.split()) for name in called}) == len(names)
+    assert all(len(name) <= 40 for name in called)
+    assert tables(comparison)[0].header == ("", *called)
+    figure = metric_figure(comparison, "loss")
+    assert [line.get_label() for line in figure.axes[0].lines] == called
+
+
+def test_a_note_says_which_of_the_long_names_it_means(tmp_path: Path) -> None:
+    going = run_with(tmp_path / "a", f"{LONG * 3}one{LONG * 3}", LOSSES, end="")
+    ended = run_with(tmp_path / "b", f"{LONG * 3}two{LONG * 3}", LOWER)
+    [note] = [note for note in notes(compare_runs([going, ended])) if "goes on" in note]
+    assert f"({going.id[-6:]}) is pending" in note
+
+
+def test_a_star_tells_no_two_values_apart_that_look_the_same(tmp_path: Path) -> None:
+    first = run_with(tmp_path / "a", "one", {"loss": [0.9, 0.5, 0.12344]})
+    second = run_with(tmp_path / "b", "two", {"loss": [0.9, 0.5, 0.12342]})
+    rows = tables(compare_runs([first, second]))[0].rows
+    assert ("loss, final", "0.12344", "0.12342 ★") in rows
+    assert ("loss, lowest", "0.12344 in round 3", "0.12342 in round 3 ★") in rows
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "shown"),
+    [
+        ("1", 1, ('"1"', "1")),
+        ("true", True, ('"true"', "true")),
+        ("a  b", "a b", ('"a  b"', '"a b"')),
+        ("adam", "sgd", ("adam", "sgd")),
+        ("é", "e\u0301", ('"\\u00e9"', '"e\\u0301"')),
+        ("–", None, ('"\\u2013"', "null")),
+    ],
+)
+def test_values_that_differ_look_different(tmp_path: Path, one: object, two: object, shown: tuple[str, str]) -> None:
+    runs = [run_with(tmp_path / name, name, training={"note": value}) for name, value in (("a", one), ("b", two))]
+    row = next(row for row in tables(compare_runs(runs))[1].rows if row[0] == "note")
+    assert row[1:] == shown
+
+
+def test_long_values_are_cut_so_that_the_difference_shows(tmp_path: Path) -> None:
+    texts = ["x" * 100 + "1", "x" * 100 + "2"], ["x" * 100 + "1" + "x" * 100, "x" * 100 + "2" + "x" * 100]
+    for at, pair in enumerate(texts):
+        runs = [run_with(tmp_path / f"{at}{name}", name, training={"note": text}) for name, text in zip("ab", pair, strict=True)]
+        [row] = [row for row in tables(compare_runs(runs))[1].rows if row[0] == "note"]
+        assert row[1] != row[2] and max(map(len, row)) <= 60
+        assert ("sha256" in row[1]) == bool(at)

@@ -254,7 +254,7 @@ def test_why_a_site_cannot_train_stands_in_one_table_only() -> None:
     assert told["environments"]["rows"][1]["problems"] == ["no data", "no torch"]
     run.apply([event("error", "site-2", 0, message="OSError: disk", traceback="")])
     told = feed_of(run).snapshot()
-    assert told["sites"][1]["problem"] == "OSError: disk" and len(told["failures"]["cards"]) == 1
+    assert told["sites"][1]["problem"] == "OSError" and len(told["failures"]["cards"]) == 1
 
 
 def test_a_site_that_cannot_import_the_code_has_a_card_with_the_line() -> None:

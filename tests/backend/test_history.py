@@ -6,8 +6,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -114,24 +114,43 @@ def test_several_processes_begin_and_write_the_file_at_once_and_nothing_is_lost(
         assert writer.stdin is not None
         writer.stdin.write(b"go\n")
         writer.stdin.flush()
-    said = [writer.communicate(timeout=60)[1] for writer in writers]
-    assert said == [b""] * 4
+    said = b"".join(writer.communicate(timeout=60)[1] for writer in writers)
+    # On a machine that is slow one may be told that it waits; what it could not add at once it adds with its next word.
+    assert all(b"database is locked" in line for line in said.splitlines())
     assert len(history.load()) == 100 and {summary.state for summary in history.load()} == {RunState.FINISHED}
 
 
 def test_a_kernel_that_follows_a_run_is_told_nothing_and_waits_little_while_another_holds_the_file(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     history.add(new_record(), progress())
-    monkeypatch.setattr(file, "_WAIT", 0.2)
-    holder = sqlite3.connect(file.path(), isolation_level=None)
-    holder.execute("BEGIN IMMEDIATE")
-    began = time.monotonic()
+    late = new_record()
+    with held_by_another():
+        began = time.monotonic()
+        history.add(late, progress())
+        assert time.monotonic() - began < 2
+        assert "locked" in caplog.text
+        assert len(history.load(wait=0.0)) == 1  # who only reads waits for nobody
+    history.update(late, progress(state("running")))
+    assert known(late.id).state is RunState.RUNNING
+
+
+def test_a_run_that_was_added_late_and_forgotten_stays_forgotten() -> None:
     history.add(new_record(), progress())
-    holder.close()
-    assert time.monotonic() - began < 2
-    assert "locked" in caplog.text
-    assert len(history.load()) == 1
+    late = new_record()
+    with held_by_another():
+        history.add(late, progress())
+    history.forget(late.id)
+    history.update(late, progress(state("running")))
+    assert history.find(late.id) is None
+
+
+@contextmanager
+def held_by_another() -> Iterator[None]:
+    """While another process writes to the file."""
+    with closing(sqlite3.connect(file.path(), isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        yield
 
 
 def garble(path: Path) -> None:

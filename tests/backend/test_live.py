@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
+from reson_jupyter.backend.carrying.verdict import verdict
 from reson_jupyter.backend.failure.cards import CellText, card_of, cards_of
 from reson_jupyter.backend.failure.explain import explain
 from reson_jupyter.backend.progress import RunProgress
@@ -116,11 +118,59 @@ def test_the_model_that_a_stopped_run_leaves_is_offered() -> None:
 
 def test_an_error_is_one_line_with_its_place_and_a_card() -> None:
     told = feed_of(running(error("site-1", 0)), lambda label: "\n" * 8 + '    raise ValueError("bad")\n').snapshot()
-    assert [line["text"] for line in told["events"] if line["level"] == "error"] == ["In[4], line 9: ValueError: bad"]
+    assert [line["text"] for line in told["events"] if line["level"] == "error"] == ["ValueError at In[4], line 9 (fl_train)"]
     [card] = told["failures"]["cards"]
     assert (card["who"], card["message"]) == ("site-1, round 1", "bad")
     assert card["headline"] == "ValueError at In[4], line 9 (fl_train)"
     assert [line for step in card["steps"] for line in step["lines"] if line[2]] == [(9, '    raise ValueError("bad")', True)]
+
+
+def test_what_an_error_says_stands_on_its_card_alone() -> None:
+    failed = event("state", state="failed", reason="")
+    run = running(error("site-1", 0, "ValueError: bad luck"), error("site-2", 0, "ValueError: bad luck"))
+    failed.data["reason"] = verdict(run, files=0).reason
+    assert "bad luck" in failed.data["reason"]
+    run.apply([failed])
+    told = feed_of(run).snapshot()
+    assert json.dumps(told).count("bad luck") == 1
+    assert "bad luck" in told["failures"]["cards"][0]["message"]
+    assert told["run"]["sentence"] == "The run ended without a usable final model."
+    assert told["run"]["reason"].endswith(": site-1 in round 1: ValueError at In[4], line 9 (fl_train).")
+    assert {row["problem"] for row in told["sites"]} == {"ValueError at In[4], line 9 (fl_train)"}
+    assert told["events"][-1]["text"] == "failed"
+
+
+def test_an_error_without_a_card_is_told_where_it_came() -> None:
+    kinds = ("Key", "Index", "Type", "OS")
+    run = running(*(error(f"site-{number}", 0, f"{kind}Error: x", "") for number, kind in enumerate(kinds)))
+    assert [line["text"] for line in feed_of(run).snapshot()["events"]][-2:] == ["TypeError", "OSError: x"]
+
+
+def test_a_run_that_was_stopped_says_so_once() -> None:
+    stopped = feed_of(running(event("state", state="aborted", reason="Stopped on request after 1 round of 2."))).snapshot()["run"]
+    assert (stopped["sentence"], stopped["reason"]) == ("", "Stopped on request after 1 round of 2.")
+    unexplained = feed_of(running(event("state", state="aborted", reason=""))).snapshot()["run"]
+    assert unexplained["sentence"] == "The run was stopped on request."
+
+
+def test_notes_that_deserve_attention_and_addresses_stand_apart() -> None:
+    run = running()
+    run.notes, run.warnings = (
+        ["data: shards", "nothing reads dropout", "on the platform: https://a.org/1"],
+        ["nothing reads dropout"],
+    )
+    told = feed_of(run).snapshot()["run"]
+    assert (told["warnings"], told["links"]) == (["nothing reads dropout"], ["on the platform: https://a.org/1"])
+    assert told["notes"] == ["data: shards"]
+
+
+def test_what_is_sent_is_told_until_the_run_starts() -> None:
+    sending = event("log", level="info", message="0.6 MB to send", note="sending")
+    uploading = running(event("state", state="uploading", reason=""), sending)
+    assert feed_of(uploading).snapshot()["run"]["notes"][-1] == "0.6 MB to send"
+    uploading.apply([event("state", state="starting", reason="")])
+    told = feed_of(uploading).snapshot()
+    assert "to send" not in json.dumps(told)
 
 
 def test_cards_are_sent_once_and_a_page_that_opens_later_has_them() -> None:

@@ -73,7 +73,7 @@ def test_a_failure_knows_the_line_of_the_notebook() -> None:
     assert (failure.where, failure.message) == ("In[4], line 9", "ValueError: bad")
     assert 'File "In[4]", line 9, in fl_train' in failure.traceback
     assert run.events[-1].data["traceback"] == TRACEBACK, "the events keep what was reported"
-    assert feed_of(run).snapshot()["sites"][0]["problem"] == "In[4], line 9: ValueError: bad"
+    assert feed_of(run).snapshot()["sites"][0]["problem"] == "ValueError at In[4], line 9 (fl_train)"
     assert repr(failure) == "<site-1 in round 1: In[4], line 9: ValueError: bad>"
 
 

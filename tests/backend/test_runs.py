@@ -12,7 +12,7 @@ import reson_jupyter as reson
 from reson_jupyter.backend.event_log import EventLogWriter
 from reson_jupyter.backend.history import history
 from reson_jupyter.backend.history.history import RunSummary
-from reson_jupyter.backend.history.runs import Runs, known_runs
+from reson_jupyter.backend.history.runs import Runs, is_unseen, known_runs
 from reson_jupyter.backend.record import RunLock, RunRecord
 from reson_jupyter.backend.store import DirectoryStore, Store, open_store
 from reson_jupyter.errors import StoreError
@@ -138,9 +138,23 @@ def test_a_store_that_is_away_or_gone_leaves_the_runs_as_they_are_known(store: S
         return store
 
     began = time.monotonic()
-    found = {run.name: run.state for run in known_runs(opened)}
+    listed = known_runs(opened)
+    found = {run.name: run.state for run in listed}
     assert time.monotonic() - began < 1.5
+    assert [(run.name, is_unseen(run)) for run in listed] == [("c", True), ("b", True), ("a", False)]
+    assert "running?" in repr(listed) and f"{slow.id}: Its store does not answer" in repr(listed)
+    assert "running?" in listed._repr_html_()
     assert found == {"a": RunState.FINISHED, "b": RunState.RUNNING, "c": RunState.RUNNING}
+
+
+def test_a_run_whose_log_is_gone_is_marked_until_it_is_there_again(store: Store) -> None:
+    record = new_record("a", store.url)
+    history.add(record, progress(*good_run()[:1], state("running")))
+    (run,) = list_now()
+    assert (run.state, is_unseen(run)) == (RunState.RUNNING, True) and "no log of it" in run.reason
+    write_log(store, record, [*good_run()[:1], state("running")])
+    (run,) = list_now()
+    assert (run.state, is_unseen(run), run.reason) == (RunState.RUNNING, False, "")
 
 
 HOSTILE = "<img src=x onerror=window.__x=1>\n\x1b[2J'\">"

@@ -174,3 +174,28 @@ def test_a_platform_key_is_sent_to_the_variable_of_this_machine_and_not_to_the_s
         Session().configure(api_key="rsk_live_" + "canary0123456789" * 2)
     assert "RESON_API_KEY" in str(caught.value) and "getpass" in str(caught.value)
     assert "each site" not in str(caught.value) and "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"model_args": {"api_key": "rsk_live_0123456789abcdef0123456789abcdef"}},
+        {"model_args": {"hub": {"names": ["a", {"api-key": "rsk_live_0123456789abcdef0123456789abcdef"}]}}},
+        {"creds": ["rsk_live_0123456789abcdef0123456789abcdef"]},
+        {"creds": {"rsk_live_0123456789abcdef0123456789abcdef": 1}},
+        {"hub": {"password": "Tr0ub4dor&3-c4n4ry"}},
+    ],
+)
+def test_a_secret_is_refused_however_deep_it_lies(fields: dict[str, object]) -> None:
+    session = Session()
+    with pytest.raises(ConfigError, match="ships, and is shown") as caught:
+        session.configure(batch_size=8, **fields)
+    assert "rsk_live_0" not in str(caught.value) and "c4n4ry" not in str(caught.value)
+    assert session.training.batch_size == 32 and session.model_config.model_args == {}
+
+
+def test_nested_values_that_are_no_secret_are_taken() -> None:
+    session = Session()
+    values = {"layers": [{"name": "conv", "kind": "3x3"}], "token_length": 8, "eos_token": "<s>"}
+    session.configure(model_args=values, classes=["cat", "dog"])
+    assert session.model_config.model_args == values and session.training.extra == {"classes": ["cat", "dog"]}

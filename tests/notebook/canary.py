@@ -12,7 +12,8 @@ ENVIRONMENT = {
     "RESON_S3_KEY": "GKpublic",
     "RESON_S3_SECRET": SECRET,
     "RESON_S3_BUCKET": "bucket",
-    "RESON_STORE": f"s3://user:{SECRET}@bucket/prefix",
+    # Where nobody finds it, until a cell makes it the store.
+    "WRONG_STORE": f"s3://user:a/{SECRET}@bucket/prefix",
 }
 # What people do in a notebook, with everything logged.
 CELLS = (
@@ -29,11 +30,19 @@ CELLS = (
     "reson.build(name='digits')",
     "reson.preview(name='digits')",
     "%reson submit --name digits --no-check",
-    "import os\nreson.submit(name='digits', check=False, store=os.environ['RESON_STORE'].replace('s3', 'https'))",
+    "import os\nreson.submit(name='digits', check=False, store=os.environ['WRONG_STORE'])",
+    "reson.submit(name='digits', check=False, store=os.environ['WRONG_STORE'].replace('s3', 'https'))",
     "reson.session().configure(platform_api_key='x')",
     "try:\n    reson.submit(name='digits', check=False)\nexcept Exception as error:\n    kept = error",
     "kept",
     "from made_up_run import *\nview = RunView(MadeUpRun().first(), on_command=print)\nview",
     "from made_up_comparison import comparison\ncomparison()",
     "reson.runs()",
+    "reson.session().configure(store=os.environ['WRONG_STORE'])",
+    "os.environ['RESON_STORE'] = os.environ['WRONG_STORE']",
+    "%reson config",
+    "%reson panel",
+    "reson.session()",
+    "%reson preview",
+    "%reson submit --name digits --no-check",
 )

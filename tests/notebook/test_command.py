@@ -34,6 +34,22 @@ def test_config_sets_fields_of_every_config_and_hyperparameters_of_the_users_own
     assert session.model_config.model_args == {"a": 1}
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("batch_size=64", "batch_size = 64"),
+        ("batch_size=64 num_rounds=3", "batch_size = 64, num_rounds = 3"),
+        ("batch_size=None", "batch_size: put back"),
+        ("dropout=0.1", "dropout = 0.1\ndropout: of your own, for your train function"),
+        ("batch=3", "batch = 3\nbatch: of your own, for your train function; the field is batch_size"),
+        ("size=3", "size = 3\nsize: of your own, for your train function; the field is batch_size or img_size"),
+        ("store=s3://key:canary@bucket/jobs", "store = s3://...@bucket/jobs"),
+    ],
+)
+def test_config_says_what_was_set(shell: InteractiveShell, line: str, said: str) -> None:
+    assert run(shell, f"%reson config {line}")[1] == f"{said}\n"
+
+
 def test_config_without_arguments_shows_everything_but_the_secrets(
     shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,10 +91,13 @@ def test_config_shows_what_it_can_when_the_environment_cannot_be_used(
     assert "batch_size = 32" in text and "use https" in text and "Traceback" not in text
 
 
-def test_config_hides_what_a_store_should_not_hold(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RESON_STORE", "s3://key:canary@bucket/jobs")
-    _, text = run(shell, "%reson config min_clients=2\n%reson config")
-    assert "store = s3://...@bucket/jobs" in text and "min_clients = 2" in text and "canary" not in text
+def test_config_refuses_a_store_with_a_password_and_shows_the_rest(
+    shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESON_STORE", "s3://key:a/canary@bucket/jobs")
+    result, text = run(shell, "%reson config min_clients=2\n%reson config")
+    assert isinstance(result.error_in_exec, reson.ResonError)
+    assert "RESON_S3_SECRET" in text and "min_clients = 2" in text and "canary" not in text
 
 
 @pytest.mark.parametrize(
@@ -88,6 +107,10 @@ def test_config_hides_what_a_store_should_not_hold(shell: InteractiveShell, monk
         ("%reson config batchsize=8", "did you mean 'batch_size'"),
         ("%reson config batch_size", "not of the form KEY=VALUE"),
         ("%reson config s3_secret_access_key=canary", "RESON_S3_SECRET"),
+        ("%reson config store=s3://key:a/canary@bucket", "RESON_S3_SECRET"),
+        ("%reson config s3_endpoint=https://key:a/canary@s3.example.org", "RESON_S3_SECRET"),
+        ("%reson submit --name x --store ftp://key:a/canary@bucket", "must be a plain URL"),
+        ("%reson build --name x --out ~nobodyxx/x", "there is no model"),
         ("%reson submit --name x --shards nowhere", "there is no model"),
         ("%reson attach nobody", "this machine knows no run"),
         ("%reson abort nobody", "this machine knows no run"),
@@ -124,6 +147,11 @@ def test_a_line_that_cannot_be_understood_is_a_usage_error(shell: InteractiveShe
         ("%reson forget modle", "there is no role 'modle'; did you mean 'model'?"),
         ("%reson shards make a --out b --partition lable", "there is no --partition 'lable'; did you mean 'label'?"),
         ("%reson submit --shrads x", "unrecognized arguments: --shrads x; did you mean '--shards'?"),
+        ("%reson submit --name x learning_rate=0.01", "fields are set by %reson config learning_rate=0.01"),
+        ("%reson check 'gpu_models=a b'", "fields are set by %reson config 'gpu_models=a b'"),
+        ("%reson preview batch_size=2", "fields are set by %reson config batch_size=2"),
+        ("%reson build --out x batch_size=2", "fields are set by %reson config batch_size=2"),
+        ("%reson submit rounds=2", "did you mean --rounds 2?"),
         ("%%reson_model --clas Net --fxi\nx = 1", "did you mean '--fix'?"),
     ],
 )
@@ -214,6 +242,8 @@ def test_build_writes_the_folder_that_nvflare_takes(shell: InteractiveShell, tmp
     assert server["workflows"][0]["args"]["num_rounds"] == 7
     assert server["components"][0]["args"]["model"] == {"path": "model_def.Net", "args": {"num_classes": 3}}
     assert "class Net(nn.Linear)" in (tmp_path / "job/app/custom/model_def.py").read_text()
+    assert "the job's requirements.txt is for whoever sets up a site" in text
+    assert run(shell, "%reson build --shards shards --out job")[1].startswith(f"replaced {tmp_path / 'job'} (")
 
 
 def test_runs_lists_what_this_machine_knows(shell: InteractiveShell, finished: RunRecord) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,11 @@ from IPython.core.interactiveshell import InteractiveShell
 from jupyter_client.manager import start_new_kernel
 
 import reson_jupyter as reson
-from reson_jupyter.backend.history import history
+from reson_jupyter.backend.history import file, history
 from reson_jupyter.backend.progress import RunProgress
 from reson_jupyter.backend.record import RunRecord
 from reson_jupyter.notebook.capturing.kernel import kernel_of
+from reson_jupyter.notebook.commands import which_run
 from reson_jupyter.notebook.commands.reson import reson_parser
 from reson_jupyter.notebook.completion.line_place import offer
 from reson_jupyter.notebook.completion.suggestions import suggested
@@ -104,6 +107,19 @@ def test_runs_are_completed_from_what_this_machine_remembers(shell: InteractiveS
     assert set(found) == ids
     _, rest = completed(shell, f"%reson compare {records[0].id} digits-")
     assert rest == [records[1].id]
+
+
+def test_while_another_kernel_holds_the_history_nobody_waits_and_the_runs_of_this_kernel_are_offered(
+    shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history.add(RunRecord.new("digits", "local", "file:///nowhere"), RunProgress())
+    monkeypatch.setattr(which_run, "_seen", ["digits-1", "digits-2", "digits-1"])
+    with closing(sqlite3.connect(file.path(), isolation_level=None)) as holder:
+        holder.execute("PRAGMA locking_mode = EXCLUSIVE")  # which lets nobody read, either
+        holder.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        assert completed(shell, "%reson attach digits-")[1] == ["digits-1", "digits-2"]
+        assert time.monotonic() - began < 1
 
 
 def test_names_of_commands_are_completed(shell: InteractiveShell) -> None:

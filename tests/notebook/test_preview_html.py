@@ -51,7 +51,7 @@ def test_a_file_is_a_closed_tree_item_with_size_digest_and_key() -> None:
     assert [("open" in attributes) for attributes in details].count(True) == 3, "the folders are open, and no file is"
     assert "jobs/<run id>/configs/meta.json, SHA-256 " + "ab" * 32 in tags.text
     assert {attributes.get("title") for tag, attributes in tags.tags if tag == "code"} == {"SHA-256 " + "ab" * 32, None}
-    assert "scripts/3 files, " in tags.text
+    assert "scripts/ 3 files, " in tags.text, "a space, for pages that take the style away"
 
 
 def test_the_users_code_is_shown_whole_and_this_packages_is_cut() -> None:

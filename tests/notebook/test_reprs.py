@@ -13,6 +13,7 @@ import reson_jupyter as reson
 from reson_jupyter.config import ResonTechConfig, TrainingConfig
 from reson_jupyter.errors import CaptureError, RehearsalFailed
 from reson_jupyter.notebook.comparison_bundle import COMPARISON
+from reson_jupyter.notebook.live.show import show
 from reson_jupyter.notebook.reprs import show_results
 from reson_jupyter.session import Session
 from tests.backend.compared_runs import run_with
@@ -39,6 +40,20 @@ def test_a_run_is_one_line_of_text_and_a_card(tmp_path: Path) -> None:
     text = harmless(run._repr_html_()).text
     for part in ("Run digits: finished", "3 of 3", "loss 0.5, accuracy 0.6", "local", run.id, "run.model()"):
         assert part in text
+
+
+def test_a_run_whose_view_stands_under_the_cell_shows_no_card_in_it_but_in_a_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = InteractiveShell.instance()
+    show_results(shell)
+    run, other = run_with(tmp_path / "a", metrics=LOSSES), run_with(tmp_path / "b", metrics=LOSSES)
+    assert "text/html" in shown(shell, run)
+    show(run)
+    assert shown(shell, run) == {"text/plain": repr(run)}
+    assert "text/html" in shown(shell, other)
+    monkeypatch.setattr(shell, "execution_count", shell.execution_count + 1)
+    assert "3 of 3" in shown(shell, run)["text/html"]
 
 
 @pytest.mark.parametrize(
@@ -93,5 +108,22 @@ def test_a_comparison_is_data_for_the_extension_beside_html_and_text(shell: Inte
     assert set(bundle) == {COMPARISON, "text/html", "text/plain"}
     data = bundle[COMPARISON]
     assert [run["label"] for run in data["runs"]] == ["one", "two"]
-    assert data["lines"][0] == {"name": "loss", "site": "one", "rounds": [0, 1, 2], "values": [0.9, 0.4, 0.5]}
+    assert data["lines"][0] == {"name": "loss", "site": runs[0].id, "rounds": [0, 1, 2], "values": [0.9, 0.4, 0.5]}
     assert "loss, final" in Tags(bundle["text/html"]).text
+
+
+def test_a_comparison_that_is_too_much_for_a_page_is_html(
+    shell: InteractiveShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comparison = reson.compare(*(run_with(tmp_path / name, name, LOSSES) for name in "ab"))
+    for limit in ("_LINES", "_ROWS"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"reson_jupyter.notebook.comparison_bundle.{limit}", 3)
+            assert set(shown(shell, comparison)) == {"text/html", "text/plain"}
+
+
+def test_lines_of_long_names_stay_two(shell: InteractiveShell, tmp_path: Path) -> None:
+    runs = [run_with(tmp_path / end, f"{'a long name ' * 9}{end}", LOSSES) for end in ("1", "2")]
+    data = shown(shell, reson.compare(*runs))[COMPARISON]
+    assert {line["site"] for line in data["lines"]} == {run["id"] for run in data["runs"]} == {run.id for run in runs}
+    assert len({run["label"] for run in data["runs"]}) == 2

@@ -189,7 +189,30 @@ def test_how_the_job_was_made_stays_readable() -> None:
     noted = snapshot()
     noted["run"]["notes"] = ["training: the default image classification", "<b>not markup</b>"]
     tags = Tags(report_html(noted))
-    assert "training: the default image classification · <b>not markup</b>" in tags.text
+    assert "How the job was made (2 notes)training: the default image classification<b>not markup</b>" in tags.text
+    [details] = [attributes for tag, attributes in tags.tags if tag == "details"]
+    assert "open" not in details
+
+
+def test_what_deserves_attention_of_how_the_job_was_made_is_not_folded() -> None:
+    noted = snapshot(notes=["min_clients was not set"], warnings=["nothing reads <b>"], links=["at https://a.org/1"])
+    page = report_html(noted)
+    before = Tags(page.partition("<details")[0])
+    assert "nothing reads <b>" in before.text and ("a", "https://a.org/1") in [
+        (tag, known.get("href")) for tag, known in before.tags
+    ]
+    assert "min_clients" not in before.text and "min_clients" in Tags(page).text
+    assert "warning: nothing reads <b>" in report_text(noted)
+
+
+def test_a_chart_is_kept_in_few_bytes() -> None:
+    long = snapshot(rounds=60)
+    values = [2.2 * 0.93**number + 0.05 * (number % 3) for number in range(60)]
+    long["sites"] = [{**long["sites"][0], "site": f"site-{number}"} for number in range(3)]
+    names = [*(row["site"] for row in long["sites"]), None]
+    long["lines"] = [{"name": "loss", "site": name, "rounds": list(range(60)), "values": values} for name in names]
+    [image] = [known["src"] for tag, known in Tags(report_html(long)).tags if tag == "img"]
+    assert len(image or "") < 20_000
 
 
 @pytest.mark.parametrize("values", [(1.7e308, -1.7e308), (1.7e308, 1.0), (1e-320, 1.7e308), (float("nan"), float("inf"))])
@@ -243,7 +266,7 @@ def test_an_address_in_a_note_is_a_link_and_nothing_else_is() -> None:
     assert [attributes for tag, attributes in page.tags if tag == "a"] == [
         {"href": "https://app.example.org/jobs/clx1?tab=log&a=1", "target": "_blank", "rel": "noopener noreferrer"}
     ]
-    assert "dashboard: https://app.example.org/jobs/clx1?tab=log&a=1. · <b>javascript:alert(1)</b>" in page.text
+    assert "dashboard: https://app.example.org/jobs/clx1?tab=log&a=1.<b>javascript:alert(1)</b>" in page.text
 
 
 @pytest.mark.parametrize(

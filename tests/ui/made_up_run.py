@@ -156,8 +156,8 @@ class MadeUpRun:
         level = "error" if state is RunState.FAILED else "info"
         return self.message(
             state,
-            run={"ended": time.time(), "remaining": None, "reason": reason},
-            events=[self.event(f"{state.value}{': ' if reason else ''}{reason}", level=level)],
+            run={"ended": time.time(), "remaining": None, "reason": reason, "sentence": state.before(reason)},
+            events=[self.event(state.value, level=level)],
             stages=[],
             **parts,
         )
@@ -237,7 +237,12 @@ class FederatedRun(MadeUpRun):
         super().__init__(rounds, tuple(self.has))
 
     def message(self, state: RunState = RunState.RUNNING, full: bool = False, **parts: Any) -> Message:
-        place = {"target": "flare", "place": self.PLACE, "notes": ["3 sites are connected", f"dashboard: {self.DASHBOARD}"]}
+        place = {
+            "target": "flare",
+            "place": self.PLACE,
+            "notes": ["3 sites are connected"],
+            "links": [f"dashboard: {self.DASHBOARD}"],
+        }
         return super().message(state, full, **{**parts, "run": {**place, "preparing": False, **parts.get("run", {})}})
 
     def rounds_of_messages(self) -> Iterator[Message]:

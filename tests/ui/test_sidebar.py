@@ -58,7 +58,9 @@ def serve(comm, message):
 get_ipython().kernel.comm_manager.register_target("reson.run", serve)
 html = """<details open style="color: var(--jp-error-color1)"><summary>The comparison</summary>
 <img src="x" onerror="window.__x=1"><script>window.__x=2</script><a href="javascript:window.__x=3">here</a></details>"""
-reson_jupyter.api.compare = lambda *runs: SimpleNamespace(title=f"Comparison of {len(runs)}", _repr_html_=lambda: html)'''
+reson_jupyter.api.compare = lambda *runs: SimpleNamespace(title=f"Comparison of {len(runs)}", _repr_html_=lambda: html)
+from reson_jupyter.notebook.sidebar import commands
+commands.comparison_bundle = lambda _: {commands.COMPARISON: None}'''
 
 
 def open_sidebar(page: Page) -> Locator:

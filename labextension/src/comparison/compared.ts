@@ -2,14 +2,11 @@ import { every, isRecord, many, text, whole } from '../run_view/checks';
 import type { Check } from '../run_view/checks';
 import { asLines } from '../run_view/incoming';
 import type { Line } from '../run_view/types';
-
-/** As many as the kernel compares, and rows as a notebook from anywhere may have. */
-const MOST_RUNS = 12;
-const MOST_ROWS = 2_000;
+import { MOST_ROWS, MOST_RUNS } from './limits';
 
 export interface ComparedRun {
   id: string;
-  /** What it is called in the charts and the tables; the `site` of its lines. */
+  /** What it is called in the charts and the tables. */
   label: string;
 }
 
@@ -27,6 +24,7 @@ export interface Compared {
   runs: ComparedRun[];
   /** The most rounds of any run; 0: not known. */
   rounds: number;
+  /** Each with the id of a run as its `site`. */
   lines: Line[];
   tables: Table[];
 }
@@ -45,4 +43,11 @@ const check = every<Compared>({
 /** A comparison out of a notebook, which can be from anywhere; null if it is none. */
 export function asCompared(value: unknown): Compared | null {
   return (isRecord(value) && check(value)) || null;
+}
+
+/** What the runs are called, by id and in their order. Labels that are the same, as only a forged notebook has, are numbered. */
+export function namesOf(runs: ComparedRun[]): Map<string, string> {
+  const labels = new Set(runs.map(run => run.label));
+  const same = labels.size < runs.length;
+  return new Map(runs.map(({ id, label }, at) => [id, same ? `${at + 1}. ${label}` : label]));
 }

@@ -2,9 +2,10 @@ import type { IRenderMime } from '@jupyterlab/rendermime';
 import { Widget } from '@lumino/widgets';
 
 import { asCompared } from './compared';
+import { tooMuch } from './limits';
 import { mountComparison } from './view';
 
-const MIME = 'application/vnd.reson-jupyter.comparison+json';
+export const MIME = 'application/vnd.reson-jupyter.comparison+json';
 
 /** Draws a comparison from the data in the notebook: no kernel is asked for anything. */
 class ComparisonWidget extends Widget implements IRenderMime.IRenderer {
@@ -12,12 +13,16 @@ class ComparisonWidget extends Widget implements IRenderMime.IRenderer {
 
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
     this.end?.();
-    const compared = asCompared(model.data[MIME]);
+    this.end = null;
+    const raw = model.data[MIME];
+    const excess = tooMuch(raw);
+    const compared = excess ? null : asCompared(raw);
     if (compared) {
       this.end = mountComparison(compared, this.node);
     } else {
-      this.end = null;
-      this.node.textContent = 'This is no comparison of runs that this version can draw.';
+      this.node.textContent = excess
+        ? `This comparison is not drawn: it has ${excess}.`
+        : 'This is no comparison of runs that this version can draw.';
     }
   }
 

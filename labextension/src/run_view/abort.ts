@@ -1,7 +1,7 @@
 import { element, setText } from './dom';
 import type { Answer } from './link';
 
-type Stage = 'ready' | 'asking' | 'sent';
+type Stage = 'ready' | 'asking';
 
 /** Stops the run after a second click; says what became of it. */
 export class AbortButton {
@@ -20,7 +20,8 @@ export class AbortButton {
     this.button.addEventListener('click', () => this.go('asking', this.no));
     this.no.addEventListener('click', () => this.go('ready', this.button));
     this.yes.addEventListener('click', () => {
-      this.go('sent');
+      this.go('ready');
+      this.update(true, true, null);
       this.onAbort();
     });
     this.node.addEventListener('keydown', event => {
@@ -31,24 +32,23 @@ export class AbortButton {
     this.go('ready');
   }
 
-  update(possible: boolean, answer: Answer | null): void {
-    this.button.disabled = !possible;
-    this.yes.disabled = !possible;
-    if (!possible && this.stage !== 'ready') {
+  /** @param aborting - Whether it was asked for, and nothing has been heard of the end yet. */
+  update(possible: boolean, aborting: boolean, answer: Answer | null): void {
+    const open = possible && !aborting;
+    this.button.disabled = !open;
+    this.yes.disabled = !open;
+    if (!open && this.stage !== 'ready') {
       this.go('ready');
     }
-    if (this.stage === 'sent' && answer && !answer.ok) {
-      this.go('ready');
-    }
+    this.button.hidden = aborting || this.stage !== 'ready';
     const refused = answer && !answer.ok ? answer.text : '';
-    setText(this.answer, possible && this.stage === 'sent' ? 'Aborting…' : refused);
+    setText(this.answer, aborting ? 'Aborting…' : refused);
   }
 
   private go(stage: Stage, focus?: HTMLButtonElement): void {
     this.stage = stage;
     this.button.hidden = stage !== 'ready';
     this.question.hidden = this.yes.hidden = this.no.hidden = stage !== 'asking';
-    setText(this.answer, stage === 'sent' ? 'Aborting…' : '');
     focus?.focus();
   }
 }

@@ -7,6 +7,7 @@ import { element, setText } from './dom';
 import { tick, value } from './format';
 import type { History, Metric, Values } from './history';
 import { isFinal, lastShown, nearest, roundTicks } from './rounds';
+import { logTicks } from './log_ticks';
 import { tooltip } from './tooltip';
 
 const HEIGHT = 200;
@@ -19,6 +20,8 @@ const MEAN = 'weighted mean';
 /** So many pixels hold the least and the greatest value of the rounds that share them; more where there are many lines. */
 const PIXELS = 2;
 const PIXELS_OF_MANY = 4;
+// uPlot's own has a line for each tenth of a decade.
+const LOG_AXIS: uPlot.Axis = { splits: (_plot, _axis, min, max) => logTicks(min, max), filter: (_plot, ticks) => ticks };
 
 /** What charts are drawn of: a run and its sites, or several runs. */
 export interface ChartSource {
@@ -47,6 +50,8 @@ export interface Drawn {
   color: () => string;
   values: Values;
   mean: boolean;
+  /** Where it stands among the lines, whichever is drawn over the others. */
+  place: number;
 }
 
 /** One metric over the rounds: a thin line per site, and the weighted mean over it. */
@@ -140,7 +145,12 @@ export class MetricChart {
       height: this.height,
       legend: { show: false },
       // What stands for several rounds is not the value of the one under the pointer.
-      cursor: { y: false, drag: { x: false, y: false }, points: { show: !thin, size: 7 } },
+      cursor: {
+        y: false,
+        drag: { x: false, y: false },
+        points: { show: !thin, size: 7 },
+        move: (plot, left, top) => [left < 0 ? left : this.snapped(plot, left), top]
+      },
       scales: { x: { time: false, range: [1 - margin, last + margin] }, y: { distr: this.look.log ? 3 : 1 } },
       axes: [
         {
@@ -155,18 +165,29 @@ export class MetricChart {
           values: (_, ticks) => ticks.map(round => (isFinal(round, total) ? 'final' : String(round)))
         },
         // On a logarithmic axis, ticks that would touch come as null.
-        { ...axis, size: 46, values: (_, ticks) => ticks.map(at => (at === null ? '' : tick(at))) }
+        { ...axis, size: 46, ...(this.look.log ? LOG_AXIS : {}), values: (_, ticks) => ticks.map(at => (at === null ? '' : tick(at))) }
       ],
       series: [{}, ...this.lines.map(line => series(line, this.look.picked, dots, this.lines.length > FEW_LINES))],
       plugins: [tooltip(round => this.valuesAt(round), round => (isFinal(round, total) ? 'Final model' : `Round ${round}`))]
     };
   }
 
+  /** The round (0-based) that a place on the axis stands for. */
+  private nearest(place: number): number {
+    return this.metric && this.source ? nearest(this.metric.rounds, place - 1, this.source.history.thinned) : 0;
+  }
+
+  /** Where the line below the pointer stands: at the round whose values are told. */
+  private snapped(plot: uPlot, left: number): number {
+    return this.metric?.rounds.length ? plot.valToPos(this.nearest(plot.posToVal(left, 'x')) + 1, 'x') : left;
+  }
+
   /** The true values of a round (1-based) near this place; those that are not here are asked for. */
   private valuesAt(place: number): { round: number; values: { line: Drawn; text: string; number: number | null }[] } {
-    const { source, metric } = this;
-    const round = metric && source ? nearest(metric.rounds, place - 1, source.history.thinned) : 0;
-    const values = this.lines.map(line => {
+    const { source } = this;
+    const round = this.nearest(place);
+    const told = [...this.lines].sort((a, b) => a.place - b.place);
+    const values = told.map(line => {
       const raw = line.values.at(round);
       const lacking = raw === undefined && isWithin(line.values, round) && round < (source?.history.thinned ?? 0);
       if (lacking) {
@@ -185,14 +206,14 @@ function drawnLines(theme: ThemeColors, metric: Metric, names: string[], picked:
   for (const [name, values] of metric.lines) {
     const place = places.get(name ?? '');
     if (name !== null && place !== undefined) {
-      lines.push({ name, values, mean: false, color: () => siteColor(place) });
+      lines.push({ name, values, mean: false, place, color: () => siteColor(place) });
     }
   }
   // What stands out is drawn over the others, and the mean over everything.
-  lines.sort((a, b) => Number(a.name === picked) - Number(b.name === picked) || (places.get(a.name) ?? 0) - (places.get(b.name) ?? 0));
+  lines.sort((a, b) => Number(a.name === picked) - Number(b.name === picked) || a.place - b.place);
   const mean = metric.lines.get(null);
   const ink = () => theme.color('--jp-ui-font-color1', '#555');
-  return mean ? [...lines, { name: MEAN, values: mean, mean: true, color: ink }] : lines;
+  return mean ? [...lines, { name: MEAN, values: mean, mean: true, place: names.length, color: ink }] : lines;
 }
 
 function series({ name, mean, color }: Drawn, picked: string | null, dots: boolean, many: boolean): uPlot.Series {

@@ -1,8 +1,8 @@
 import { AbortButton } from './abort';
+import { Notices } from './notes';
 import { element, setText } from './dom';
-import { duration } from './format';
+import { clockTime, duration } from './format';
 import type { Link } from './link';
-import { linked } from './links';
 import type { RunModel } from './state';
 import type { RunInfo } from './types';
 
@@ -19,7 +19,7 @@ export class Header {
   private readonly target = element('span', 'reson-target');
   private readonly sentence = element('p', 'reson-sentence');
   private readonly offer = element('p', 'reson-sentence');
-  private readonly notes = element('p', 'reson-notes');
+  private readonly notices = new Notices();
   private readonly bar = element('div', 'reson-bar', '', { role: 'progressbar', 'aria-label': 'Rounds', 'aria-valuemin': '0' });
   private readonly filled = element('div', 'reson-bar-filled');
   private readonly rounds = element('span', 'reson-rounds');
@@ -38,7 +38,7 @@ export class Header {
     this.bar.append(this.filled);
     const facts = element('div', 'reson-facts');
     facts.append(this.rounds, this.times);
-    this.node.append(top, status, this.notes, this.bar, facts);
+    this.node.append(top, status, this.notices.node, this.bar, facts);
   }
 
   update(): void {
@@ -50,13 +50,13 @@ export class Header {
     this.name.title = run.id;
     setText(this.target, run.target && `on ${[run.target, run.place].filter(Boolean).join(', ')} · ${run.id}`);
     setText(this.offer, run.offer);
-    this.showNotes(run.notes.join(' · '));
+    this.notices.update(run.warnings, run.links);
     this.progress(model);
     this.tick();
   }
 
   tick(): void {
-    const { model, live, answer, gone } = this.link;
+    const { model, live, answer, aborting, gone } = this.link;
     const { run } = model;
     const said = [run.sentence, run.reason].filter(Boolean).join(' ');
     const lost = `Nothing was heard of the kernel that showed this run; the run itself may go on. Show it again: reson.attach('${run.id}')`;
@@ -67,15 +67,9 @@ export class Header {
     this.stopping.hidden = stopping === null;
     // Nobody is there yet, or any more, that could be told.
     this.abort.node.hidden = !live;
-    this.abort.update(live && !model.done && !gone && stopping === null, answer);
+    const going = live && !model.done && !gone && stopping === null;
+    this.abort.update(going, going && aborting, answer);
     setText(this.times, times(this.link));
-  }
-
-  private showNotes(text: string): void {
-    // Written anew only when they change, so that a link keeps the focus.
-    if (this.notes.textContent !== text) {
-      this.notes.replaceChildren(...linked(text));
-    }
   }
 
   private progress({ run }: RunModel): void {
@@ -105,6 +99,9 @@ function times({ model, now, live, quiet, gone }: Link): string {
   const parts: string[] = [];
   if (started !== null) {
     parts.push(model.done ? `took ${duration((ended ?? now) - started)}` : `${duration(now - started)} elapsed`);
+  }
+  if (gone) {
+    parts.push(`last heard ${clockTime(model.clock)}`);
   }
   if (model.done || gone) {
     return parts.join(' · ');

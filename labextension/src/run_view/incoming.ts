@@ -27,6 +27,8 @@ const run = some<RunInfo>({
   sentence: text,
   reason: text,
   notes: many(text, MOST_ENTRIES),
+  warnings: many(text, MOST_ENTRIES),
+  links: many(text, MOST_ENTRIES),
   round: whole,
   rounds: whole,
   started: orNull(number),

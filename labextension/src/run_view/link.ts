@@ -20,6 +20,8 @@ export class Link {
   /** The page's clock when the newest letter came, in milliseconds. */
   heard = performance.now();
   answer: Answer | null = null;
+  /** Whether an abort was asked for that was not refused. Every view of the run shows it. */
+  aborting = false;
 
   private readonly listeners = new Set<() => void>();
   private readonly askedRounds = new Set<number>();
@@ -32,9 +34,9 @@ export class Link {
     this.ask();
   }
 
-  /** The kernel's clock now; it stands still while the kernel was never heard. */
+  /** The kernel's clock now; it stands still while the kernel was never heard, and where it was last heard if it is gone. */
   get now(): number {
-    return this.model.clock + (this.live ? (performance.now() - this.heard) / 1000 : 0);
+    return this.model.clock + (this.live && !this.gone ? this.quiet : 0);
   }
 
   /** Seconds since the kernel was last heard. It gives a sign every few seconds, so a long silence means that it is gone. */
@@ -48,7 +50,9 @@ export class Link {
 
   abort(): void {
     this.answer = null;
+    this.aborting = true;
     this.send({ op: 'abort' });
+    this.tellAll();
   }
 
   /** Asks what the values of a round (0-based) were that the full state had no room for. */
@@ -75,6 +79,7 @@ export class Link {
     }
     if (content['kind'] === 'answer') {
       this.answer = asAnswer(content);
+      this.aborting &&= this.answer.ok;
     } else if (content['kind'] === 'round') {
       this.model.history.add(asLines(content['lines']));
     } else if (this.model.apply(content) === 'gap') {
@@ -86,6 +91,10 @@ export class Link {
     // A full state that says nothing new still shows that the kernel is there.
     this.live = true;
     this.heard = performance.now();
+    this.tellAll();
+  }
+
+  private tellAll(): void {
     this.listeners.forEach(listener => listener());
   }
 

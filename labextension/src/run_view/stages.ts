@@ -8,27 +8,27 @@ export class StageBar {
   readonly node = element('ol', 'reson-stages', '', { 'aria-label': 'Stages of the round' });
   private shown = '';
 
-  update(stages: Stage[]): void {
+  update(stages: Stage[], gone: boolean): void {
     this.node.hidden = !stages.length;
-    const wanted = JSON.stringify(stages);
+    const wanted = JSON.stringify([stages, gone]);
     if (wanted === this.shown) {
       return;
     }
     this.shown = wanted;
-    this.node.replaceChildren(...stages.map(entry));
+    this.node.replaceChildren(...stages.map(stage => entry(stage, gone)));
   }
 }
 
-function entry({ name, state, text }: Stage): HTMLElement {
+function entry({ name, state, text }: Stage, gone: boolean): HTMLElement {
   const item = element('li', 'reson-stage');
   item.dataset['state'] = state;
-  if (state === 'active') {
+  if (state === 'active' && !gone) {
     item.setAttribute('aria-current', 'step');
   }
   item.append(
     element('span', 'reson-stage-name', name),
     element('span', 'reson-stage-text', text),
-    element('span', 'reson-unseen', STATES[state])
+    element('span', 'reson-unseen', gone ? `${STATES[state]} when last heard` : STATES[state])
   );
   return item;
 }

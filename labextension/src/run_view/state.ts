@@ -14,6 +14,8 @@ const EMPTY_RUN: RunInfo = {
   sentence: '',
   reason: '',
   notes: [],
+  warnings: [],
+  links: [],
   round: 0,
   rounds: 0,
   started: null,

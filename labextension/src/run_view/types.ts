@@ -11,6 +11,10 @@ export interface RunInfo {
   reason: string;
   /** How the job was made. */
   notes: string[];
+  /** Of that, what deserves attention. */
+  warnings: string[];
+  /** Where the run can be looked at elsewhere. */
+  links: string[];
   /** Rounds completed. */
   round: number;
   rounds: number;

@@ -1,6 +1,6 @@
 import { ReactWidget } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
-import { Panel } from '@lumino/widgets';
+import { SplitPanel } from '@lumino/widgets';
 import React from 'react';
 
 import { resonIcon } from '../icon';
@@ -8,12 +8,18 @@ import type { PageActions } from './actions';
 import { Face } from './face';
 import type { Kernels } from './kernels';
 import type { KernelLink } from './link';
+import { PinnedRun } from './pinned_run';
 import { RunPane } from './run_pane';
+import { PlainKeys } from './shortcuts';
+
+// Of the sidebar's height: a chart and a table want more of it than the forms.
+const SHARES = [1, 3];
 
 /** The Reson sidebar: what the kernel tells, and below it the run that is pinned for this kernel. */
-export class SidebarPanel extends Panel {
+export class SidebarPanel extends SplitPanel {
   private readonly face: FaceWidget;
   private readonly pinned = new WeakMap<KernelLink, RunPane>();
+  private readonly keys = new PlainKeys(this.node);
 
   constructor(
     private readonly kernels: Kernels,
@@ -21,7 +27,7 @@ export class SidebarPanel extends Panel {
     /** Shows a run in a tab; null where pages have no tabs. */
     private readonly openAsTab: ((link: KernelLink, run: string) => void) | null
   ) {
-    super();
+    super({ orientation: 'vertical', spacing: 5 });
     this.id = 'reson-sidebar';
     this.addClass('jp-Reson-panel');
     this.title.icon = resonIcon;
@@ -36,22 +42,11 @@ export class SidebarPanel extends Panel {
 
   /** Shows the live view of a run, in the place of the one that was there. */
   pin(run: string): void {
-    const { link } = this.kernels;
-    if (!link) {
-      return;
+    const { link, kernel } = this.kernels;
+    if (link && kernel) {
+      this.open(link, new PinnedRun(kernel.id), run);
+      this.follow();
     }
-    this.pinned.get(link)?.dispose();
-    const { openAsTab } = this;
-    const pane = new RunPane(link, run, {
-      close: () => {
-        this.pinned.delete(link);
-        pane.dispose();
-      },
-      ...(openAsTab && { openAsTab: () => openAsTab(link, run) })
-    });
-    this.pinned.set(link, pane);
-    this.follow();
-    pane.node.scrollIntoView({ block: 'nearest' });
   }
 
   protected override onActivateRequest(message: Message): void {
@@ -59,8 +54,40 @@ export class SidebarPanel extends Panel {
     this.node.focus();
   }
 
+  protected override onAfterAttach(message: Message): void {
+    super.onAfterAttach(message);
+    this.keys.start();
+  }
+
+  protected override onBeforeDetach(message: Message): void {
+    this.keys.stop();
+    super.onBeforeDetach(message);
+  }
+
+  private open(link: KernelLink, remembered: PinnedRun, run: string): void {
+    this.pinned.get(link)?.dispose();
+    const { openAsTab } = this;
+    const pane = new RunPane(link, run, {
+      close: () => {
+        remembered.set(null);
+        this.pinned.delete(link);
+        pane.dispose();
+      },
+      ...(openAsTab && { openAsTab: () => openAsTab(link, run) })
+    });
+    remembered.set(run);
+    this.pinned.set(link, pane);
+  }
+
   private follow(): void {
-    const { link } = this.kernels;
+    const { link, kernel, status } = this.kernels;
+    if (link && kernel && status === 'ready' && !this.pinned.has(link)) {
+      const remembered = new PinnedRun(kernel.id);
+      const run = remembered.get();
+      if (run) {
+        this.open(link, remembered, run);
+      }
+    }
     const pane = (link && this.pinned.get(link)) ?? null;
     for (const widget of this.widgets.slice()) {
       if (widget !== this.face && widget !== pane) {
@@ -69,6 +96,7 @@ export class SidebarPanel extends Panel {
     }
     if (pane && !pane.parent) {
       this.addWidget(pane);
+      this.setRelativeSizes(SHARES);
     }
   }
 }

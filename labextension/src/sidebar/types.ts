@@ -52,9 +52,10 @@ export interface FieldSchema {
 export interface Rows {
   title: string;
   help: string;
-  /** The field that holds them all, set as one object; "": each is a field of its own, and null drops it. */
+  /** The field that holds them all; "": each is a field of its own. What `set_rows` is told. */
   field: string;
-  values: Record<string, Json>;
+  /** As they would be written: a page has no integers beyond 2^53, and no 1.0. */
+  texts: Record<string, string>;
 }
 
 /** A secret that comes from the environment. */
@@ -97,6 +98,10 @@ export interface Data {
   warnings: string[];
   /** Why nobody could look. */
   error: string;
+  /** When somebody looked. */
+  looked: number;
+  /** Whether the folder's zips are others since. */
+  changed: boolean;
 }
 
 export type Action = 'check' | 'preview' | 'submit' | 'check_shards';
@@ -128,6 +133,10 @@ export interface RunRow {
   ended: number | null;
   target: string;
   reason: string;
+  /** Nobody could look at it: it may be otherwise by now, and `reason` says why. */
+  unseen: boolean;
+  /** Somebody has asked it to stop, and it is not over yet. */
+  stopping: boolean;
 }
 
 export interface Runs {
@@ -177,4 +186,6 @@ export interface CommandProblem {
 export interface Document {
   title: string;
   html: string;
+  /** What is drawn in its place where it is a comparison of runs, as `comparison/compared.ts` reads it. */
+  comparison?: Json;
 }

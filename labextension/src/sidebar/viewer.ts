@@ -2,16 +2,18 @@ import type { ILabShell, JupyterFrontEnd } from '@jupyterlab/application';
 import { Dialog, MainAreaWidget, showDialog } from '@jupyterlab/apputils';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { UUID } from '@lumino/coreutils';
-import { Widget } from '@lumino/widgets';
+import { Panel } from '@lumino/widgets';
+import type { Widget } from '@lumino/widgets';
 
 import { resonIcon } from '../icon';
-import { renderHtml } from './documents';
+import { renderDocument } from './documents';
 import type { KernelLink } from './link';
 import { RunPane } from './run_pane';
 import type { Document } from './types';
 
 /** Shows things beside the notebook: in tabs where there are some, as JupyterLab has, or else over it. */
 export class Viewer {
+  private readonly documents = new Map<string, MainAreaWidget<Panel>>();
   private readonly runs = new Map<string, MainAreaWidget<RunPane>>();
   private last: MainAreaWidget | null = null;
 
@@ -25,10 +27,23 @@ export class Viewer {
     return this.lab !== null;
   }
 
-  async showDocument({ title, html }: Document): Promise<void> {
-    const body = await renderHtml(this.rendermime, html);
+  /** What is called the same has one tab, with the latest in it. */
+  async showDocument(doc: Document): Promise<void> {
+    const { title } = doc;
+    const body = await renderDocument(this.rendermime, doc);
     if (this.hasTabs) {
-      this.add(new MainAreaWidget({ content: body }), title);
+      const open = this.documents.get(title);
+      if (open) {
+        open.content.widgets[0]?.dispose();
+        open.content.addWidget(body);
+        this.shell.activateById(open.id);
+        return;
+      }
+      const tab = new MainAreaWidget({ content: new Panel() });
+      tab.content.addWidget(body);
+      this.documents.set(title, tab);
+      tab.disposed.connect(() => this.documents.delete(title));
+      this.add(tab, title);
     } else {
       await showDialog({ title, body, buttons: [Dialog.okButton({ label: 'Close' })], hasClose: true });
     }

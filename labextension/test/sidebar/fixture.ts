@@ -5,7 +5,7 @@ import type { Form, Json, State } from '../../src/sidebar/types';
 export const HOSTILE = '<img src=x onerror="window.__x=1"></script>';
 
 /** As `reson_jupyter/forms.py` draws it. */
-export function trainingForm(values: Record<string, Json> = {}, own: Record<string, Json> = {}): Form {
+export function trainingForm(values: Record<string, Json> = {}, own: Record<string, string> = {}): Form {
   return {
     id: 'training',
     title: 'Training',
@@ -28,7 +28,7 @@ export function trainingForm(values: Record<string, Json> = {}, own: Record<stri
     values: {
       local_epochs: 2, batch_size: 32, learning_rate: 0.001, augment: false, manifest_file: 'manifest.ndjson', image_hosts: [], ...values
     },
-    rows: { title: 'Hyperparameters of your own', help: 'They reach your train function in env.', field: '', values: own },
+    rows: { title: 'Hyperparameters of your own', help: 'They reach your train function in env.', field: '', texts: own },
     keys: [],
     problem: ''
   };
@@ -67,7 +67,7 @@ function modelForm(): Form {
       properties: { model_class: { title: 'model_class', type: 'string', default: '', description: 'Class name; empty: as captured.' } }
     },
     values: { model_class: '' },
-    rows: { title: 'Model arguments', help: 'Keyword arguments of the constructor.', field: 'model_args', values: { width: 32, act: 'relu' } },
+    rows: { title: 'Model arguments', help: 'Keyword arguments of the constructor.', field: 'model_args', texts: { width: '32', act: 'relu' } },
     keys: [],
     problem: ''
   };
@@ -129,7 +129,7 @@ export function madeUpState(): State {
       { ...EMPTY, key: 'persistor', role: 'persistor' }
     ],
     forms: [
-      trainingForm({ batch_size: 64 }, { dropout: 0.1, schedule: { kind: 'cosine', warm: [1, 2] } }),
+      trainingForm({ batch_size: 64 }, { dropout: '0.1', schedule: '{"kind": "cosine", "warm": [1, 2]}' }),
       federationForm(), modelForm(), targetForm(), lineForm('data', 'shards_dir', './shards'), lineForm('run', 'name', 'digits')
     ],
     data: {
@@ -144,7 +144,9 @@ export function madeUpState(): State {
       more: 0,
       problems: [],
       warnings: ['site-2: 83 % of the samples are of one class'],
-      error: ''
+      error: '',
+      looked: 1_700_000_000,
+      changed: false
     },
     submit: { obstacles: { check: [], preview: [], submit: ['No shards are configured: set shards_dir.'] }, activity: null },
     runs: {
@@ -162,7 +164,7 @@ export function madeUpState(): State {
 export function madeUpRun(id: string, more: Partial<State['runs']['rows'][number]>): State['runs']['rows'][number] {
   return {
     id, name: 'digits', state: 'finished', done: true, round: 0, rounds: 10,
-    started: Date.now() / 1000 - 3700, ended: null, target: 'local', reason: '', ...more
+    started: Date.now() / 1000 - 3700, ended: null, target: 'local', reason: '', stopping: false, unseen: false, ...more
   };
 }
 

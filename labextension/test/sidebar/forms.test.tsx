@@ -149,8 +149,8 @@ it('a field that may be left open is empty then, and says what that means', () =
 
 it('what the environment says can be overridden, and come back', () => {
   const screen = screenOf(formOf('target'));
-  expect(screen.node.textContent).toContain('From RESON_TARGET where that is set.');
-  expect(screen.node.textContent).not.toContain('From RESON_STORE');
+  expect(screen.node.textContent).toContain('Where nobody sets it here, RESON_TARGET counts.');
+  expect(screen.node.textContent).not.toContain('RESON_STORE counts');
   screen.click('Back to what RESON_STORE says');
   screen.type('target', 'flare');
   expect(sent()).toEqual([['configure', { fields: { store: null } }], ['configure', { fields: { target: 'flare' } }]]);

@@ -4,7 +4,6 @@ import { beforeEach, expect, it } from 'vitest';
 
 import { CommandError } from '../../src/sidebar/commands';
 import { Sections } from '../../src/sidebar/sections';
-import { series } from '../../src/sidebar/sections/chart_data';
 import { age } from '../../src/sidebar/sections/run_row';
 import type { CaptureRow, State } from '../../src/sidebar/types';
 import { FakeKernel, FakePage, HOSTILE, madeUpRun, madeUpState } from './fixture';
@@ -123,7 +122,7 @@ it('a refused action says why, what to do, and has its card behind a button', as
 it('while something goes on it is told, and nothing else can be started', () => {
   const activity = { action: 'check' as const, note: 'training one step', since: Date.now() / 1000 - 5 };
   const screen = screenOf({ submit: { obstacles: free, activity } });
-  expect(screen.node.querySelector('#reson-doing')?.textContent).toBe('Checking: training one step5 s');
+  expect(screen.node.querySelector('#reson-doing')?.textContent).toBe('Checking: training one step');
   for (const label of ['Check', 'Preview', 'Submit', 'Check shards']) {
     screen.click(label);
   }
@@ -143,13 +142,64 @@ it('the bars are a table, too', () => {
   expect(rows[2]).toEqual(['site-2', '1,000', '150', '50', '1,200']);
 });
 
-it('many classes are the largest ones and the rest', () => {
+it('a folder that changed since somebody looked is to be looked at again', () => {
   const { data } = madeUpState();
-  const counts = Array.from({ length: 100 }, (_, index) => index);
-  const many = { ...data, classes: counts.map(String), shards: [{ ...data.shards[0]!, counts }] };
-  const found = series(many);
-  expect(found.map(({ name }) => name)).toEqual(['99', '98', '97', '96', '95', '94', '93', '93 other classes']);
-  expect(found.reduce((sum, { samples }) => sum + samples[0]!, 0)).toBe(4950);
+  expect(screenOf().node.textContent).not.toContain('changed since');
+  expect(screenOf({ data: { ...data, changed: true } }).node.textContent).toContain('The folder has changed since; check again.');
+});
+
+it('classes stand in the order of their labels, in the colours of the picture of make_shards, all others grey', () => {
+  const { data } = madeUpState();
+  const classes = (count: number) => Array.from({ length: count }, (_, index) => String(index));
+  const drawn = (count: number) => {
+    const shard = { ...data.shards[0]!, counts: classes(count).map((_, index) => count - index) };
+    const screen = screenOf({ data: { ...data, classes: classes(count), shards: [shard] } });
+    return [...screen.node.querySelectorAll('.jp-Reson-legend li')].map(item => [item.textContent, item.querySelector('rect')!.getAttribute('fill')]);
+  };
+  const ten = drawn(10);
+  expect(ten.map(([name]) => name)).toEqual(classes(10));
+  expect([ten[0], ten[1], ten[9]]).toEqual([['0', '#1f77b4'], ['1', '#ff7f0e'], ['9', '#17becf']]);
+  const many = drawn(21);
+  expect([many[1], many[20]]).toEqual([['1', '#aec7e8'], ['20', '#888888']]);
+});
+
+it('a run that was asked to stop says so, and is not asked again', () => {
+  const run = madeUpRun('a1', { name: 'digits', state: 'running', done: false, stopping: true });
+  const screen = screenOf({ runs: { rows: [run], more: 0, error: '' } });
+  expect(screen.node.querySelector('[data-run="a1"] .jp-Reson-state')?.textContent).toContain('aborting…');
+  expect(screen.has('Abort digits')).toBe(false);
+});
+
+it('of a long warning what to do stands there, and the rest is folded', () => {
+  const text = `${'The weights come from outside of the notebook. '.repeat(6)}Write them into the cell.`;
+  const captures = madeUpState().captures.map(row => ({ ...row, checks: [{ level: 'warning' as const, text }] }));
+  const warning = screenOf({ captures }).node.querySelector('.jp-Reson-check')!;
+  expect(warning.querySelector('summary')?.textContent).toBe('Write them into the cell.');
+  expect(warning.querySelector('details')?.open).toBe(false);
+  expect(warning.textContent).toContain('The weights come from outside');
+});
+
+it('the keyboard comes to the actions first', () => {
+  expect(screenOf().node.querySelector('button')?.textContent).toBe('Check');
+});
+
+it('what goes on can be stopped; that it was too late is told', async () => {
+  const activity = { action: 'submit' as const, note: 'building the job', since: Date.now() / 1000 };
+  const screen = screenOf({ submit: { obstacles: free, activity } });
+  screen.click('Stop: Submitting');
+  expect(ops()).toEqual([['stop', {}]]);
+  await screen.hear(() => kernel.last.refuse(CommandError.because('Its run has begun.')));
+  expect(screen.alerts).toContain('Its run has begun.');
+  screen.show(shown({ ...madeUpState(), ...ready }));
+  expect(screen.has('Stop: Submitting')).toBe(false);
+});
+
+it('a run that nobody could look at is marked, with the reason', () => {
+  const run = madeUpRun('a1', { state: 'running', done: false, round: 4, unseen: true, reason: 'Its store does not answer.' });
+  const item = screenOf({ runs: { rows: [run], more: 0, error: '' } }).node.querySelector('[data-run=a1]')!;
+  expect(item.querySelector('.jp-Reson-state')?.textContent).toContain('running?');
+  expect(item.querySelector('.jp-Reson-state')?.getAttribute('data-tone')).toBe('warning');
+  expect(item.textContent).toContain('Its store does not answer.');
 });
 
 it('a run opens its live view, and is aborted after a second click', async () => {
@@ -187,8 +237,9 @@ it('two runs that are chosen are compared', async () => {
   await screen.hear(() => boxes[1]!.click());
   screen.click('Compare 2 runs');
   expect(ops()).toEqual([['compare', { runs: ['digits-20261122-1742-a1', 'digits-20261122-1640-b2'] }]]);
-  await screen.hear(() => kernel.last.answer({ title: 'Comparison', html: '<table></table>' }));
-  expect(page.shown).toEqual([['document', { title: 'Comparison', html: '<table></table>' }]]);
+  const answer = { title: 'Comparison', html: '<table></table>', comparison: { title: 'Comparison' } };
+  await screen.hear(() => kernel.last.answer(answer));
+  expect(page.shown).toEqual([['document', answer]]);
 });
 
 it('of many runs the newest eight stand there', () => {

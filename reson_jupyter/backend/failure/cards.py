@@ -58,15 +58,34 @@ class Cards(TypedDict):
 
 def cards_of(run: RunProgress, cell_text: CellText | None = None) -> Cards:
     """Returns the cards of the errors that a run reported since they were last reset; the same error of many sites is one."""
+    failures = _to_show(run)
+    shown = _shown(failures)
+    cards = [card_of(group[0].explained, cell_text, _who(group, run.num_rounds)) for group in shown]
+    return Cards(cards=cards, more=len(failures) - sum(map(len, shown)))
+
+
+def on_cards(run: RunProgress) -> list[Failure]:
+    """Returns the failures that the cards tell, so that nothing else has to."""
+    return [failure for group in _shown(_to_show(run)) for failure in group]
+
+
+def headline(explained: Explained) -> str:
+    """Returns a failure in a few words, such as "RuntimeError at In[4], line 9 (forward)"."""
+    return _headline(explained)[0]
+
+
+def _to_show(run: RunProgress) -> list[Failure]:
+    return [failure for failure in run.failures[run.errors_from :] if not _is_in_table(run, failure)]
+
+
+def _shown(failures: list[Failure]) -> list[list[Failure]]:
+    """What has a card, by card."""
     groups: dict[tuple[str, str, str], list[Failure]] = {}
-    failures = [failure for failure in run.failures[run.errors_from :] if not _is_in_table(run, failure)]
     # What has a traceback is nearly always the cause of what has none.
     first = next((failure for failure in failures if failure.traceback), None)
     for failure in sorted(failures, key=lambda failure: failure is not first):
         groups.setdefault(_kind(failure), []).append(failure)
-    shown = list(groups.values())[:_SHOWN_CARDS]
-    cards = [card_of(group[0].explained, cell_text, _who(group, run.num_rounds)) for group in shown]
-    return Cards(cards=cards, more=len(failures) - sum(map(len, shown)))
+    return list(groups.values())[:_SHOWN_CARDS]
 
 
 def _is_in_table(run: RunProgress, failure: Failure) -> bool:

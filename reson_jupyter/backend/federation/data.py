@@ -12,6 +12,7 @@ from ...data.digests import sha256_of
 from ...data.folder import TEST, find_shards
 from ...data.unpack import unpack_shard
 from ...errors import ShardError
+from ...paths import expanded
 from ..placement import Survey, place
 from ..sending import Shard
 from .kits import set_data_root
@@ -23,7 +24,7 @@ def find_data(folder: str | Path) -> list[Path]:
     Raises:
         ShardError: there are neither, or the subfolders are classes of images.
     """
-    base = Path(folder).expanduser().resolve()
+    base = expanded(folder, ShardError).resolve()
     try:
         entries = sorted(base.iterdir())
         folders = [path for path in entries if path.is_dir() and path.name[0] != "." and path.name != TEST.parent.name]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from ...card import html_root
 from ...data.report import counted
 from ...table import html_table, text_table
 from .kits import SERVER, data_root, kit_of_user, site_names
@@ -63,7 +64,7 @@ class Federation:
 
     def _repr_html_(self) -> str:
         notes = "".join(f"<div>{escape(note)}</div>" for note in self._notes())
-        return f"<div class='reson-card'><b>{escape(self._headline())}</b>{html_table(_TITLES, self._rows())}{notes}</div>"
+        return html_root(f"<b>{escape(self._headline())}</b>{html_table(_TITLES, self._rows())}{notes}")
 
     def _headline(self) -> str:
         return f"A federation on this machine: a server and {counted(len(self.sites), 'site')}"

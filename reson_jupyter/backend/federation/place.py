@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ...errors import TargetError
-from ...home import home
+from ...home import folder_of_home
+from ...paths import expanded
 
 # Sockets below a folder have paths of at most 103 characters on some systems; Python's own take 36 of them below tmp.
 _LONGEST = 64
@@ -97,7 +98,7 @@ def new_folder(chosen: str | Path | None) -> Path:
             base = tempfile.gettempdir()
             return Path(tempfile.mkdtemp(prefix="reson-federation-", dir="/tmp" if re.search(r"\s", base) else base)).resolve()
     else:
-        folder = Path(chosen).expanduser().resolve()
+        folder = expanded(chosen, TargetError).resolve()
         if why := _why_not(folder):
             raise TargetError(f"the folder {folder} cannot hold a federation: {why}", "Choose another one, or none at all.")
     try:
@@ -122,6 +123,4 @@ def _why_not(folder: Path) -> str:
 
 
 def _books() -> Path:
-    folder = home() / "federation"
-    folder.mkdir(exist_ok=True, mode=0o700)
-    return folder
+    return folder_of_home("federation")

@@ -13,6 +13,7 @@ import psutil
 
 from ...data.report import counted
 from ...errors import ConfigError, TargetError
+from ...paths import expanded
 from ...units import size
 from .data import find_data, share_out
 from .handle import Federation
@@ -102,7 +103,8 @@ def at_hand(kit: Path) -> Federation | None:
 
 def was_at_hand(kit: str) -> bool:
     """Whether that was the startup kit of a federation of this machine, in its usual place, that was stopped."""
-    return Path(kit).expanduser() == kit_of_user(usual_folder()) and not Path(kit).expanduser().exists()
+    path = expanded(kit, TargetError)
+    return path == kit_of_user(usual_folder()) and not path.exists()
 
 
 def _running(sites: int | None, folder: str | Path | None) -> Federation | None:
@@ -110,7 +112,7 @@ def _running(sites: int | None, folder: str | Path | None) -> Federation | None:
     place = known_place()
     if place is None or not place.complete or SERVER not in running_nodes(Path(place.folder)):
         return None
-    elsewhere = folder is not None and Path(folder).expanduser().resolve() != Path(place.folder)
+    elsewhere = folder is not None and expanded(folder, TargetError).resolve() != Path(place.folder)
     if sites not in (None, place.sites) or elsewhere:
         raise TargetError(
             f"a federation of {counted(place.sites, 'site')} runs on this machine already, in {place.folder}",

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from ...cautions import Caution
 from ...errors import TargetError
 from ..placement import Survey
 from .kit import Kit
@@ -65,8 +66,8 @@ def _look(kit: Kit) -> dict[str, Any]:
 
 def _absent(silent: list[str], unheard: Mapping[str, int]) -> list[str]:
     """Notes on sites that are there by name only, or may be."""
-    notes = [f"{', '.join(silent)}: connected, but without an answer, so the run goes without"] if silent else []
-    return [*notes, *(f"{site} was last heard {seconds} s ago; it may be gone" for site, seconds in unheard.items())]
+    notes = [Caution(f"{', '.join(silent)}: connected, but without an answer, so the run goes without")] if silent else []
+    return [*notes, *(Caution(f"{site} was last heard {seconds} s ago; it may be gone") for site, seconds in unheard.items())]
 
 
 def _notes(versions: Mapping[str, str], ours: str) -> list[str]:

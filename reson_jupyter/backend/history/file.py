@@ -24,7 +24,7 @@ from ..record import known_records
 T = TypeVar("T")
 
 VERSION = 1
-_WAIT = 3.0  # seconds that one writer waits for another
+WAIT = 3.0  # seconds that one writer waits for another
 # File systems of one machine. A write-ahead log needs memory that all writers share, which network file systems do not have, and
 # SQLite cannot tell; elsewhere the rollback journal is used, which needs locks only.
 _OF_ONE_MACHINE = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "overlay", "apfs", "hfs"})
@@ -45,29 +45,34 @@ def path() -> Path:
     return home() / "history.sqlite"
 
 
-def use(action: Callable[[sqlite3.Connection], T]) -> T:
+def use(action: Callable[[sqlite3.Connection], T], wait: float = WAIT, *, reads: bool = False) -> T:
     """Carries out `action` on the open file, in one transaction.
+
+    Args:
+        action: What is done.
+        wait: Seconds that others who use the file are waited for.
+        reads: Whether it only reads, for which a write-ahead log lets nobody wait.
 
     Raises:
         ResonError: a newer version wrote the file.
         sqlite3.Error, OSError: it cannot be used.
     """
     try:
-        return _use(action)
+        return _use(action, wait, reads)
     except sqlite3.DatabaseError as error:
         if _code(error) not in _DAMAGED:
             raise
         _set_aside()
-        return _use(action)
+        return _use(action, wait, reads)
 
 
-def _use(action: Callable[[sqlite3.Connection], T]) -> T:
+def _use(action: Callable[[sqlite3.Connection], T], wait: float, reads: bool) -> T:
     file = path()
-    with closing(sqlite3.connect(file, timeout=_WAIT, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(file, timeout=wait, isolation_level=None)) as connection:
         connection.row_factory = sqlite3.Row
         if _version(connection) != VERSION:
             _begin(connection, file)
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
         result = action(connection)
         connection.execute("COMMIT")
     return result
@@ -118,7 +123,7 @@ def _set_aside() -> None:
 
 def _is_damaged(file: Path) -> bool:
     try:
-        with closing(sqlite3.connect(file, timeout=_WAIT)) as connection:
+        with closing(sqlite3.connect(file, timeout=WAIT)) as connection:
             return bool(connection.execute("PRAGMA quick_check").fetchone()[0] != "ok")
     except sqlite3.DatabaseError as error:
         return _code(error) in _DAMAGED

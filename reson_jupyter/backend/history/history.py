@@ -33,8 +33,10 @@ UPDATE runs SET state = :state, reason = :reason, ended = :ended, rounds_done = 
     sites = :sites
 WHERE id = :id AND (state NOT IN ({_DONE}) OR (state = 'lost' AND :state IN ({_DONE})))
 """
+_ADDED = 1.0  # seconds that a submit waits for others who write
 _NO_DATE = 250_000_000_000  # seconds since the epoch, shortly before the year 10000
 _log = logging.getLogger(__name__)
+_missing: set[str] = set()  # runs that could not be added yet
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,23 @@ _SUMMARY = TypeAdapter(RunSummary)
 
 
 def add(record: RunRecord, progress: RunProgress) -> None:
-    """Remembers a run from now on. Never fails: a run goes on without its history."""
-    _write([RunSummary.of(record, progress)], _ADD, _UPDATE)
+    """Remembers a run from now on. Never fails and waits little: a run goes on without its history, which gets it later."""
+    _add(record, progress, _ADDED)
 
 
 def update(record: RunRecord, progress: RunProgress) -> None:
     """Remembers how far a run is, unless it was deleted meanwhile. Never fails."""
-    remember([RunSummary.of(record, progress)])
+    if record.id in _missing:
+        _add(record, progress, file.WAIT)
+    else:
+        remember([RunSummary.of(record, progress)])
+
+
+def _add(record: RunRecord, progress: RunProgress, wait: float) -> None:
+    if _write([RunSummary.of(record, progress)], _ADD, _UPDATE, wait=wait):
+        _missing.discard(record.id)
+    else:
+        _missing.add(record.id)
 
 
 def remember(summaries: Sequence[RunSummary]) -> None:
@@ -95,19 +107,26 @@ def remember(summaries: Sequence[RunSummary]) -> None:
     _write(summaries, _UPDATE)
 
 
-def _write(summaries: Sequence[RunSummary], *statements: str) -> None:
+def _write(summaries: Sequence[RunSummary], *statements: str, wait: float = file.WAIT) -> bool:
+    """Whether it could be written."""
+
     def write(connection: sqlite3.Connection) -> None:
         for statement in statements:
             connection.executemany(statement, [vars(summary) for summary in summaries])
 
     try:
-        file.use(write)
+        file.use(write, wait)
+        return True
     except (ResonError, OSError, sqlite3.Error) as error:
         _log.warning("the history misses the newest of %s: %s", ", ".join(summary.id for summary in summaries), error)
+        return False
 
 
-def load() -> list[RunSummary]:
+def load(wait: float = file.WAIT) -> list[RunSummary]:
     """Returns the runs that this machine knows, the newest first, as they were when somebody last looked.
+
+    Args:
+        wait: Seconds that others who use the file are waited for.
 
     Raises:
         ResonError: the file cannot be read, or a newer version wrote it.
@@ -119,7 +138,7 @@ def load() -> list[RunSummary]:
             raise sqlite3.DatabaseError("its table has other columns than this version's")
         return [summary for row in rows if (summary := _summary(dict(row)))]
 
-    return _told(read)
+    return _told(lambda: file.use(read, wait, reads=True))
 
 
 def _summary(row: dict[str, Any]) -> RunSummary | None:
@@ -143,13 +162,14 @@ def find(run_id: str) -> RunRecord | None:
 
 def forget(run_id: str) -> None:
     """Drops a run from the history. Raises `ResonError` as `load` does."""
-    _told(lambda connection: connection.execute("DELETE FROM runs WHERE id = ?", (run_id,)))
+    _missing.discard(run_id)
+    _told(lambda: file.use(lambda connection: connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))))
 
 
-def _told(action: Callable[[sqlite3.Connection], T]) -> T:
+def _told(action: Callable[[], T]) -> T:
     """Carries out what a user asked for; what goes wrong is told in a user's words."""
     try:
-        return file.use(action)
+        return action()
     except (OSError, sqlite3.Error) as error:
         hint = "Is its disk full, or its folder read-only? Runs are not harmed: reson.attach('an id') finds them."
         raise ResonError(f"the history {file.path()} cannot be used: {error}", hint) from None

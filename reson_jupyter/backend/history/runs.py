@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import datetime
 
-from ...errors import ResonError, TargetError
+from ...card import html_root
+from ...errors import NotFound, ResonError, TargetError
 from ...events import RunState
 from ...names import printable
 from ...table import html_table, text_table
@@ -30,8 +31,15 @@ _TITLES = ("run", "name", "state", "rounds", "sites", "started", "took", "target
 _NUMBERS = ("rounds", "sites", "took")
 # Of a target on other machines, whose run goes on without whoever carries its reports.
 _UNWATCHED = "Nobody on this machine follows it."
+_NO_ANSWER = "Its store does not answer: this is how it was when somebody last looked."
+_NO_LOG = "Its store has no log of it: this is how it was when somebody last looked."
 _NOT_SENT = (RunState.PENDING, RunState.UPLOADING)
 _NONE = "This machine knows no runs."
+
+
+def is_unseen(run: RunSummary) -> bool:
+    """Whether nobody could look at a run that may go on, so that its state may be long past."""
+    return not run.state.done and run.reason in (_NO_ANSWER, _NO_LOG)
 
 
 class Runs(list[RunSummary]):
@@ -43,7 +51,7 @@ class Runs(list[RunSummary]):
     def _repr_html_(self) -> str:
         table = html_table(_TITLES, list(self._rows()), _NUMBERS) if self else f"<p>{_NONE}</p>"
         rest = "".join(f"<p>{line}</p>" for line in self._rest())
-        return f"<div class='reson-runs' style='overflow-x:auto'>{table}{rest}</div>"
+        return html_root(f"{table}{rest}", "reson-runs", "overflow-x:auto")
 
     def _rows(self) -> Iterator[tuple[str, ...]]:
         for run in self[:_SHOWN]:
@@ -53,19 +61,25 @@ class Runs(list[RunSummary]):
             target = printable(run.target)
             where = target if (run.record.folder / LOCK_FILE).exists() else f"{target}, from another machine"
             # A name is any text; one that breaks the line, or hides what follows, would break the table.
-            yield run.id, printable(run.name[:40]), run.state.value, rounds, str(run.sites or "?"), started, took, where
+            state = f"{run.state.value}?" if is_unseen(run) else run.state.value
+            yield run.id, printable(run.name[:40]), state, rounds, str(run.sites or "?"), started, took, where
 
     def _rest(self) -> list[str]:
         unwatched = [run.id for run in self[:_SHOWN] if run.reason == _UNWATCHED]
         older = [f"and {len(self) - _SHOWN} older ones"] if len(self) > _SHOWN else []
-        return [*older, *(f"{run_id} may go on, and nobody follows it: reson.attach({run_id!r})" for run_id in unwatched)]
+        unseen = [f"{run.id}: {run.reason}" for run in self[:_SHOWN] if is_unseen(run)]
+        return [
+            *older,
+            *(f"{run_id} may go on, and nobody follows it: reson.attach({run_id!r})" for run_id in unwatched),
+            *unseen,
+        ]
 
 
 def known_runs(open_store: Callable[[str], Store], only: Collection[str] | None = None) -> Runs:
     """Returns the runs of the history; those that were not over when somebody last looked are looked at now, in their stores.
 
     Args:
-        open_store: Opens a store by its URL. Runs of a store that does not answer soon stay as they are known.
+        open_store: Opens a store by its URL. Runs of a store that does not answer soon stay as they are known, and say so.
         only: Ids of the runs to look at; None for all.
 
     Raises:
@@ -77,7 +91,8 @@ def known_runs(open_store: Callable[[str], Store], only: Collection[str] | None 
     looks = [pool.submit(_looked_at, summary, open_store) for summary in unsure]
     wait(looks, _PATIENCE)
     pool.shutdown(wait=False, cancel_futures=True)
-    new = {look.result().id: look.result() for look in looks if look.done() and not look.cancelled()}
+    new = {summary.id: _unseen(summary, _NO_ANSWER) for summary in unsure}
+    new |= {look.result().id: look.result() for look in looks if look.done() and not look.cancelled()}
     if changed := [summary for summary in new.values() if summary not in unsure]:
         history.remember(changed)
     return Runs(new.get(summary.id, summary) for summary in known)
@@ -89,7 +104,9 @@ def _looked_at(summary: RunSummary, open_store: Callable[[str], Store]) -> RunSu
         # Asked before the log: a carrier that ends between the two has said how before it went.
         carried = _is_carried(summary)
         latest = peek(store, summary.record.prefix)
-        if latest is None or (latest.state.done and latest.state is summary.state):
+        if latest is None:
+            return _unseen(summary, _NO_LOG)
+        if latest.state.done and latest.state is summary.state:
             return summary
         if latest.state.done or not summary.num_rounds:
             summary = _read(summary.record, store)
@@ -97,14 +114,20 @@ def _looked_at(summary: RunSummary, open_store: Callable[[str], Store]) -> RunSu
             summary = replace(
                 summary, state=latest.state, rounds_done=max(summary.rounds_done, latest.rounds), reason="", ended=None
             )
+    except NotFound:
+        return _unseen(summary, _NO_LOG)
     except ResonError:
-        return summary
+        return _unseen(summary, _NO_ANSWER)
     if carried is False and summary.target != "local" and summary.state not in _NOT_SENT and not summary.state.done:
         return replace(summary, reason=_UNWATCHED)
     lost = carried is False or (carried is None and time.time() - latest.time > _SILENCE)
     if lost and not summary.state.done:
         return replace(summary, state=RunState.LOST, reason="The process that carried the run is gone.", ended=latest.time)
     return summary
+
+
+def _unseen(summary: RunSummary, reason: str) -> RunSummary:
+    return summary if summary.state.done else replace(summary, reason=reason)
 
 
 def _is_carried(summary: RunSummary) -> bool | None:

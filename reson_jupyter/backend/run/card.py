@@ -22,7 +22,7 @@ def run_card(run: Run) -> Card:
     progress = run.progress
     where = f"{progress.target}, {progress.place}" if progress.place else progress.target
     rows = [
-        ("state", " ".join(filter(None, (run.note or run.state.sentence, run.reason)))),
+        ("state", " ".join(filter(None, (run.note or run.state.before(run.reason), run.reason)))),
         ("rounds", f"{progress.rounds_done} of {progress.num_rounds or '?'}"),
         ("means", _means(run)),
         ("target", where),

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ...card import html_root
 from ...drawing import Line, add_legend, figure_png, lines_figure
 from ...names import printable
 from ...table import html_table, text_table
 from .best import smallest_is_best
-from .compare import ComparedRun, Comparison, best_of
+from .compare import Comparison, best_of
+from .telling_apart import labels, numbers, values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 MOST_CHARTS = 12
 _STAR = "★"
 _LEGEND = f"{_STAR} the best of these runs"
-_NAME = 40  # characters
-_VALUE = 60
 _NONE = "–"
 _PARAGRAPH = "<p style='margin:4px 0;overflow-wrap:anywhere'>{}</p>"
 
@@ -48,7 +46,7 @@ def comparison_html(comparison: Comparison) -> str:
     for table in tables(comparison):
         shown = html_table(table.header, table.rows) if table.rows else ""
         parts.append(f"<div style='margin:10px 0;overflow-x:auto'><b>{escape(table.title)}</b>{shown}</div>")
-    return f"<div class='reson-card' style='max-width:1100px;line-height:1.4'>{''.join(parts)}</div>"
+    return html_root("".join(parts))
 
 
 def comparison_text(comparison: Comparison) -> str:
@@ -61,9 +59,10 @@ def comparison_text(comparison: Comparison) -> str:
 
 def notes(comparison: Comparison) -> list[str]:
     """What is to be known of a comparison beside its tables, a sentence each."""
+    named = labels_of(comparison)
     going = [run for run in comparison.runs if not run.state.done]
-    said = [f"{label(run)} is {run.state.value} and goes on: its values are those of round {run.rounds}." for run in going]
-    said += [f"How {label(run)} was made is not known: {printable(run.unread)}." for run in comparison.runs if run.unread]
+    said = [f"{named[run.id]} is {run.state.value} and goes on: its values are those of round {run.rounds}." for run in going]
+    said += [f"How {named[run.id]} was made is not known: {printable(run.unread)}." for run in comparison.runs if run.unread]
     more = len(comparison.metrics) - MOST_CHARTS
     said += [f"{more} more metrics are in the table."] if more > 0 else []
     return said if comparison.metrics else [*said, "None of the runs has a metric yet."]
@@ -71,7 +70,7 @@ def notes(comparison: Comparison) -> list[str]:
 
 def tables(comparison: Comparison) -> list[Table]:
     """What came of the runs, and what differs in how they were made."""
-    header = tuple(map(label, comparison.runs))
+    header = tuple(labels_of(comparison).values())
     rows: list[tuple[str, ...]] = [
         ("state", *(run.state.value for run in comparison.runs)),
         ("rounds", *(f"{run.rounds} of {run.num_rounds or '?'}" for run in comparison.runs)),
@@ -79,25 +78,22 @@ def tables(comparison: Comparison) -> list[Table]:
     for metric in comparison.metrics:
         rows += _metric_rows(comparison, metric)
     came = Table(f"What came of them ({_LEGEND})", ("", *header), rows)
-    differences = [
-        (printable(field), *(_shown(values, run) for run in comparison.runs)) for field, values in comparison.configs.items()
-    ]
+    differences = [_difference_row(comparison, field) for field in comparison.configs]
     title = "What differs in how they were made" if differences else "Nothing differs in how they were made"
     return [came, Table(title, ("", *header) if differences else (), differences)]
 
 
-def label(run: ComparedRun) -> str:
-    """What a run is called in charts and tables."""
-    shown = printable(run.label)
-    return shown if len(shown) <= _NAME else f"{shown[: _NAME - 1]}…"
+def labels_of(comparison: Comparison) -> dict[str, str]:
+    """What the runs are called in charts and tables, by id, in their order."""
+    return labels({run.id: run.label for run in comparison.runs})
 
 
 def metric_figure(comparison: Comparison, metric: str) -> Figure:
     """Returns one metric of all runs as a drawing."""
-    lines = []
+    lines, named = [], labels_of(comparison)
     for run in comparison.runs:
         line = run.means.get(metric, ())
-        lines.append(Line(label(run), [number + 1 for number, _ in line], [value for _, value in line]))
+        lines.append(Line(named[run.id], [number + 1 for number, _ in line], [value for _, value in line]))
     most = max(run.num_rounds for run in comparison.runs)
     figure = lines_figure(metric, lines, most, dashed=True)
     add_legend(figure)
@@ -108,15 +104,17 @@ def _metric_rows(comparison: Comparison, metric: str) -> list[tuple[str, ...]]:
     of = comparison.metrics[metric]
     finals = {run: outcome.final for run, outcome in of.items()}
     bests = {run: outcome.best for run, outcome in of.items() if outcome.best}
-    best_final, best_round = best_of(metric, finals), best_of(metric, {run: best.value for run, best in bests.items()})
+    bests_of = {run: best.value for run, best in bests.items()}
+    best_final, best_round = best_of(metric, finals), best_of(metric, bests_of)
+    finals_shown, bests_shown = numbers(finals, best_final), numbers(bests_of, best_round)
     which = "lowest" if smallest_is_best(metric) else "highest"
 
     def final(run: str) -> str:
-        return _marked(f"{finals[run]:.4g}", run in best_final) if run in finals else _NONE
+        return _marked(finals_shown[run], run in best_final) if run in finals else _NONE
 
     def best(run: str) -> str:
         found = bests.get(run)
-        return _marked(f"{found.value:.4g} in round {found.round + 1}", run in best_round) if found else _NONE
+        return _marked(f"{bests_shown[run]} in round {found.round + 1}", run in best_round) if found else _NONE
 
     ids = [run.id for run in comparison.runs]
     name = printable(metric)
@@ -127,11 +125,6 @@ def _marked(text: str, is_best: bool) -> str:
     return f"{text} {_STAR}" if is_best else text
 
 
-def _shown(values: Mapping[str, Any], run: ComparedRun) -> str:
-    if run.unread:
-        return "?"
-    if run.id not in values:
-        return _NONE
-    value = values[run.id]
-    text = printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
-    return text if len(text) <= _VALUE else f"{text[: _VALUE - 1]}…"
+def _difference_row(comparison: Comparison, field: str) -> tuple[str, ...]:
+    texts = values(comparison.configs[field], _NONE)
+    return (printable(field), *("?" if run.unread else texts.get(run.id, _NONE) for run in comparison.runs))

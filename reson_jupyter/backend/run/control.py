@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ...card import html_root
 from ...errors import RunError, RunTimeout
 from ...events import EventType, RunState
 from ...names import printable
@@ -73,7 +74,7 @@ class Answers(dict[str, Answer]):
     def _repr_html_(self) -> str:
         rows = [(printable(site), answer.summary, f"{answer.seconds:.1f}") for site, answer in self.items()]
         shown = html_table(_TITLES, rows, ("seconds",)) if self else _NOBODY
-        return f"<div class='reson-card' style='overflow-x:auto'>{shown}</div>"
+        return html_root(shown, style="overflow-x:auto")
 
 
 class Control:

@@ -9,6 +9,7 @@ from html import escape
 import numpy as np
 import numpy.typing as npt
 
+from ...card import html_root
 from ...names import printable
 
 _SHOWN = 10
@@ -75,11 +76,11 @@ class Evaluation:
     def _repr_html_(self) -> str:
         head = f"<b>Evaluation: {escape(self._headline())}</b>"
         if not self.predictions:
-            return f'<div class="reson-card">{head}</div>'
+            return html_root(head)
         caption, rows = self._table()
         lines = ("".join(_CELL.format("td" if place else "th", escape(one)) for one in row) for place, row in enumerate(rows))
         table = "".join(f"<tr>{line}</tr>" for line in lines)
-        return f'<div class="reson-card">{head}<div>{escape(caption)}</div><table>{table}</table></div>'
+        return html_root(f"{head}<div>{escape(caption)}</div><table>{table}</table>")
 
     def _headline(self) -> str:
         count = [] if self.samples is None else [f"{self.samples:,} sample{'s' if self.samples != 1 else ''}"]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ...card import html_root
 from ...events import SiteTelemetry
 from ...names import printable
 from ...source_map import SourceMap
@@ -57,7 +58,7 @@ class RunInfo(dict[str, SiteInfo]):
         return text_table(*self._table(), right=_NUMBERS)
 
     def _repr_html_(self) -> str:
-        return html_table(*self._table(), right=_NUMBERS)
+        return html_root(html_table(*self._table(), right=_NUMBERS), style="overflow-x:auto")
 
     def _table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """The header and the rows, without the columns that no site fills."""

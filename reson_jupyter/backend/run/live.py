@@ -13,6 +13,7 @@ from ..progress import RunProgress
 from ..site_state import SiteProgress
 from .environments import Environments, environments_of
 from .handle import Run
+from .retold import Retold, notes_of
 from .stages import Stage, stages_of
 
 Message = dict[str, Any]
@@ -41,6 +42,7 @@ class LiveFeed:
         self._sites: dict[str, Message] = {}
         self._stages: list[Stage] | None = None
         self._values_seen = 0
+        self._retold = Retold(self._progress)
 
     def snapshot(self) -> Message:
         """Returns everything; the next delta continues from here."""
@@ -75,10 +77,10 @@ class LiveFeed:
             "target": run.target,
             "place": run.place,
             "state": run.state.value,
-            "sentence": self._run.note or (_PREPARING if run.preparing else run.state.sentence),
+            "sentence": self._run.note or (_PREPARING if run.preparing else run.state.before(run.reason)),
             "preparing": run.preparing,
-            "reason": run.reason,
-            "notes": list(run.notes),
+            "reason": self._retold.reason(),
+            **notes_of(run),
             "round": run.rounds_done,
             "rounds": run.num_rounds,
             "started": run.submitted,
@@ -98,7 +100,7 @@ class LiveFeed:
     def _changed_sites(self) -> list[Message]:
         changed = []
         for name, site in list(self._progress.sites.items()):
-            row = _site_row(site, self._progress)
+            row = self._retold.row(_site_row(site, self._progress))
             if self._sites.get(name) != row:
                 self._sites[name] = row
                 changed.append(row)
@@ -143,7 +145,7 @@ class LiveFeed:
         events = self._progress.events
         fresh = reversed(events[self._events_seen :])
         self._events_seen = len(events)
-        lines = (line for line in (_event_line(event, self._progress) for event in fresh) if line)
+        lines = (line for line in (_event_line(event, self._progress, self._retold) for event in fresh) if line)
         return list(islice(lines, _SHOWN_EVENTS))[::-1]
 
 
@@ -179,14 +181,14 @@ def _last_seen(site: SiteProgress, said: SiteTelemetry | None) -> float | None:
     return max(said.time, site.last_seen or 0)
 
 
-def _event_line(event: Event, run: RunProgress) -> Message | None:
+def _event_line(event: Event, run: RunProgress, retold: Retold) -> Message | None:
     """An event as one line for people; None for what the table and the charts show already."""
     number = None if event.round is None else event.round + 1
     data = event.data
     level, text = "info", ""
     match event.type:
         case EventType.STATE:
-            text = f"{data['state']}{': ' + data['reason'] if data.get('reason') else ''}"
+            text = data["state"]  # the reason stands above
         case EventType.STOPPING:
             text = f"stopping; whoever has not ended in {data['grace']:.0f} s is ended"
         case EventType.ROUND_STARTED:
@@ -199,10 +201,12 @@ def _event_line(event: Event, run: RunProgress) -> Message | None:
             text = "skipped its part" + (f" of round {number}" if number else "")
         case EventType.STALLED:
             level, text = _stall(data, run)
+        case EventType.LOG if data.get("note") == "sending":
+            return None
         case EventType.LOG:
             level, text = data["level"], data["message"]
         case EventType.ERROR:
-            level, text = "error", explain(data["message"], data.get("traceback", ""), run.sources).sentence
+            level, text = "error", retold.text(explain(data["message"], data.get("traceback", ""), run.sources).sentence)
         case EventType.ERRORS_RESET:
             text = "the errors so far were put aside"
         case EventType.LOST:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from ...card import html_root
 from ...data.report import counted
 from ...errors import ResonError
 from ...names import printable
@@ -36,7 +37,7 @@ class Metrics(list[MetricRecord]):
         means = [newest[name, None] for name in by_importance({name for name, site in newest if site is None})]
         rows = [(printable(mean["name"]), f"{mean['value']:.6g}", str(mean["round"] + 1)) for mean in means]
         table = html_table(("metric", "newest mean over the sites", "round"), rows) if rows else ""
-        return f"<div class='reson-card'>{escape(repr(self))}<div style='overflow-x:auto'>{table}</div></div>"
+        return html_root(f"{escape(repr(self))}<div style='overflow-x:auto'>{table}</div>")
 
     def to_pandas(self) -> pd.DataFrame:
         """Returns the records as a data frame, one row each. Raises `ResonError` where pandas is not installed."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from ...config import ResonTechConfig
-from ...config.urls import without_user
+from ...config import ResonTechConfig, SubmitConfig, check_store
 from ...errors import StoreError
+from ...paths import expanded
 from .base import ObjectInfo, Progress, Store, UploadForm, check_key
 from .directory import DirectoryStore
 
@@ -19,9 +18,12 @@ _HINT = "Use file:///a/folder for a folder of this machine, or s3://bucket or s3
 
 
 def default_store_url(connection: ResonTechConfig | None, home: Path) -> str:
-    """Returns the store's URL when nobody named one: $RESON_STORE, else the connection's bucket, else a folder under `home`."""
-    named = os.environ.get("RESON_STORE")
-    if named:
+    """Returns the store's URL when nobody named one: $RESON_STORE, else the connection's bucket, else a folder under `home`.
+
+    Raises:
+        ConfigError: the environment cannot be used.
+    """
+    if named := SubmitConfig().store:
         return named
     if connection is not None and connection.s3_access_key_id and connection.s3_bucket:
         return f"s3://{connection.s3_bucket}"
@@ -40,13 +42,17 @@ def open_store(url: str, connection: ResonTechConfig | None = None) -> Store:
         StoreError: the URL is of no kind known here, or its folder cannot be used.
     """
     try:
+        check_store(url)
+    except ValueError as error:
+        raise StoreError(f"The store's URL {error}.", _HINT) from None
+    try:
         parts = urlsplit(url)
     except ValueError:
-        raise StoreError(f"The store {without_user(url)!r} is not a URL.", _HINT) from None
+        raise StoreError(f"The store {url!r} is not a URL.", _HINT) from None
     if parts.scheme == "file":
         return DirectoryStore(_folder(url, parts.netloc, parts.path))
     if parts.scheme == "s3":
-        if not parts.netloc or "@" in parts.netloc or ":" in parts.netloc or parts.query or parts.fragment:
+        if not parts.netloc:
             raise StoreError("The store's URL must hold a bucket and perhaps a prefix, and nothing else.", _HINT)
         # boto3 takes some tenths of a second to import, which nobody with a folder should wait for.
         from .s3 import S3Store
@@ -54,16 +60,14 @@ def open_store(url: str, connection: ResonTechConfig | None = None) -> Store:
         return S3Store(parts.netloc, parts.path.strip("/"), connection or ResonTechConfig())
     hint = _HINT
     if not parts.scheme and url:
-        hint = f"Did you mean {Path(url).expanduser().absolute().as_uri()}? {_HINT}"
-    raise StoreError(f"The store {without_user(url)!r} is of no kind known here.", hint)
+        hint = f"Did you mean {expanded(url, StoreError).absolute().as_uri()}? {_HINT}"
+    raise StoreError(f"The store {url!r} is of no kind known here.", hint)
 
 
 def _folder(url: str, host: str, path: str) -> Path:
     # "file://data/x" names a machine called data, which nobody means.
     if host not in ("", "localhost") or "\\0" in path or "%00" in path:
-        raise StoreError(
-            f"The store {without_user(url)!r} does not name a folder of this machine.", "Three slashes: file:///a/folder."
-        )
+        raise StoreError(f"The store {url!r} does not name a folder of this machine.", "Three slashes: file:///a/folder.")
     folder = Path(url2pathname(path))
     if not folder.is_absolute():
         raise StoreError(f"The store {url!r} does not name a folder.", _HINT)

@@ -8,6 +8,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from ...errors import ResonError
 from ...home import home
 from .base import Store
 
@@ -30,7 +31,7 @@ def remember(store: Store, sent: int, seconds: float) -> None:
     before = rate_of(store) or sent / seconds
     # The store's text names its endpoint, too, and no key.
     rates[repr(store)] = before + _WEIGHT_OF_LAST * (sent / seconds - before)
-    with suppress(OSError):
+    with suppress(OSError, ResonError):
         file = _file()
         part = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
         part.write_text(json.dumps(rates, indent=1))
@@ -44,6 +45,6 @@ def _file() -> Path:
 def _read() -> dict[str, object]:
     try:
         rates = json.loads(_file().read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, ResonError):
         return {}
     return rates if isinstance(rates, dict) else {}

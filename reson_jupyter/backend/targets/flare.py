@@ -9,6 +9,7 @@ from pathlib import Path
 from ...config import ResonTechConfig
 from ...data.report import counted
 from ...errors import StoreError, TargetError
+from ...paths import expanded
 from ..event_log import peek
 from ..federation.kits import data_root
 from ..federation.start import at_hand, was_at_hand
@@ -55,7 +56,7 @@ class FlareTarget(DetachedTarget):
                 "Use a bucket (RESON_S3_BUCKET and its keys), or leave out the shards where the sites have their data "
                 "themselves (RESON_DATA_ROOT on each site). On a federation of this machine: %reson federation start --data DIR.",
             )
-        _check_data(job, sites, Path(connection.startup_kit).expanduser())
+        _check_data(job, sites, expanded(connection.startup_kit, TargetError))
 
     def adapt(self, job: Job, record: RunRecord, store: Store, sites: Mapping[str, Shard | None]) -> Job:
         """The job as it is: what it needs besides, its carrier adds, as some of that is secret."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from ...cautions import Caution
 from ...config import ResonTechConfig
+from ...config.urls import without_user
 from ...errors import PlatformError, StoreError, TargetError
 from ...events import Event, EventType, RunState
 from ..carrying.channel import StoreChannel, make_link
@@ -21,6 +23,7 @@ from ..platform.selection import described, selection, what_is_missing
 from ..platform.store import PlatformStore
 from ..record import RunLock, RunRecord, is_carried, lock_of_nobody
 from ..sending import Shard
+from ..starting import answer_of
 from ..store import Store
 from .detached import DetachedTarget
 
@@ -52,7 +55,8 @@ class PlatformTarget(DetachedTarget):
         self._bucket = f"s3://{alias}"
         chosen = selection(connection, self._catalogue(client, connection))
         _, store = open_platform(self._bucket, connection)
-        store.stat("jobs/.reson")  # keys that do not open the bucket are told before anything is built
+        # Keys that do not open the bucket are told before anything is built.
+        answer_of(store.url, lambda: store.stat("jobs/.reson"))
         workers, notes = self._workers(platform)
         ids = chosen.get("workerIds")
         if workers is not None:
@@ -151,7 +155,7 @@ def open_platform(url: str, connection: ResonTechConfig) -> tuple[Platform, Plat
 
 def _wrong_store(url: str) -> StoreError:
     return StoreError(
-        f"the platform reads from the account's bucket only, and the store is {url!r}",
+        f"the platform reads from the account's bucket only, and the store is {without_user(url)!r}",
         "Name no store for the target reson: it knows its own (unset RESON_STORE).",
     )
 
@@ -160,4 +164,4 @@ def _memory_notes(connection: ResonTechConfig, workers: Workers) -> list[str]:
     if workers.most_memory is None or workers.most_memory >= connection.estimated_memory_mb:
         return []
     needed, most = connection.estimated_memory_mb, workers.most_memory
-    return [f"no worker that is online has {needed} MB of GPU memory free; the most is {most} MB"]
+    return [Caution(f"no worker that is online has {needed} MB of GPU memory free; the most is {most} MB")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -107,6 +108,34 @@ def require_arguments(value: Callable[..., object], arguments: Iterable[str], wh
         raise CaptureError(f"{what} {name}{inspect.signature(value)} does not fit: {error}", hint) from None
     except ValueError:
         return  # a class of compiled code may have no signature to look at
+
+
+def require_model_arguments(model: type, arguments: Iterable[str]) -> None:
+    """Makes sure that a model can be constructed with the keyword arguments of these names.
+
+    Raises:
+        CaptureError: it takes no argument of such a name, or it needs others.
+    """
+    given = list(arguments)
+    hint = "Give its arguments by model_args, for example: %reson config 'model_args={\"width\": 4}'"
+    if unknown := _unknown_argument(model, given):
+        near = difflib.get_close_matches(unknown, inspect.signature(model).parameters, n=1)
+        hint = f"Remove {unknown!r} from model_args" + (f", or did you mean {near[0]!r}?" if near else ".")
+    elif accepts_num_classes(model) and "num_classes" not in given:
+        hint = "Name the shards, whose labels give num_classes, or set num_classes. " + hint
+    require_arguments(model, given, "the model's constructor", hint)
+
+
+def _unknown_argument(model: type, given: Iterable[str]) -> str:
+    try:
+        inspect.signature(model).bind_partial(**dict.fromkeys(given))
+    except TypeError:
+        known = inspect.signature(model).parameters
+        by_name = {name for name, one in known.items() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
+        return next((name for name in given if name not in by_name), "")
+    except ValueError:  # a class of compiled code
+        pass
+    return ""
 
 
 def executor_arguments() -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...errors import ShardError
+from ...paths import expanded
 from ..classes import visible_files
 from ..problems import Problems
 from ..zip_problems import find_problems
@@ -84,14 +85,14 @@ def _is_text(name: str) -> bool:
 
 def _members_of(given: Any, problems: Problems) -> Iterator[tuple[str, Content]]:
     if isinstance(given, str | Path):
-        yield from _of_path(Path(given).expanduser(), problems)
+        yield from _of_path(expanded(given, ShardError), problems)
     elif isinstance(given, Mapping):
         for name, value in given.items():
             yield from _of_value(str(name), value, problems)
     elif isinstance(given, list | tuple):
         for one in given:
             if isinstance(one, str | Path):
-                yield from _of_path(Path(one).expanduser(), problems)
+                yield from _of_path(expanded(one, ShardError), problems)
             else:
                 problems.add(f"a {type(one).__name__} is no file")
     else:
@@ -133,7 +134,7 @@ def _of_value(name: str, value: Any, problems: Problems) -> Iterator[tuple[str, 
     if isinstance(value, bytes):
         yield name, _Value(value, _write_bytes)
     elif isinstance(value, Path):
-        for _, content in _of_path(value.expanduser(), problems):
+        for _, content in _of_path(expanded(value, ShardError), problems):
             yield name, content
     else:
         problems.add(f"{name} is a {type(value).__name__}, no tensor, array, DataFrame, bytes or Path")

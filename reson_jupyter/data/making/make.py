@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ConfigError, ShardError
+from ...paths import expanded
 from ..bars import bar
 from ..folder import TEST
 from ..shards import check_shards
@@ -80,7 +81,7 @@ def make_shards(
         ConfigError: an argument cannot be used.
         ShardError: the source cannot be used, or the folder.
     """
-    folder = Path(out_dir).expanduser()
+    folder = expanded(out_dir, ShardError)
     if isinstance(source, Mapping):
         _refuse_options(
             sites=sites,

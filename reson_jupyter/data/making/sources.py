@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...errors import ShardError
+from ...paths import expanded
 from ..bars import bar
 from ..classes import SUFFIXES, visible_files
 from ..folder import refuse_unfinished
@@ -82,7 +83,7 @@ def _items_of(source: Any, path_column: str, label_column: str, stack: ExitStack
 def _path_of(source: Any) -> Path | None:
     if not isinstance(source, str | Path):
         return None
-    path = Path(source).expanduser()
+    path = expanded(source, ShardError)
     if not path.exists():
         raise ShardError(f"There is no file or folder {source}.", TAKEN)
     if path.is_file() and path.name == MANIFEST:

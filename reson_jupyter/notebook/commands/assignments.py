@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
+from ...config.written import value_of
 from ...errors import ConfigError
-
-_PYTHON = {"True": True, "False": False, "None": None}
 
 
 def assignments(words: Iterable[str]) -> dict[str, Any]:
     """Returns what words of the form KEY=VALUE say. Raises `ConfigError` if one has another form."""
     return dict(map(_assignment, words))
-
-
-def value_of(text: str) -> Any:
-    """Returns a value that somebody wrote: JSON; what is none is text, so that names need no quotes."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return _PYTHON.get(text, text)
 
 
 def _assignment(word: str) -> tuple[str, Any]:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ...capture.roles.contract import ROLES
-from ...session import current_session
+from ...config import Config, FederationConfig, ModelConfig, SubmitConfig, TrainingConfig, fields_like
+from ...config.urls import without_user
+from ...names import printable
+from ...session import Session, current_session
 from ..panel import show_panel
 from .assignments import assignments
 from .config_text import config_text
 from .parser import Parser
+
+_CONFIGS: tuple[type[Config], ...] = (TrainingConfig, FederationConfig, ModelConfig, SubmitConfig)
 
 
 def add_config_verbs(parser: Parser) -> None:
@@ -36,12 +43,31 @@ def _config(arguments: argparse.Namespace) -> None:
     if arguments.fields:
         given = assignments(arguments.fields)
         session.configure(**given)
-        own = sorted(given.keys() & session.training.extra.keys())
-        if own:
-            print(f"{', '.join(own)}: of your own, for your train function")
+        print(printable(", ".join(_set(name, value) for name, value in given.items())))
+        for line in _own(session, given):
+            print(line)
         return
     for group in config_text(session):
         print(group)
+
+
+def _set(name: str, value: Any) -> str:
+    if value is None:
+        return f"{name}: put back"
+    if name == "s3_access_key_id":
+        return f"{name}: set"
+    return f"{name} = {without_user(str(value)) if name == 'store' else value}"
+
+
+def _own(session: Session, given: Mapping[str, Any]) -> Iterator[str]:
+    """What is no field: if its name is a part of a field's name, somebody may have meant that."""
+    own = sorted(given.keys() & session.training.extra.keys())
+    alike = {name: fields_like(name, [field for config in _CONFIGS for field in config.model_fields]) for name in own}
+    if plain := [name for name in own if not alike[name]]:
+        yield f"{', '.join(plain)}: of your own, for your train function"
+    for name, fields in alike.items():
+        if fields:
+            yield f"{name}: of your own, for your train function; the field is {' or '.join(fields)}"
 
 
 def _panel(_: argparse.Namespace) -> None:

@@ -90,8 +90,16 @@ class Parser(argparse.ArgumentParser):
         found, rest = super().parse_known_args(args, namespace)
         if rest:
             flag = next((word.partition("=")[0] for word in rest if word.startswith("-")), "")
-            self.error(f"unrecognized arguments: {' '.join(rest)}{did_you_mean(flag, self.flags)}")
+            self.error(f"unrecognized arguments: {' '.join(rest)}{did_you_mean(flag, self.flags) or self._as_field(rest)}")
         return found, rest
+
+    def _as_field(self, rest: Iterable[str]) -> str:
+        """The end of a sentence on a first word of the form KEY=VALUE; "" if there is none."""
+        word = next((word for word in rest if word.partition("=")[0].isidentifier() and "=" in word), "")
+        key, _, value = word.partition("=")
+        if f"--{key}" in self.flags:
+            return f"; did you mean --{key} {shlex.quote(value)}?"
+        return f"; fields are set by %reson config {shlex.quote(word)}" if word else ""
 
     def error(self, message: str) -> NoReturn:
         """Raises a `UsageError`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any, get_args
 
 from IPython.display import display
@@ -15,6 +14,7 @@ from ...data.making.plan import Partition
 from ...data.report import HINT, ShardsReport, counted
 from ...data.shards import check_shards
 from ...errors import ShardError
+from ...paths import expanded
 from ...session import Session, current_session
 from .parser import Parser
 
@@ -98,7 +98,7 @@ def _cache(arguments: argparse.Namespace) -> ImageCache | None:
 def _source(word: str) -> Any:
     """What SOURCE means: a path that exists, else a variable of the notebook, else a path, of which make_shards tells."""
     kernel = current_session().kernel
-    if kernel is not None and word in kernel.namespace and not Path(word).expanduser().exists():
+    if kernel is not None and word in kernel.namespace and not expanded(word, ShardError).exists():
         return kernel.namespace[word]
     return word
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from ... import api
@@ -89,7 +90,9 @@ def _preview(arguments: argparse.Namespace) -> Preview:
 
 def _build(arguments: argparse.Namespace) -> Job:
     job = api.build(**_job_arguments(arguments))
-    print(saved_text(job, job.save(arguments.out)))
+    out = Path(arguments.out).expanduser()
+    replaced = out.is_dir() and any(out.iterdir())  # with other files in it, `save` refuses the folder
+    print(saved_text(job, job.save(out), replaced))
     return job
 
 

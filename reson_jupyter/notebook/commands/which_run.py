@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
 
 from ...backend.history import history
-from ...backend.history.history import RunSummary
+from ...backend.history.naming import told
 from ...backend.run.handle import Run
 from ...errors import RunNotFound
-from ...names import printable
 
 _SHOWN = 5
 _seen: list[str] = []
@@ -18,6 +16,11 @@ _seen: list[str] = []
 def remember(run: Run) -> None:
     """Takes note of a run that this kernel submitted or attached to."""
     _seen.append(run.id)
+
+
+def runs_seen() -> list[str]:
+    """Returns the ids of the runs that this kernel submitted or attached to, the last first."""
+    return list(dict.fromkeys(reversed(_seen)))
 
 
 def newest_run() -> str:
@@ -38,13 +41,8 @@ def required_run(named: str | None, arguments: argparse.Namespace) -> str:
     if named and "=" not in named:
         return named
     runs = history.load()
-    newest = [f"  {_told(summary)}" for summary in runs[:_SHOWN]]
+    newest = [f"  {told(summary)}" for summary in runs[:_SHOWN]]
     known = ["its id is missing; the newest runs are:", *newest] if newest else ["its id is missing; this machine knows no runs"]
     more = [f"  and {len(runs) - _SHOWN} older ones: %reson runs"] if len(runs) > _SHOWN else []
     arguments.refuse("\n".join([*known, *more]))
     raise AssertionError("refuse raises")
-
-
-def _told(run: RunSummary) -> str:
-    started = datetime.fromtimestamp(run.created).strftime("%Y-%m-%d %H:%M")
-    return f"{run.id}  {printable(run.name[:40])}, {run.state.value}, started {started}"

@@ -9,9 +9,12 @@ from typing import Any
 
 from ...backend.history import file, history
 from ...config import Config, FederationConfig, ModelConfig, ResonTechConfig, SubmitConfig, TrainingConfig
+from ...errors import ResonError
 from ...session import SECRETS, current_session
+from ..commands.which_run import runs_seen
 
 _MOST_RUNS = 50
+_WAIT = 0.05  # seconds; somebody is typing
 _SHELLS = ("In", "Out")
 _OF_A_RUN = (TrainingConfig, FederationConfig, ModelConfig)
 _ALL = (*_OF_A_RUN, SubmitConfig, ResonTechConfig)
@@ -57,7 +60,11 @@ def _few(schema: Mapping[str, Any]) -> tuple[str, ...]:
 def _runs(_: Sequence[str], given: Sequence[str]) -> Iterator[str]:
     if not file.path().exists():  # which takes its time to make, for nothing to be in it
         return iter(())
-    return (summary.id for summary in history.load()[:_MOST_RUNS] if summary.id not in given)
+    try:
+        known = [summary.id for summary in history.load(_WAIT)]
+    except ResonError:  # as while another kernel holds the file
+        known = runs_seen()
+    return (run for run in known[:_MOST_RUNS] if run not in given)
 
 
 def _commands(_: Sequence[str], given: Sequence[str]) -> Iterator[str]:

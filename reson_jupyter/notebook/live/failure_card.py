@@ -10,6 +10,7 @@ from html import escape
 
 from ...backend.failure.cards import Card, Cards, CellText, Step, card_of
 from ...backend.failure.explain import Explained
+from ...card import html_root
 from ...names import printable_lines
 
 _PRE = "margin:2px 0 6px;padding:4px 8px;border-left:3px solid rgba(128,128,128,0.5);overflow-x:auto;line-height:1.35"
@@ -60,7 +61,7 @@ def card_html(card: Card) -> str:
     parts += [f"<p style='{_SAID}'><strong>{label}</strong> {escape(text)}</p>" for label, text in _advice(card)]
     if card["traceback"]:
         parts.append(_folded("Whole traceback", card["traceback"]))
-    return f"<div style='max-width:1100px;line-height:1.4;margin:8px 0'>{''.join(parts)}</div>"
+    return html_root("".join(parts), "", "max-width:1100px;line-height:1.4;margin:8px 0")
 
 
 def card_text(card: Card) -> str:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from ...backend.failure.cards import Cards
+from ...card import html_root
 from ...drawing import MIDTONE, NAMED_LINES, Line, add_legend, figure_png, lines_figure
 from ...names import printable_lines
 from .environments_html import environments_html, environments_text
@@ -28,6 +29,8 @@ _SHORT = "white-space:nowrap"
 _LONG = "padding-left:28px;white-space:normal;overflow-wrap:break-word"
 _STATE_COLORS = {"finished": "#388e3c", "degraded": "#f57c00", "failed": "#d32f2f", "lost": "#d32f2f", "aborted": MIDTONE}
 _ORDER = ("loss", "accuracy", "val_loss", "val_accuracy", "train_loss", "train_accuracy")
+_QUIET = "margin:4px 0;opacity:0.75;overflow-wrap:anywhere"
+_WARNING = "margin:4px 0;border-left:8px solid #f57c00;padding-left:10px;overflow-wrap:anywhere"
 _MAX_CHARTS = 12
 _MAX_METRIC_COLUMNS = 6
 
@@ -47,8 +50,8 @@ def report_html(snapshot: Message) -> str:
     shown = [cards, *rest_of_it] if run.get("state") == "failed" else [*rest_of_it, cards]
     environments = snapshot.get("environments")
     had = environments_html(environments) if environments else ""
-    parts = [_heading(run), sentence, offer, _facts(snapshot), _notes(snapshot), had, *shown]
-    return f"<div style='max-width:1100px;line-height:1.4'>{''.join(parts)}</div>"
+    parts = [_heading(run), sentence, offer, _facts(snapshot), _shown_notes(run), had, *shown, _notes(run)]
+    return html_root("".join(parts), "")
 
 
 def report_text(snapshot: Message) -> str:
@@ -57,6 +60,7 @@ def report_text(snapshot: Message) -> str:
     facts = " · ".join(f"{name} {value}" for name, value in _fact_pairs(snapshot))
     state = f"{run.get('state', '')}{', stopping' if run.get('stopping') else ''}"
     lines = [f"Reson run {run.get('name') or run.get('id', '')}: {state}", _sentence(run), run.get("offer", ""), facts]
+    lines += [f"warning: {note}" for note in run.get("warnings", [])]
     if environments := snapshot.get("environments"):
         lines.append(environments_text(environments))
     for row in snapshot["sites"]:
@@ -127,9 +131,19 @@ def _metric_names(snapshot: Message) -> list[str]:
     return first + sorted(names.difference(first))
 
 
-def _notes(snapshot: Message) -> str:
-    notes = " · ".join(map(linked, snapshot["run"].get("notes", [])))
-    return f"<p style='margin:4px 0;opacity:0.75'>{notes}</p>" if notes else ""
+def _shown_notes(run: dict[str, Any]) -> str:
+    """What deserves attention, and where to look."""
+    warnings = "".join(f"<p style='{_WARNING}'>{linked(note)}</p>" for note in run.get("warnings", []))
+    return warnings + "".join(f"<p style='{_QUIET}'>{linked(note)}</p>" for note in run.get("links", []))
+
+
+def _notes(run: dict[str, Any]) -> str:
+    if not (notes := run.get("notes", [])):
+        return ""
+    count = "1 note" if len(notes) == 1 else f"{len(notes)} notes"
+    rows = "".join(f"<li>{linked(note)}</li>" for note in notes)
+    summary = f"<summary>How the job was made ({count})</summary>"
+    return f"<details style='margin:8px 0;overflow-wrap:anywhere'>{summary}<ul style='margin:4px 0'>{rows}</ul></details>"
 
 
 def _charts(snapshot: Message) -> str:

@@ -10,6 +10,7 @@ from ...backend.run.handle import Run
 from ...backend.run.live import LiveFeed
 from ..away import is_away
 from .cell_text import cell_text
+from .current_cell import note_view
 from .results import Bundle, results
 from .run_report import report_html, report_text
 from .run_view import Command, RunView
@@ -22,6 +23,7 @@ def show(run: Run) -> None:
     """
     if not is_away():
         put_view(run, _under_cell)
+        note_view(run.id)
 
 
 def put_view(run: Run, put: Callable[[RunView], Callable[[Bundle], None]]) -> None:

@@ -7,12 +7,13 @@ from types import MappingProxyType
 
 import ipywidgets as widgets
 
+from ...backend.starting import current_start
 from ...errors import ResonError
 from ...readiness import obstacles
 from ...session import Session
 from ..sidebar.activity import Activity
 from .texts import tell, text
-from .work import Output, carry_out
+from .work import Output, carry_out, error_output
 
 _BUTTONS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -37,9 +38,11 @@ class ActionsView:
         self._buttons = {action: self._button(action) for action in _BUTTONS}
         self._notes = {action: text() for action in _BUTTONS}
         self._now = text()
+        self._stop = widgets.Button(description="Stop", tooltip="stop what goes on", layout={"width": "8em", "flex": "0 0 auto"})
+        self._stop.on_click(lambda _: self._end())
         self._output = widgets.Output()
         rows = [widgets.HBox([self._buttons[action], self._notes[action]]) for action in _BUTTONS]
-        self.widget = widgets.VBox([*rows, self._now, self._output])
+        self.widget = widgets.VBox([*rows, widgets.HBox([self._stop, self._now]), self._output])
 
     def show(self) -> None:
         """Shows what can be done now, and what goes on."""
@@ -48,6 +51,7 @@ class ActionsView:
         for action, button in self._buttons.items():
             button.disabled = bool(in_the_way[action] or now)
             tell(self._notes[action], "\n".join(in_the_way[action]), "help")
+        self._stop.layout.display = None if now else "none"
         tell(self._now, f"{now['action'].replace('_', ' ')}: {now['note']}" if now else "", "heading")
 
     def _button(self, action: str) -> widgets.Button:
@@ -59,12 +63,19 @@ class ActionsView:
 
     def _begin(self, action: str) -> None:
         def work() -> Callable[[], None]:
-            carry_out(action, self._put)
+            start = current_start()
+            carry_out(action, lambda outputs: None if start.stopped else self._put(outputs))
             return lambda: None
 
         try:
             self._put([])
-            self._activity.start(action, work)
+            self._activity.start(action, work, lambda stopped: self._put([error_output(stopped)]))
+        except ResonError as error:
+            tell(self._now, str(error), "error")
+
+    def _end(self) -> None:
+        try:
+            self._activity.stop()
         except ResonError as error:
             tell(self._now, str(error), "error")
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as widgets
 
 from ...forms import Form
+from ...session import Session
 from .closing import close
 from .field import Field
 from .rows import RowsView
 from .texts import tell, text
-
-Configure = Callable[..., None]
 
 
 class FormView:
@@ -21,14 +19,14 @@ class FormView:
 
     Args:
         form: The form as it is when the panel opens.
-        configure: Sets fields, as `Session.configure` does.
+        session: What it edits.
     """
 
-    def __init__(self, form: Form, configure: Configure) -> None:
+    def __init__(self, form: Form, session: Session) -> None:
         self._form = form
-        self._configure = configure
+        self._session = session
         self._fields: dict[str, Field] = {}
-        self._rows = RowsView(form.rows, self._set_row) if form.rows else None
+        self._rows = RowsView(form.rows, session.configure_rows) if form.rows else None
         self._problem = text()
         self._keys = text()
         self.widget = widgets.VBox()
@@ -41,7 +39,7 @@ class FormView:
         for name, field in self._fields.items():
             field.show(form.values.get(name))
         if self._rows and form.rows:
-            self._rows.show(form.rows.values)
+            self._rows.show(form.rows.texts)
         tell(self._problem, form.problem, "error")
         keys = (f"{key.name}: {f'set by {key.variable}' if key.is_set else f'not set ({key.variable})'}" for key in form.keys)
         tell(self._keys, "\n".join(keys), "help")
@@ -56,12 +54,4 @@ class FormView:
             close(widget)
 
     def _set(self, name: str, value: Any) -> None:
-        self._configure(**{name: value})
-
-    def _set_row(self, name: str, value: Any) -> None:
-        rows = self._form.rows
-        if rows is None or not rows.field:
-            self._configure(**{name: value})
-            return
-        values = {**rows.values, name: value}
-        self._configure(**{rows.field: {key: kept for key, kept in values.items() if kept is not None}})
+        self._session.configure(**{name: value})

@@ -31,7 +31,7 @@ class Panel:
     def __init__(self, session: Session, activity: Activity, on_close: Callable[[Panel], None]) -> None:
         self._session = session
         self._on_close = on_close
-        self._forms = {form.id: FormView(form, session.configure) for form in forms_of(session)}
+        self._forms = {form.id: FormView(form, session) for form in forms_of(session)}
         self._captured = CapturedView(session)
         self._actions = ActionsView(session, activity)
         self.widget = self._laid_out()

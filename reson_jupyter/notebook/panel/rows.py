@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as widgets
 
+from ...config.written import value_of
 from ...errors import ConfigError
 from ...forms import Rows
-from ..commands.assignments import value_of
 from .closing import close
 from .lock import lock
 from .refusals import refusal_of
 from .texts import tell, text
 
-Change = Callable[[str, Any], None]
+Change = Callable[[str, Mapping[str, Any], Sequence[str]], None]
 
 
 class RowsView:
@@ -24,12 +23,13 @@ class RowsView:
 
     Args:
         rows: What they are for.
-        change: Called with a row's name and its new value; None drops it.
+        change: Called with `rows.field`, the values of rows that are set, by name, and the names of those that go.
     """
 
     def __init__(self, rows: Rows, change: Change) -> None:
         self._change = change
-        self._values: Mapping[str, Any] = {}
+        self._field = rows.field
+        self._texts: Mapping[str, str] = {}
         self._inputs: dict[str, widgets.Text] = {}
         self._is_showing = False
         self._list = widgets.VBox()
@@ -42,15 +42,15 @@ class RowsView:
         new = widgets.HBox([self._name, self._value, add], layout={"flex_flow": "row wrap"})
         self.widgets = (text(rows.title, "heading"), self._list, new, self._note)
 
-    def show(self, values: Mapping[str, Any]) -> None:
+    def show(self, texts: Mapping[str, str]) -> None:
         """Shows the rows as they are now; whatever was refused before is forgotten."""
-        self._values = values
-        if list(values) != list(self._inputs):
-            self._inputs = {name: self._input(name) for name in values}
+        self._texts = texts
+        if list(texts) != list(self._inputs):
+            self._inputs = {name: self._input(name) for name in texts}
             dropped, self._list.children = self._list.children, [self._row(*item) for item in self._inputs.items()]
             for row in dropped:
                 close(row)
-        for name in values:
+        for name in texts:
             self._put_back(name)
         tell(self._note, self._help, "help")
 
@@ -73,13 +73,14 @@ class RowsView:
     def _put_back(self, name: str) -> None:
         self._is_showing = True
         try:
-            self._inputs[name].value = json.dumps(self._values[name], ensure_ascii=False)
+            self._inputs[name].value = self._texts[name]
         finally:
             self._is_showing = False
 
     def _set(self, name: str, given: str) -> None:
         try:
-            self._change(name, value_of(given) if given.strip() else None)
+            given = given.strip()
+            self._change(self._field, {name: value_of(given)} if given else {}, [] if given else [name])
         except Exception as error:
             self._put_back(name)
             tell(self._note, f"{name}: {refusal_of(error, name)}", "error")
@@ -92,7 +93,7 @@ class RowsView:
             try:
                 if not given:
                     raise ConfigError("the value is missing", "Write JSON, such as 0.1, [1, 2] or adam.")
-                self._change(name, value_of(given))
+                self._change(self._field, {name: value_of(given)}, [])
             except Exception as error:
                 tell(self._note, f"{name}: {refusal_of(error, name)}", "error")
             else:

@@ -13,7 +13,7 @@ from ..sidebar.activity import activity
 from .panel import Panel
 
 # What a notebook shows of it that was saved and is opened again.
-_WITHOUT_KERNEL = "Reson: forms of what is configured; %reson panel shows them again"
+_WITHOUT_KERNEL = "Reson: forms of what is configured. They are dead without their kernel: run the cell again (%reson panel)."
 
 
 class _Panels:
@@ -30,7 +30,10 @@ class _Panels:
             self._close(self._open[cell])
         panel = Panel(current_session(), activity, self._close)
         self._open[cell] = panel
-        display({**panel.widget._repr_mimebundle_(), "text/plain": _WITHOUT_KERNEL}, raw=True)
+        display(
+            {**panel.widget._repr_mimebundle_(), "text/plain": _WITHOUT_KERNEL, "text/html": f"<p>{_WITHOUT_KERNEL}</p>"},
+            raw=True,
+        )
 
     def refresh(self, *_: object) -> None:
         """Shows what is otherwise now, such as a folder that a cell has made."""

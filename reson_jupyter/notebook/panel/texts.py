@@ -6,6 +6,7 @@ from html import escape
 
 import ipywidgets as widgets
 
+from ...card import NO_TEX
 from ...names import printable
 
 STYLE = """<style>
@@ -42,4 +43,4 @@ def tell(shown: widgets.HTML, content: str, kind: str = "") -> None:
     """
     lines = "<br>".join(escape(printable(line)) for line in content.splitlines())
     role = ' role="alert"' if kind == "error" else ""
-    shown.value = f'<span class="jp-Reson-widgets-{kind}"{role}>{lines}</span>' if content else ""
+    shown.value = f'<span class="jp-Reson-widgets-{kind} {NO_TEX}"{role}>{lines}</span>' if content else ""

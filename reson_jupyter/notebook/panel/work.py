@@ -30,9 +30,9 @@ def carry_out(action: str, put: Put) -> None:
         _ACTIONS[action](put)
     except RehearsalFailed as failed:
         assert isinstance(failed.rehearsal, Rehearsal)
-        put([_error(failed), _shown(RehearsalCard(failed.rehearsal))])
+        put([error_output(failed), _shown(RehearsalCard(failed.rehearsal))])
     except ResonError as error:
-        put([_error(error)])
+        put([error_output(error)])
     except (Exception, SystemExit) as bug:  # a module of the user's own may end the process when it is imported
         put(
             [
@@ -73,5 +73,6 @@ def _data(bundle: Mapping[str, Any]) -> Output:
     return {"output_type": "display_data", "data": dict(bundle), "metadata": {}}
 
 
-def _error(error: ResonError) -> Output:
+def error_output(error: ResonError) -> Output:
+    """A user's error as a notebook's output."""
     return {"output_type": "stream", "name": "stderr", "text": f"{error}\n"}

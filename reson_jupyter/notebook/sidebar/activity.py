@@ -6,10 +6,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ...backend.rehearsal import Rehearsal
-from ...errors import ResonError
+from ...backend.starting import Start, current_start, stoppable
+from ...errors import ResonError, RunError
 from ..away import away_from_cells, is_away
 
 _log = logging.getLogger(__name__)
@@ -26,6 +28,21 @@ _GOES_ON = {
     "submit": "A submit goes on",
     "check_shards": "The shards are being read",
 }
+_STOPPED = {
+    "check": ("The check was stopped.", None),
+    "preview": ("The preview was stopped.", None),
+    "submit": ("The submit was stopped.", "No run was started."),
+    "check_shards": ("The reading of the shards was stopped.", None),
+}
+
+
+@dataclass(frozen=True)
+class _Now:
+    """What goes on: what pages are told of it, what stops it, and who waits for it."""
+
+    told: dict[str, Any]
+    start: Start
+    refused: Callable[[ResonError], None]
 
 
 class Activity:
@@ -34,13 +51,13 @@ class Activity:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._observers: list[Callable[[], None]] = []
-        self._now: dict[str, Any] | None = None
+        self._now: _Now | None = None
 
     @property
     def now(self) -> dict[str, Any] | None:
         """What goes on: {"action", "note", "since"}; None if nothing does."""
         with self._lock:
-            return self._now and dict(self._now)
+            return dict(self._now.told) if self._now else None
 
     def observe(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Has `changed()` called whenever `now` is otherwise, on any thread; returns the call that ends this."""
@@ -54,18 +71,44 @@ class Activity:
 
         return stop
 
-    def start(self, action: str, work: Callable[[], Callable[[], None]]) -> None:
-        """Begins to do something, away from cells; what it returns is called when that is over.
+    def start(
+        self, action: str, work: Callable[[], Callable[[], None]], refused: Callable[[ResonError], None] = lambda _: None
+    ) -> None:
+        """Begins to do something, away from cells.
+
+        Args:
+            action: What it is.
+            work: Does it; what it returns is called when that is over, unless it was stopped.
+            refused: Told, once, that it was stopped.
 
         Raises:
             ResonError: something else goes on.
         """
         with self._lock:
             if self._now:
-                raise ResonError(f"{_GOES_ON[self._now['action']]}.", "Wait until it is over.")
-            self._now = {"action": action, "note": _BEGINS[action], "since": time.time()}
-        threading.Thread(target=self._work, args=(work,), name=f"reson {action}", daemon=True).start()
+                raise ResonError(f"{_GOES_ON[self._now.told['action']]}.", "Wait until it is over, or stop it.")
+            told = {"action": action, "note": _BEGINS[action], "since": time.time()}
+            self._now = now = _Now(told, Start(), refused)
+        threading.Thread(target=self._work, args=(now, work), name=f"reson {action}", daemon=True).start()
         self._changed()
+
+    def stop(self) -> None:
+        """Stops what goes on, if anything does: nobody waits for it any more, and no run comes of it.
+
+        What it is at just now, such as a step of a rehearsal, may end in the background.
+
+        Raises:
+            RunError: a run has begun already.
+        """
+        with self._lock:
+            now = self._now
+            if now is None:
+                return
+            if not now.start.stop():
+                raise RunError("It is too late to stop the submit: its run has begun.", "Abort the run in the list of runs.")
+            self._now = None
+        self._changed()
+        now.refused(RunError(*_STOPPED[now.told["action"]]))
 
     def step(self, name: str) -> None:
         """A step of a rehearsal begins."""
@@ -79,19 +122,23 @@ class Activity:
         if not is_away():
             return
         with self._lock:
-            if self._now:
-                self._now["note"] = text
+            if self._now is None or self._now.start is not current_start():
+                return
+            self._now.told["note"] = text
         self._changed()
 
-    def _work(self, work: Callable[[], Callable[[], None]]) -> None:
+    def _work(self, now: _Now, work: Callable[[], Callable[[], None]]) -> None:
         try:
-            with away_from_cells():
+            with away_from_cells(), stoppable(now.start):
                 tell = work()
         finally:
             with self._lock:
-                self._now = None
-            self._changed()
-        tell()
+                if is_awaited := self._now is now:
+                    self._now = None
+            if is_awaited:
+                self._changed()
+        if is_awaited:
+            tell()
 
     def _changed(self) -> None:
         with self._lock:

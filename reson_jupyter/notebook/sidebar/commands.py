@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from ... import api
+from ...config import check_length
+from ...config.written import value_of
 from ...errors import ConfigError, ResonError
 from ...session import Session
+from ..comparison_bundle import COMPARISON, comparison_bundle
 from ..live.results import results
 from ..rehearsal_card import RehearsalCard
 from .activity import Activity
@@ -35,6 +38,12 @@ class _Nothing(_Args):
 
 class _Fields(_Args):
     fields: dict[str, JsonValue] = Field(min_length=1, max_length=100)
+
+
+class _Rows(_Args):
+    field: Text
+    set: dict[str, str] = Field(max_length=100)
+    drop: list[str] = Field(max_length=100)
 
 
 class _Key(_Args):
@@ -88,11 +97,13 @@ class Commands:
             "here": _Op(_Nothing, lambda _: None),
             "snapshot": _Op(_Nothing, lambda _: None),
             "configure": _Op(_Fields, self._configure),
+            "set_rows": _Op(_Rows, self._set_rows),
             "forget": _Op(_Key, self._forget),
             "check": _Op(_Nothing, _check, "activity"),
             "preview": _Op(_Nothing, _preview, "activity"),
             "submit": _Op(_Nothing, lambda _: {"run": api.submit().id}, "activity"),
             "check_shards": _Op(_Nothing, lambda _: data.look(), "activity"),
+            "stop": _Op(_Nothing, lambda _: activity.stop()),
             "abort": _Op(_Run, self._abort, "beside"),
             "runs": _Op(_Nothing, lambda _: runs.look(), "beside"),
             "compare": _Op(_Runs, _compare, "beside"),
@@ -120,7 +131,7 @@ class Commands:
 
         try:
             if op.where == "activity":
-                self._activity.start(command.op, work)
+                self._activity.start(command.op, work, lambda stopped: self._refuse(page, command.id, stopped))
             elif op.where == "beside":
                 threading.Thread(target=lambda: work()(), name=f"reson {command.op}", daemon=True).start()
             else:
@@ -143,17 +154,31 @@ class Commands:
         self._pages.post(page, {"kind": "reply", "id": identity, "ok": False, "error": problem_of(error)})
 
     def _configure(self, args: _Fields) -> None:
-        for name in args.fields:
-            if not name.isidentifier():
-                raise ConfigError(f"{name!r} is no name.", "Use letters, digits and _.", {name: "use letters, digits and _"})
+        _check_names(args.fields)
         self._session.configure(**args.fields)
+
+    def _set_rows(self, args: _Rows) -> None:
+        """Values come as they were written: a page has no integers beyond 2^53, and no 1.0."""
+        _check_names(args.set)
+        entries = {name: value_of(text.strip()) for name, text in args.set.items()}
+        self._session.configure_rows(args.field, entries, args.drop)
 
     def _forget(self, args: _Key) -> None:
         self._session.forget(args.key)
 
     def _abort(self, args: _Run) -> None:
-        run = self._runs.find(args.run)
-        (run or api.find(args.run)).abort()
+        if run := self._runs.find(args.run):
+            run.abort()
+        else:
+            api.abort(args.run)
+        self._runs.mark_stopping(args.run)
+
+
+def _check_names(names: Iterable[str]) -> None:
+    for name in names:
+        check_length(name)
+        if not name.isidentifier():
+            raise ConfigError(f"{name!r} is no name: use letters, digits and _", fields={name: "use letters, digits and _"})
 
 
 def _check(_: _Args) -> dict[str, str]:
@@ -166,9 +191,10 @@ def _preview(_: _Args) -> dict[str, str]:
     return _document(preview.title, preview._repr_html_())
 
 
-def _compare(args: _Runs) -> dict[str, str]:
+def _compare(args: _Runs) -> dict[str, Any]:
     comparison = api.compare(*args.runs)
-    return _document(comparison.title, comparison._repr_html_())
+    document = _document(comparison.title, comparison._repr_html_())
+    return document | {"comparison": comparison_bundle(comparison)[COMPARISON]}
 
 
 def _result(args: _Model) -> dict[str, str]:

@@ -27,6 +27,7 @@ from .pages import Pages
 from .reviews import Reviews
 from .run_channel import RunChannel
 from .runs import RunsPart
+from .stale import look_at_captures
 
 Comm = comm.base_comm.BaseComm
 Opened = dict[str, Any]
@@ -45,7 +46,7 @@ class Sidebar:
         self.cells = cells
         self._reviews = Reviews(session, lambda: self._pages.changed("captures"))
         self._data = DataPart(session, lambda: self._pages.changed("data"))
-        self._runs = RunsPart(session, lambda: self._pages.watched, lambda: self._pages.changed("runs"))
+        self._runs = RunsPart(session, lambda: self._pages.watched, lambda: self._pages.changed("runs", "data"))
         self._pages = Pages(
             {
                 "captures": lambda: capture_rows(session, cells, self._reviews.of),
@@ -81,6 +82,7 @@ class Sidebar:
 
     def look_again(self, *_: object) -> None:
         """What pages see may be otherwise: a cell has run, and may have set a variable of the environment."""
+        look_at_captures(self.session)
         self._pages.changed()
 
     def _submit_part(self) -> dict[str, Any]:

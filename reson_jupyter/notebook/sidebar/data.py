@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from ...backend.starting import current_start
 from ...data.balance import titled
 from ...data.report import ShardsReport
 from ...errors import ConfigError, ResonError
@@ -13,10 +17,14 @@ from ...session import Session
 from ..commands.shards import look_at_shards
 from .jsonable import shown
 
+# Size and time of each zip, by its name; None where nobody can look.
+Zips = dict[str, tuple[int, int]] | None
+
 _SHARDS = 50
 _CLASSES = 20
 EMPTY: dict[str, Any] = {
     "folder": "", "headline": "", "classes": [], "shards": [], "more": 0, "problems": [], "warnings": [], "error": "",
+    "looked": 0.0, "changed": False,
 }  # fmt: skip
 
 
@@ -32,6 +40,7 @@ class DataPart:
         self._session = session
         self._changed = changed
         self._found = EMPTY
+        self._zips: Zips = None
 
     def look(self) -> None:
         """Reads the shards; takes as long as these are large.
@@ -42,10 +51,15 @@ class DataPart:
         folder = self._session.submission.shards_dir
         if not folder:
             raise ConfigError("No folder of shards is configured.", "Set shards_dir.", {"shards_dir": "nothing is set"})
+        # What is written while it is read is to be seen as a change.
+        zips = _zips(folder)
         try:
-            self._found = _of_report(folder, look_at_shards(self._session, folder))
+            found = _of_report(folder, look_at_shards(self._session, folder))
         except ResonError as error:
-            self._found = {**EMPTY, "folder": folder, "error": shown(str(error))}
+            found = {**EMPTY, "folder": folder, "error": shown(str(error))}
+        if current_start().stopped:
+            return
+        self._found, self._zips = {**found, "looked": time.time()}, zips
         self._changed()
 
     def part(self) -> dict[str, Any]:
@@ -54,8 +68,19 @@ class DataPart:
             folder = self._session.submission.shards_dir
         except ConfigError:  # told with the form of the target
             return EMPTY
-        found = self._found
-        return found if found["folder"] == folder else EMPTY
+        found, zips = self._found, self._zips
+        if not folder or found["folder"] != folder:
+            return EMPTY
+        return {**found, "changed": _zips(folder) != zips}
+
+
+def _zips(folder: str) -> Zips:
+    try:
+        with os.scandir(Path(folder).expanduser()) as entries:
+            stats = {entry.name: entry.stat() for entry in entries if entry.name.lower().endswith(".zip")}
+    except (OSError, RuntimeError, ValueError):
+        return None
+    return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in stats.items()}
 
 
 def _of_report(folder: str, report: ShardsReport) -> dict[str, Any]:

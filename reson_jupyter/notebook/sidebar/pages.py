@@ -8,6 +8,7 @@ nothing until it is heard again, and then everything.
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -77,6 +78,7 @@ class Pages:
         self._pages: dict[str, Page] = {}
         self._changed = set(parts)
         self._known = dict(empty)
+        self._texts = {name: json.dumps(part) for name, part in empty.items()}
         self._not_before = 0.0
         self._teller: threading.Thread | None = None
 
@@ -183,12 +185,14 @@ class Pages:
         """Computes a part; one that cannot be computed stays as it was."""
         try:
             part = jsonable(self._parts[name]())
+            text = json.dumps(part)
         except Exception:
             _log.exception("the sidebar cannot be told of %s", name)
             return False
-        if self._known[name] == part:
+        # In Python, 1 and True and 1.0 are equal.
+        if self._texts[name] == text:
             return False
-        self._known[name] = part
+        self._known[name], self._texts[name] = part, text
         return True
 
     def _tell_page(self, page: Page, parts: list[str], full: bool, mail: list[Message]) -> None:

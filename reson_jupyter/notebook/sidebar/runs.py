@@ -12,7 +12,7 @@ from typing import Any
 
 from ...backend.history import history
 from ...backend.history.history import RunSummary
-from ...backend.history.runs import known_runs
+from ...backend.history.runs import is_unseen, known_runs
 from ...backend.run.handle import Run
 from ...backend.store import open_store
 from ...config import ResonTechConfig
@@ -56,6 +56,7 @@ class RunsPart:
         self._lock = threading.Lock()
         self._looking = threading.Lock()
         self._own: dict[str, _Own] = {}
+        self._asked_to_stop: set[str] = set()
         self._loaded = 0.0
         self._known: Sequence[RunSummary] = ()
         self._error = ""
@@ -73,14 +74,21 @@ class RunsPart:
             found = self._own.get(run_id)
         return found.run if found else None
 
+    def mark_stopping(self, run_id: str) -> None:
+        """Has the row of a run say that it was asked to stop: its sites take their time."""
+        with self._lock:
+            self._asked_to_stop.add(run_id)
+        self._changed()
+
     def part(self) -> dict[str, Any]:
         """The newest runs."""
         with self._lock:
             rows = {summary.id: _row_of(summary) for summary in self._known}
             rows |= {key: own.row for key, own in self._own.items() if key in rows or not self._is_deleted(own)}
-            error = self._error
+            error, asked = self._error, frozenset(self._asked_to_stop)
         newest = sorted(rows.values(), key=lambda row: -row["started"])
-        return {"rows": newest[:_SHOWN], "more": max(0, len(newest) - _SHOWN), "error": error}
+        rows_now = [row | {"stopping": not row["done"] and (row["stopping"] or row["id"] in asked)} for row in newest[:_SHOWN]]
+        return {"rows": rows_now, "more": max(0, len(newest) - _SHOWN), "error": error}
 
     def watch(self) -> None:
         """Looks after the runs from now on, until no page looks."""
@@ -164,6 +172,8 @@ def _row_of(run: RunSummary) -> Row:
         "ended": run.ended,
         "target": shown(run.target),
         "reason": shown(run.reason),
+        "stopping": False,
+        "unseen": is_unseen(run),
     }
 
 
@@ -180,4 +190,6 @@ def _row_of_own(run: Run) -> Row:
         "ended": progress.ended,
         "target": shown(progress.target),
         "reason": shown(progress.reason or run.note),
+        "stopping": progress.stopping_until is not None,
+        "unseen": False,
     }

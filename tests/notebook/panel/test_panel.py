@@ -78,7 +78,7 @@ def test_a_field_that_is_emptied_is_put_back(session: Session, page: Page, monke
         ("manifest_file", "../secret", "plain file name"),
         ("image_hosts", "https://example.org", "no host name"),
         ("model_class", "Net()", "class name such as Net"),
-        ("store", "s3://key:canary@bucket", "password in a URL"),
+        ("store", "s3://key:a/canary@bucket", "RESON_S3_SECRET"),
         ("wait_time_after_min_received", "700", "must be below heart_beat_timeout"),
     ],
 )
@@ -135,7 +135,7 @@ def test_rows_are_added_changed_and_removed(session: Session, page: Page) -> Non
     page.adds("depth", "3", at=1)
     assert session.training.extra == {"dropout": 0.1, "optimizer": "adam"}
     assert session.model_config.model_args == {"width": [1, 2], "depth": 3}
-    assert (page.value("optimizer"), page.value("width")) == ('"adam"', "[1, 2]")
+    assert (page.value("optimizer"), page.value("width")) == ("adam", "[1, 2]")
     page.types("dropout", '{"rate": 0.2}')
     page.types("width", "64")
     assert session.training.extra["dropout"] == {"rate": 0.2} and session.model_config.model_args["width"] == 64
@@ -143,6 +143,14 @@ def test_rows_are_added_changed_and_removed(session: Session, page: Page) -> Non
     page.clicks("Remove", 1)
     assert session.training.extra == {"optimizer": "adam"} and session.model_config.model_args == {"depth": 3}
     assert not page.has("dropout") and not page.has("width")
+
+
+def test_an_edit_of_one_row_leaves_the_others_and_null_is_a_value(session: Session, page: Page) -> None:
+    session.configure(model_args={"width": 64, "rate": 1.0, "none": None})
+    page.types("width", "32")
+    page.types("rate", "null")
+    assert repr(session.model_config.model_args) == "{'width': 32, 'rate': None, 'none': None}"
+    assert (page.value("none"), page.value("rate")) == ("null", "null")
 
 
 @pytest.mark.parametrize(
@@ -255,3 +263,27 @@ def test_one_thing_goes_on_at_a_time_and_is_said(session: Session, page: Page, m
     go_on.set()
     (output,) = over(page)
     assert output["text"] == "it is over\n  Try again.\n" and "rehearsing" not in page.says()
+
+
+def test_what_goes_on_is_stopped_and_what_comes_of_it_later_is_not_shown(
+    session: Session, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def check() -> Rehearsal:
+        begun.set()
+        assert go_on.wait(30)
+        return rehearsal()
+
+    monkeypatch.setattr("reson_jupyter.api.check", check)
+    session.configure(model_class="package.Net")
+    assert page.input("Stop").layout.display == "none"
+    page.clicks("Check")
+    assert begun.wait(30) and page.input("Stop").layout.display is None
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "reson check"]
+    page.clicks("Stop")
+    stopped = ({"output_type": "stream", "name": "stderr", "text": "The check was stopped.\n"},)
+    assert over(page) == stopped and not page.input("Check").disabled
+    go_on.set()
+    thread.join(30)
+    assert page.outputs == stopped and not thread.is_alive()

@@ -53,12 +53,16 @@ def test_no_secret_is_in_the_state_of_any_widget(monkeypatch: pytest.MonkeyPatch
     for name, secret in SECRETS.items():
         monkeypatch.setenv(name, secret)
     monkeypatch.setenv("RESON_S3_BUCKET", "jobs")
-    monkeypatch.setenv("RESON_STORE", "s3://canary-user:canary-password@bucket/jobs")
     page = Page(session)
     for target in ("flare", "reson", "local"):
         page.types("target", target)
         assert "canary" not in states()
-    assert "s3_secret_access_key: set by RESON_S3_SECRET" in page.says() and page.value("store") == "s3://...@bucket/jobs"
+    assert "s3_secret_access_key: set by RESON_S3_SECRET" in page.says()
+    monkeypatch.setenv("RESON_STORE", "s3://canary-user:a/canary-password@bucket/jobs")
+    for target in ("flare", "reson", "local"):
+        page.types("target", target)
+        assert "canary" not in states()
+    assert "RESON_S3_SECRET" in page.says()
     assert not any(isinstance(widget, widgets.Password) for widget in page.widgets())
 
 

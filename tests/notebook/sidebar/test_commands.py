@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,11 +16,17 @@ from hypothesis import strategies as st
 
 from reson_jupyter import api
 from reson_jupyter.backend import observers
+from reson_jupyter.backend.record import RunLock, RunRecord
 from reson_jupyter.backend.rehearsal import Rehearsal
-from reson_jupyter.errors import RehearsalFailed, RunNotFound
+from reson_jupyter.backend.starting import current_start
+from reson_jupyter.backend.targets.detached import is_unwanted
+from reson_jupyter.errors import RehearsalFailed, RunError, RunNotFound
+from reson_jupyter.notebook.comparison_bundle import COMPARISON, comparison_bundle
 from reson_jupyter.notebook.live.results import results
+from reson_jupyter.notebook.sidebar.activity import activity
 from reson_jupyter.session import Refusal, Session
 from tests.notebook.test_rehearsal_card import FAILURE, rehearsal
+from tests.ui.made_up_comparison import comparison
 
 from .fake_page import FakePage
 
@@ -51,7 +59,55 @@ def test_fields_of_every_config_are_set_and_put_back(page: FakePage, session: Se
     assert (session.training.batch_size, session.federation.num_rounds) == (64, 9)
     page.ask("configure", fields={"batch_size": None, "dropout": None})
     assert session.training.batch_size == 32 and not session.training.extra
-    assert page.form("model")["rows"]["values"] == {"width": 4}
+    assert page.form("model")["rows"]["texts"] == {"width": "4"}
+
+
+def test_an_edit_of_one_row_changes_no_other_by_a_digit(page: FakePage, session: Session) -> None:
+    session.configure(model_args={"width": 64, "rate": 1.0, "seed": 9007199254740993, "none": None})
+    page.wait_for(
+        lambda state: (
+            page.form("model")["rows"]["texts"] == {"width": "64", "rate": "1.0", "seed": "9007199254740993", "none": "null"}
+        )
+    )
+    page.ask("set_rows", field="model_args", set={"width": " 32 "}, drop=[])
+    assert repr(session.model_config.model_args) == "{'width': 32, 'rate': 1.0, 'seed': 9007199254740993, 'none': None}"
+    page.ask("set_rows", field="model_args", set={"seed": "9007199254740995", "wide": "null"}, drop=["none", "rate"])
+    assert repr(session.model_config.model_args) == "{'width': 32, 'seed': 9007199254740995, 'wide': None}"
+
+
+def test_two_pages_that_edit_different_rows_keep_each_others_edits(open_page: Callable[[], FakePage], session: Session) -> None:
+    session.configure(model_args={"width": 64, "depth": 2})
+    one, other = open_page(), open_page()
+    first, second = (
+        page.send("set_rows", field="model_args", set=row, drop=[])
+        for page, row in ((one, {"width": "32"}), (other, {"depth": "3"}))
+    )
+    assert one.reply_to(first)["ok"] and other.reply_to(second)["ok"]
+    assert session.model_config.model_args == {"width": 32, "depth": 3}
+
+
+def test_hyperparameters_are_set_renamed_and_dropped_as_rows(page: FakePage, session: Session) -> None:
+    page.ask("set_rows", field="", set={"dropout": "0.5", "act": "relu"}, drop=[])
+    page.ask("set_rows", field="", set={"drop": "0.5"}, drop=["dropout"])
+    assert session.training.extra == {"act": "relu", "drop": 0.5}
+    problem = page.refused("set_rows", field="", set={"act": "null"}, drop=[])
+    assert problem["fields"] == {"act": "a hyperparameter cannot be null; remove it instead"}
+    assert "holds no entries" in page.refused("set_rows", field="batch_size", set={"a": "1"}, drop=[])["message"]
+    assert session.training.extra == {"act": "relu", "drop": 0.5}
+
+
+@pytest.mark.parametrize("field", ["", "model_args"])
+def test_what_is_too_deep_too_long_or_too_large_is_refused_with_a_sentence(page: FakePage, session: Session, field: str) -> None:
+    for text, why in (
+        ("[" * 900 + "]" * 900, "nested 50 levels deep"),
+        ("[" * 200_000, "nested too deep"),
+        ("x" * 100_001, "100,000 characters"),
+    ):
+        problem = page.refused("set_rows", field=field, set={"deep": text}, drop=[])
+        assert why in problem["message"] and len(problem["message"]) < 300
+    problem = page.refused("set_rows", field=field, set={"n" * 5_000_000: "1"}, drop=[])
+    assert "100 characters at most" in problem["message"] and len(problem["message"]) < 300
+    assert not session.training.extra and not session.model_config.model_args
 
 
 def test_a_field_that_is_refused_says_so_at_the_field_and_changes_nothing(page: FakePage, session: Session) -> None:
@@ -82,11 +138,90 @@ def test_a_submit_gives_the_runs_id_when_it_is_there_and_another_meanwhile_is_re
     assert held.begun.wait(10)
     page.wait_for(lambda state: state["submit"]["activity"] and state["submit"]["activity"]["action"] == "submit")
     for op in ("submit", "check", "preview", "check_shards"):
-        assert page.refused(op) == {"message": "A submit goes on.", "hint": "Wait until it is over.", "fields": {}, "html": ""}
+        assert page.refused(op) == {
+            "message": "A submit goes on.",
+            "hint": "Wait until it is over, or stop it.",
+            "fields": {},
+            "html": "",
+        }
     page.ask("configure", fields={"batch_size": 8})
     held.let_go.set()
     assert page.reply_to(identity)["value"] == {"run": "digits-1"}
     assert page.seen["submit"]["activity"] is None
+
+
+def test_what_is_stopped_is_answered_at_once_and_what_comes_of_it_later_is_dropped(page: FakePage, held: Held) -> None:
+    identity = page.send("submit")
+    assert held.begun.wait(10)
+    page.ask("stop")
+    problem = page.reply_to(identity)["error"]
+    assert (problem["message"], problem["hint"]) == ("The submit was stopped.", "No run was started.")
+    page.wait_for(lambda state: state["submit"]["activity"] is None)
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "reson submit"]
+    held.let_go.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert [reply["id"] for reply in _replies(page)].count(identity) == 1
+
+
+def test_a_stopped_submit_starts_no_run_and_one_whose_run_has_begun_cannot_be_stopped(
+    page: FakePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts, waiting, go_on = [], threading.Event(), threading.Event()
+
+    def submit() -> Any:
+        starts.append(current_start())
+        if len(starts) == 2:
+            starts[1].begin()
+        waiting.set()
+        assert go_on.wait(10)
+        return SimpleNamespace(id="digits-2")
+
+    monkeypatch.setattr(api, "submit", submit)
+    page.send("submit")
+    assert waiting.wait(10)
+    page.ask("stop")
+    with pytest.raises(RunError):
+        starts[0].begin()
+    waiting.clear()
+    identity = page.send("submit")
+    assert waiting.wait(10)
+    assert "its run has begun" in page.refused("stop")["message"]
+    go_on.set()
+    assert page.reply_to(identity)["value"] == {"run": "digits-2"}
+    assert page.ask("stop") is None
+
+
+def test_steps_of_what_was_stopped_are_not_told_of_what_goes_on_now(
+    page: FakePage, session: Session, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, over = threading.Event(), threading.Event()
+
+    def check() -> None:
+        assert go_on.wait(10)
+        activity.step("of the one that was stopped")
+        over.set()
+
+    monkeypatch.setattr(api, "check", check)
+    page.send("check")
+    page.wait_for(lambda state: state["submit"]["activity"])
+    page.ask("stop")
+    page.send("submit")
+    assert held.begun.wait(10)
+    go_on.set()
+    assert over.wait(10)
+    assert activity.now and activity.now["note"] == "building the job"
+
+
+def test_a_run_that_this_machine_carries_is_stopped_though_its_log_is_gone(
+    page: FakePage, session: Session, tmp_path: Path
+) -> None:
+    record = RunRecord.new("digits", "local", (tmp_path / "nothing").as_uri())
+    record.save()
+    lock = RunLock(record.folder)
+    assert page.ask("abort", run=record.id) is None
+    assert is_unwanted(record.folder)
+    lock.release()
 
 
 def test_steps_of_a_rehearsal_are_told_while_it_goes_on_and_nothing_appears_under_a_cell(
@@ -131,13 +266,18 @@ def test_documents_of_a_preview_and_a_comparison(page: FakePage, monkeypatch: py
     monkeypatch.setattr(api, "preview", lambda: SimpleNamespace(title="The job", _repr_html_=lambda: "<p>files</p>"))
     assert page.ask("preview") == {"title": "The job", "html": "<p>files</p>"}
     compared: list[str] = []
+    shown = comparison(("sgd", "adam"))
 
     def compare(*runs: str) -> Any:
         compared.extend(runs)
-        return SimpleNamespace(title="2 runs", _repr_html_=lambda: "<p>2</p>")
+        return shown
 
     monkeypatch.setattr(api, "compare", compare)
-    assert page.ask("compare", runs=["a", "b"]) == {"title": "2 runs", "html": "<p>2</p>"}
+    document = page.ask("compare", runs=["a", "b"])
+    assert (document["title"], document["html"]) == (shown.title, shown._repr_html_())
+    assert document["comparison"] == json.loads(
+        json.dumps(comparison_bundle(shown)[COMPARISON])
+    )  # as a cell shows it, with charts to use
     assert compared == ["a", "b"]
 
 

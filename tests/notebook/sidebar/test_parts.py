@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from reson_jupyter.backend import observers
 from reson_jupyter.backend.event_log import EventLogWriter
 from reson_jupyter.backend.history import history
 from reson_jupyter.backend.record import RunRecord
+from reson_jupyter.backend.run.handle import Run
 from reson_jupyter.backend.store import DirectoryStore
 from reson_jupyter.capture.across.inputs import Kernel
 from reson_jupyter.capture.capture import Capture, capture_cell
@@ -62,6 +64,18 @@ def test_a_captured_model_is_told_with_its_size_when_that_is_known(page: FakePag
         "size": "40 parameters, 160 B down + 160 B up per round and site",
         "checks": [{"level": "ok", "text": "nothing stands out"}],
     }  # fmt: skip
+
+
+def test_an_argument_that_the_constructor_does_not_take_is_a_warning_with_the_right_advice(
+    page: FakePage, session: Session
+) -> None:
+    session.set_capture(captured(MODEL))
+    session.configure(model_args={"num_clases": 4})
+    (check,) = page.wait_for(lambda state: _levels(state, 0) == ["warning"] and state["captures"][0]["checks"], 60)
+    assert "unexpected keyword argument 'num_clases'" in check["text"]
+    assert check["text"].endswith("Remove 'num_clases' from model_args, or did you mean 'num_classes'?")
+    session.configure(model_args={})
+    page.wait_for(lambda state: _levels(state, 0) == ["ok"], 60)
 
 
 def test_a_model_that_the_default_training_cannot_use_has_a_warning_until_something_else_trains(
@@ -130,6 +144,24 @@ def test_shards_are_told_as_the_magic_tells_them_and_put_away_when_another_folde
     assert page.seen["data"]["folder"] == str(tmp_path / "elsewhere") and "elsewhere" in page.seen["data"]["error"]
 
 
+def test_a_folder_that_changed_since_it_was_looked_at_says_so(
+    page: FakePage, sidebar: Sidebar, session: Session, tmp_path: Path
+) -> None:
+    write_image_shard(tmp_path / "site-1.zip", [0, 1], 1)
+    session.configure(shards_dir=str(tmp_path))
+    page.ask("check_shards")
+    looked = page.seen["data"]["looked"]
+    assert abs(looked - time.time()) < 60 and not page.seen["data"]["changed"]
+    (tmp_path / "notes.txt").write_text("no shard")
+    sidebar.look_again()
+    write_image_shard(tmp_path / "site-2.zip", [0, 1], 2)
+    sidebar.look_again()
+    page.wait_for(lambda state: state["data"]["changed"])
+    assert page.seen["data"]["looked"] == looked and page.seen["data"]["headline"].startswith("1 shard")
+    page.ask("check_shards")
+    assert not page.seen["data"]["changed"] and page.seen["data"]["headline"].startswith("2 shards")
+
+
 def test_many_shards_and_classes_are_bounded(
     page: FakePage, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,9 +211,14 @@ def test_a_run_of_this_process_appears_at_once_and_its_rounds_advance(
     log = EventLogWriter(store, record.prefix)
     log.append(good_run()[4:9])
     page.wait_for(lambda state: state["runs"]["rows"][0]["round"] == 1)
+    assert not page.seen["runs"]["rows"][0]["stopping"]
+    monkeypatch.setattr(Run, "abort", lambda _: None)
+    page.ask("abort", run=run.id)
+    page.wait_for(lambda state: state["runs"]["rows"][0]["stopping"] and state["runs"]["rows"][0]["state"] == "running")
     log.append([event("state", state="failed", reason="It \x1b[31mended.")])
     page.wait_for(lambda state: state["runs"]["rows"][0]["done"])
     assert page.seen["runs"]["rows"][0]["reason"] == "It \\x1b[31mended."
+    assert not page.seen["runs"]["rows"][0]["stopping"]
 
 
 def test_a_run_that_ends_before_anybody_looks_into_the_history_stays(page: FakePage, tmp_path: Path) -> None:
@@ -244,6 +281,14 @@ def test_a_history_that_cannot_be_read_is_told(page: FakePage, session: Session,
     monkeypatch.setattr(history, "load", broken)
     page.ask("runs")
     assert page.seen["runs"] == {"rows": [], "more": 0, "error": "the history cannot be used\n  Is its disk full?"}
+
+
+def test_a_home_that_cannot_be_used_is_told(page: FakePage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RESON_HOME", str(tmp_path / "file"))
+    page.ask("runs")
+    runs = page.seen["runs"]
+    assert runs["rows"] == [] and "RESON_HOME" in runs["error"]
 
 
 def test_runs_are_shown_though_the_environment_does_not_let_anybody_look_at_their_stores(

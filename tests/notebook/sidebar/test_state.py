@@ -43,6 +43,23 @@ def test_a_change_that_changes_nothing_is_not_told(page: FakePage, session: Sess
     assert len(page.states) == 1
 
 
+def test_a_value_of_another_kind_that_python_calls_equal_is_told(page: FakePage, session: Session) -> None:
+    for value, text in ((1, "1"), (True, "true"), (1.0, "1.0"), (0, "0"), (False, "false")):
+        session.configure(dropout=value)
+        page.wait_for(lambda _, text=text: page.form("training")["rows"]["texts"] == {"dropout": text})
+
+
+def test_a_part_that_cannot_be_told_keeps_no_other_from_the_pages(
+    sidebar: Sidebar, page: FakePage, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    monkeypatch.setitem(sidebar._pages._parts, "data", lambda: deep)  # type: ignore[arg-type]
+    session.configure(batch_size=64)
+    page.wait_for(lambda state: page.form("training")["values"]["batch_size"] == 64)
+
+
 def test_every_page_counts_its_own_messages(page: FakePage, open_page: Callable[[], FakePage], session: Session) -> None:
     session.configure(batch_size=64)
     page.wait_for(lambda state: page.form("training")["values"]["batch_size"] == 64)
@@ -76,7 +93,9 @@ def test_a_hundred_edits_at_once_end_with_all_pages_knowing_what_the_session_has
     own = dict(session.training.extra)
     assert len(own) == 7
     for page in pages:
-        page.wait_for(lambda state, page=page: page.form("training")["rows"]["values"] == own)
+        page.wait_for(
+            lambda state, page=page: page.form("training")["rows"]["texts"] == {name: str(value) for name, value in own.items()}
+        )
         assert page.form("training")["values"]["batch_size"] == session.training.batch_size
         assert len(page.states) <= 2 + took / pages_module.PAUSE + 1
 
@@ -175,7 +194,6 @@ def test_a_canary_secret_is_in_no_message(
     canary = "canary7f3e2secret"
     for name in ("RESON_PASSWORD", "RESON_API_KEY", "RESON_S3_SECRET", "RESON_S3_KEY"):
         monkeypatch.setenv(name, canary)
-    monkeypatch.setenv("RESON_STORE", f"s3://user:{canary}@bucket")
     monkeypatch.setenv("RESON_S3_BUCKET", "bucket")
     page = open_page()
     page.wait_for(lambda state: state["forms"])
@@ -185,6 +203,9 @@ def test_a_canary_secret_is_in_no_message(
         for name in ("password", "platform_api_key", "s3_secret_access_key", "pasword")
     ]
     identities += [page.send(op) for op in ("snapshot", "runs", "check", "submit", "check_shards")]
+    monkeypatch.setenv("RESON_STORE", f"s3://user:a/{canary}@bucket")
+    identities += [page.send(op) for op in ("snapshot", "preview", "submit")]
+    identities += [page.send("configure", fields={"store": f"s3://user:a/{canary}@bucket"})]
     for identity in identities:
         page.reply_to(identity)
     page.ask("here")

@@ -3,6 +3,7 @@ import { useMemo, useSyncExternalStore } from 'react';
 import { CommandError } from '../commands';
 import type { CommandSender } from '../commands';
 import type { CommandProblem, Json } from '../types';
+import type { RowsChange } from './rows_edit';
 
 /** Why a command was refused, whatever it was that went wrong. */
 export function problemOf(error: unknown): CommandProblem {
@@ -40,14 +41,30 @@ export class Edits {
   }
 
   /** Sets fields; `key` is where the edit was made, and where its refusal is told. Earlier refusals are not told any longer. */
-  async commit(key: string, fields: Record<string, Json>): Promise<boolean> {
+  commit(key: string, fields: Record<string, Json>): Promise<boolean> {
+    return this.send(key, 'configure', { fields }, Object.keys(fields));
+  }
+
+  /** Sets and drops rows, as `commit` does fields. */
+  commitRows(key: string, change: RowsChange): Promise<boolean> {
+    return this.send(key, 'set_rows', change, [...Object.keys(change.set), change.field]);
+  }
+
+  /** Refuses what cannot even be sent. */
+  refuse(key: string, message: string): void {
+    this.refused.clear();
+    this.refused.set(key, message);
+    this.announce();
+  }
+
+  private async send(key: string, op: string, args: Record<string, Json>, names: string[]): Promise<boolean> {
     const number = ++this.latest;
     this.sent.set(key, number);
     this.refused.clear();
     this.announce();
-    const message = await this.link.send('configure', { fields }).then(
+    const message = await this.link.send(op, args).then(
       () => '',
-      error => this.reason(problemOf(error), key, fields)
+      error => this.reason(problemOf(error), [key, ...names])
     );
     // Of two edits of one field, only the later one's answer is worth anything.
     if (this.sent.get(key) === number) {
@@ -60,15 +77,7 @@ export class Edits {
     return !message;
   }
 
-  /** Refuses what cannot even be sent. */
-  refuse(key: string, message: string): void {
-    this.refused.clear();
-    this.refused.set(key, message);
-    this.announce();
-  }
-
-  private reason(problem: CommandProblem, key: string, fields: Record<string, Json>): string {
-    const names = [key, ...Object.keys(fields)];
+  private reason(problem: CommandProblem, names: string[]): string {
     const known = names.map(name => problem.fields[name]).find(Boolean);
     return sentence({ ...problem, message: known ?? problem.message });
   }

@@ -97,7 +97,7 @@ function kindOf({ type, enum: choices }: FieldSchema): string {
 
 /** Where the value comes from, where it is not the form. */
 function origin({ env, chosen }: FieldSchema): string {
-  return env && !chosen ? `From ${env} where that is set.` : '';
+  return env && !chosen ? `Where nobody sets it here, ${env} counts.` : '';
 }
 
 /** What an edit back to nothing would give, in words; "" where nobody has set the field. */

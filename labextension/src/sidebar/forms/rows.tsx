@@ -5,7 +5,7 @@ import type { Rows } from '../types';
 import { useDraft } from './draft';
 import type { Edits } from './edits';
 import { RowLine } from './row_line';
-import { rowFields, rowOf, sameRow, slip, withoutRow } from './rows_edit';
+import { rowOf, sameRow, slip, withoutRow, withRow } from './rows_edit';
 
 interface Props {
   id: string;
@@ -19,7 +19,7 @@ const NEW = '';
 /** Names of the user's own with values of JSON. */
 export function RowsEditor({ id, rows, edits }: Props): JSX.Element {
   const [adding, setAdding] = useState(false);
-  const keys = Object.keys(rows.values);
+  const keys = Object.keys(rows.texts);
   // What had the focus is gone then.
   const focusAdd = () => document.getElementById(`${id}_add`)?.focus();
   const done = () => {
@@ -48,7 +48,7 @@ function KnownRow({ id, rows, name, edits, onGone }: Props & { name: string; onG
     rowOf(rows, name),
     async row => {
       const wrong = slip(rows, name, row);
-      return wrong ? edits.refuse(name, wrong) : edits.commit(name, rowFields(rows, name, row));
+      return wrong ? edits.refuse(name, wrong) : edits.commitRows(name, withRow(rows, name, row));
     },
     sameRow
   );
@@ -59,7 +59,7 @@ function KnownRow({ id, rows, name, edits, onGone }: Props & { name: string; onG
       draft={draft}
       pending={edits.isPending(name)}
       message={edits.message(name)}
-      remove={() => void edits.commit(name, withoutRow(rows, name)).then(gone => gone && onGone())}
+      remove={() => void edits.commitRows(name, withoutRow(rows, name)).then(gone => gone && onGone())}
     />
   );
 }
@@ -81,7 +81,7 @@ function NewRow({ id, rows, edits, onDone }: Props & { onDone: () => void }): JS
     const wrong = slip(rows, null, row);
     if (wrong) {
       edits.refuse(NEW, wrong);
-    } else if (await edits.commit(NEW, rowFields(rows, null, row))) {
+    } else if (await edits.commitRows(NEW, withRow(rows, null, row))) {
       drop();
     }
   };

@@ -1,35 +1,34 @@
 import type { Json, Rows } from '../types';
-import { isExact, jsonText, jsonValue } from './values';
 
-/** A row as it is typed. */
+/** A row as it is typed; the kernel says what its text means. */
 export interface Row {
   key: string;
   text: string;
 }
 
+/** What `set_rows` gets: the rows that an edit is about, and no others. */
+export interface RowsChange extends Record<string, Json> {
+  field: string;
+  set: Record<string, string>;
+  drop: string[];
+}
+
 export function rowOf(rows: Rows, key: string): Row {
-  return { key, text: jsonText(rows.values[key] ?? null) };
+  return { key, text: rows.texts[key] ?? '' };
 }
 
 export function sameRow(one: Row, other: Row): boolean {
   return one.key === other.key && one.text === other.text;
 }
 
-/** What `configure` gets for a row; `old` is the name of the row that was there, if one was. */
-export function rowFields(rows: Rows, old: string | null, row: Row): Record<string, Json> {
-  const [key, value] = [row.key.trim(), jsonValue(row.text)];
-  if (!rows.field) {
-    return old !== null && old !== key ? { [old]: null, [key]: value } : { [key]: value };
-  }
-  const entries = Object.entries(rows.values).map(([known, kept]) => (known === old ? [key, value] : [known, kept]));
-  return { [rows.field]: Object.fromEntries(old === null ? [...entries, [key, value]] : entries) };
+/** `old` is the name of the row that was there, if one was. */
+export function withRow(rows: Rows, old: string | null, row: Row): RowsChange {
+  const key = row.key.trim();
+  return { field: rows.field, set: { [key]: row.text }, drop: old !== null && old !== key ? [old] : [] };
 }
 
-export function withoutRow(rows: Rows, key: string): Record<string, Json> {
-  if (!rows.field) {
-    return { [key]: null };
-  }
-  return { [rows.field]: Object.fromEntries(Object.entries(rows.values).filter(([known]) => known !== key)) };
+export function withoutRow(rows: Rows, key: string): RowsChange {
+  return { field: rows.field, set: {}, drop: [key] };
 }
 
 /** Why a row cannot be sent: the kernel would take it for something else. */
@@ -38,8 +37,5 @@ export function slip(rows: Rows, old: string | null, row: Row): string {
   if (!key) {
     return 'A row needs a name; the button beside it removes it.';
   }
-  if (key !== old && Object.hasOwn(rows.values, key)) {
-    return `There is a row ${key} already.`;
-  }
-  return isExact(jsonValue(row.text)) ? '' : `A number in it has more digits than a page keeps; in a cell: %reson config ${key}=...`;
+  return key !== old && Object.hasOwn(rows.texts, key) ? `There is a row ${key} already.` : '';
 }

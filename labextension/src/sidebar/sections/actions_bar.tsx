@@ -4,6 +4,7 @@ import React, { useState } from 'react';
 import { duration } from '../../run_view/format';
 import type { PageActions } from '../actions';
 import type { CommandSender } from '../commands';
+import { problemOf, sentence } from '../forms/edits';
 import { IconButton } from '../parts/icon_button';
 import { Mark } from '../parts/mark';
 import { useNow } from '../parts/now';
@@ -26,18 +27,29 @@ interface Props {
 export function ActionsBar({ submit, link, page }: Props): JSX.Element {
   const [asked, setAsked] = useState(false);
   const [outcome, setOutcome] = useState<Outcome | null>(null);
+  const [refusal, setRefusal] = useState('');
   const busy = asked || submit.activity !== null;
   const start = (action: RunAction) => {
     setAsked(true);
     setOutcome(null);
+    setRefusal('');
     void act(action, link, page).then(result => {
       setAsked(false);
       setOutcome(result);
     });
   };
+  const stop = () => {
+    setRefusal('');
+    link.send('stop').catch(error => setRefusal(sentence(problemOf(error))));
+  };
   return (
     <div className="jp-Reson-actions" role="group" aria-label="Run">
-      {submit.activity && <Doing activity={submit.activity} />}
+      {submit.activity && <Doing activity={submit.activity} stop={stop} />}
+      {refusal && (
+        <p className="jp-Reson-message" role="alert">
+          {refusal}
+        </p>
+      )}
       {outcome && !busy && <Result outcome={outcome} page={page} dismiss={() => setOutcome(null)} />}
       <Obstacles submit={submit} />
       <div className="jp-Reson-buttons">
@@ -63,14 +75,17 @@ export function ActionsBar({ submit, link, page }: Props): JSX.Element {
   );
 }
 
-function Doing({ activity }: { activity: Activity }): JSX.Element {
+function Doing({ activity, stop }: { activity: Activity; stop: () => void }): JSX.Element {
   const now = useNow(1000);
   return (
-    <p className="jp-Reson-doing" id="reson-doing">
+    <div className="jp-Reson-doing">
       <span className="jp-Reson-spinner" aria-hidden="true" />
-      <span role="status">{[DOING[activity.action], activity.note].filter(Boolean).join(': ')}</span>
+      <span role="status" id="reson-doing">{[DOING[activity.action], activity.note].filter(Boolean).join(': ')}</span>
       <span className="jp-Reson-time">{duration(now - activity.since)}</span>
-    </p>
+      <Button minimal small type="button" aria-label={`Stop: ${DOING[activity.action]}`} onClick={stop}>
+        Stop
+      </Button>
+    </div>
   );
 }
 

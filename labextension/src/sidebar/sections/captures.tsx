@@ -20,6 +20,9 @@ const INSTEAD: Record<string, string> = {
   persistor: 'Default persistor.'
 };
 
+/** Characters; longer ones are more than a look takes in beside a notebook. */
+const LONG = 240;
+
 interface Props {
   captures: CaptureRow[];
   link: CommandSender;
@@ -116,10 +119,25 @@ export function CheckList({ checks }: { checks: Check[] }): JSX.Element | null {
       {checks.map((check, index) => (
         <li key={index} className="jp-Reson-check">
           <Mark tone={check.level} text={check.level} />
-          <span>{check.text}</span>
+          <CheckText text={check.text} />
         </li>
       ))}
     </ul>
+  );
+}
+
+/** Of a long text what is to be done stands there, which is its end; the rest is folded. */
+function CheckText({ text }: { text: string }): JSX.Element {
+  const sentences = text.split(/(?<=[.!?])\s+(?=[A-Z])/);
+  const last = sentences.pop() ?? '';
+  if (text.length <= LONG || sentences.length === 0) {
+    return <span>{text}</span>;
+  }
+  return (
+    <details className="jp-Reson-checks">
+      <summary>{last}</summary>
+      {sentences.join(' ')}
+    </details>
   );
 }
 

@@ -1,6 +1,6 @@
 import React from 'react';
 
-import { siteColor } from '../../run_view/colors';
+import { classColor } from '../../run_view/colors';
 import { bytes, count } from '../../run_view/format';
 import type { Data, Shard } from '../types';
 import { series } from './chart_data';
@@ -49,7 +49,7 @@ function Bar({ shard, index, classes, most }: BarProps): JSX.Element {
     const x = start;
     start += size;
     return (
-      <rect key={color} x={percent(x / most)} y={top + 18} width={percent(size / most)} height={10} fill={siteColor(color)}>
+      <rect key={color} x={percent(x / most)} y={top + 18} width={percent(size / most)} height={10} fill={classColor(color, classes.length)}>
         <title>{`${shard.site}, ${name}: ${count(size)}`}</title>
       </rect>
     );
@@ -77,7 +77,7 @@ function Legend({ classes }: { classes: Series[] }): JSX.Element {
       {classes.map(({ name }, color) => (
         <li key={color}>
           <svg width="10" height="10">
-            <rect width="10" height="10" fill={siteColor(color)} />
+            <rect width="10" height="10" fill={classColor(color, classes.length)} />
           </svg>
           {name}
         </li>

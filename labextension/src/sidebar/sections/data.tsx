@@ -40,8 +40,8 @@ export function DataSection({ state, form, link }: Props): JSX.Element {
   );
 }
 
-export function dataTone({ error, problems, warnings }: Data): Level {
-  return error || problems.length ? 'error' : warnings.length ? 'warning' : 'ok';
+export function dataTone({ error, problems, warnings, changed }: Data): Level {
+  return error || problems.length ? 'error' : warnings.length || changed ? 'warning' : 'ok';
 }
 
 function Found({ data }: { data: Data }): JSX.Element {
@@ -52,11 +52,22 @@ function Found({ data }: { data: Data }): JSX.Element {
       <p className="jp-Reson-headline" role="status">
         {data.headline}
       </p>
+      <Age data={data} />
       {shards.length > 0 && <ShardChart data={{ ...data, shards }} />}
       {button}
       {data.more > 0 && <p className="jp-Reson-help">{`and ${data.more} more shards`}</p>}
       <CheckList checks={checks} />
     </div>
+  );
+}
+
+/** When it was looked at; what changed since is not shown above. */
+function Age({ data }: { data: Data }): JSX.Element {
+  const looked = `Checked at ${new Date(data.looked * 1000).toLocaleTimeString()}.`;
+  return data.changed ? (
+    <CheckList checks={[{ level: 'warning', text: `${looked} The folder has changed since; check again.` }]} />
+  ) : (
+    <p className="jp-Reson-help">{looked}</p>
   );
 }
 

@@ -4,6 +4,7 @@ import type { PageActions } from '../actions';
 import type { CommandSender } from '../commands';
 import { ConfigForm } from '../forms/config_form';
 import { fieldText } from '../forms/values';
+import { useKeptFocus } from '../parts/kept_focus';
 import { Section } from '../parts/section';
 import type { Form, State } from '../types';
 import { ActionsBar } from './actions_bar';
@@ -26,8 +27,9 @@ export function Sections({ state, link, page }: Props): JSX.Element {
   const checks = state.captures.flatMap(row => row.checks);
   const running = state.runs.rows.filter(row => !row.done).length;
   return (
-    // Without this, Jupyter's single-key shortcuts would take Enter and Escape from the fields.
-    <div className="jp-Reson-sections" data-lm-suppress-shortcuts="true">
+    // The actions stand below, and are the first that the keyboard comes to.
+    <div ref={useKeptFocus()} className="jp-Reson-sections">
+      <ActionsBar submit={state.submit} link={link} page={page} />
       <Section id="captured" title="Captured" tone={worst(checks)} summary={captured(state)}>
         <Captures captures={state.captures} link={link} page={page} />
       </Section>
@@ -64,7 +66,6 @@ export function Sections({ state, link, page }: Props): JSX.Element {
         {run && <ConfigForm form={run} link={link} />}
         <RunList runs={state.runs} link={link} page={page} />
       </Section>
-      <ActionsBar submit={state.submit} link={link} page={page} />
     </div>
   );
 }

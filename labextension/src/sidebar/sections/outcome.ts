@@ -13,7 +13,7 @@ export interface Outcome {
   details: Document | null;
 }
 
-const DONE: Record<RunAction, string> = { check: 'Checked: it can be submitted.', preview: 'Preview is shown.', submit: 'Submitted.' };
+const DONE: Record<RunAction, string> = { check: 'Checked: it can be submitted.', preview: 'Preview opened beside the notebook.', submit: 'Submitted.' };
 export const TITLES: Record<RunAction, string> = { check: 'Check', preview: 'Preview', submit: 'Submit' };
 
 /** Has the kernel do it, shows what it gives, and says how it came out; never rejects. */
@@ -41,7 +41,11 @@ function refused(action: RunAction, { message, hint, html }: CommandProblem): Ou
 
 export function documentOf(value: Json): Document | null {
   const found = value as Partial<Document> | null;
-  return typeof found?.html === 'string' ? { title: found.title ?? '', html: found.html } : null;
+  if (typeof found?.html !== 'string') {
+    return null;
+  }
+  const { title = '', html, comparison } = found;
+  return { title, html, ...(comparison && { comparison }) };
 }
 
 function runOf(value: Json): string {

@@ -38,7 +38,7 @@ export function RunItem({ run, now, chosen, onChoose, abort, page }: Props): JSX
             {name}
           </button>
           <span className="jp-Reson-state" data-tone={tone(run)} title={run.reason}>
-            <Mark tone={tone(run)} /> {run.state}
+            <Mark tone={tone(run)} /> {run.stopping ? 'aborting…' : run.unseen ? `${run.state}?` : run.state}
           </span>
         </div>
         <Rounds run={run} />
@@ -48,8 +48,8 @@ export function RunItem({ run, now, chosen, onChoose, abort, page }: Props): JSX
             {age(now - run.started)}
           </time>
         </p>
-        {run.reason && run.done && run.state !== 'finished' && <p className="jp-Reson-reason">{run.reason}</p>}
-        {!run.done && <AbortButton name={name} abort={abort} />}
+        {run.reason && run.state !== 'finished' && <p className="jp-Reson-reason">{run.reason}</p>}
+        {!run.done && !run.stopping && <AbortButton name={name} abort={abort} />}
       </div>
     </li>
   );
@@ -70,7 +70,7 @@ function Rounds({ run }: { run: RunRow }): JSX.Element {
 }
 
 function tone(run: RunRow): Tone {
-  return TONES[run.state] ?? 'busy';
+  return run.unseen ? 'warning' : (TONES[run.state] ?? 'busy');
 }
 
 /** "5 minutes ago"; the exact time is in the title. */

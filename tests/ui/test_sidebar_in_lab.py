@@ -1,0 +1,93 @@
+"""The sidebar as a part of JupyterLab: its keys, its height, its tabs and its commands."""
+
+from __future__ import annotations
+
+import re
+
+import nbformat
+import pytest
+from playwright.sync_api import Page, expect
+
+from .lab import Lab, Notebook
+from .test_sidebar import RUNS, compare, field, loaded, sidebar_of
+
+pytestmark = pytest.mark.ui
+
+
+def text_typed_and_saved(page: Page, book: Notebook, text: str) -> None:
+    """Changes the first cell behind the page's back, presses Ctrl+S where the focus is, and waits for the file."""
+    page.evaluate("text => window.jupyterapp.shell.currentWidget.content.widgets[0].model.sharedModel.setSource(text)", text)
+    page.wait_for_function("window.jupyterapp.shell.currentWidget.context.model.dirty")
+    page.keyboard.press("Control+s")
+    page.wait_for_function("!window.jupyterapp.shell.currentWidget.context.model.dirty")
+    assert nbformat.read(book.path, as_version=4).cells[0].source == text
+
+
+def test_ctrl_s_saves_from_the_sidebar_where_plain_keys_do_nothing_to_the_notebook(lab: Lab, page: Page) -> None:
+    book = loaded(lab, page, "saved_by_key", RUNS)
+    book.start(1)
+    sidebar = sidebar_of(page)
+    sidebar.get_by_role("button", name="Look for runs again").click()
+    sidebar.get_by_role("button", name="digits 1", exact=True).click()
+    close = sidebar.get_by_role("button", name="Close: digits-1")
+    for number, place in enumerate((field(page, "batch_size"), sidebar.get_by_role("button", name="Submit", exact=True), close)):
+        place.focus()
+        text_typed_and_saved(page, book, f"# {number}")
+        expect(place).to_be_focused()
+    sidebar.get_by_role("button", name="Data", exact=True).focus()
+    for key in ("a", "b", "d", "d", "x", "0", "0", "i", "i", "Escape"):
+        page.keyboard.press(key)
+    assert page.evaluate("window.jupyterapp.shell.currentWidget.content.widgets.length") == 2
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_ctrl_s_saves_from_a_live_view_under_a_cell(lab: Lab, page: Page) -> None:
+    book = lab.open(page, lab.notebook("saved_in_view", "from made_up_run import *", "watched = Watched(MadeUpRun(3))"))
+    book.start(0)
+    book.start(1)
+    expect(book.view.get_by_text("3 of 3 rounds done")).to_be_visible()
+    for place in (book.view.locator("button:visible, summary:visible").first, book.view.locator("[tabindex='0']").first):
+        place.focus()
+        text_typed_and_saved(page, book, f"# {place}")
+
+
+def test_a_pinned_run_has_most_of_the_sidebar_and_is_there_again_after_a_reload(lab: Lab, page: Page) -> None:
+    book = loaded(lab, page, "pinned_reload", RUNS)
+    book.start(1)
+    sidebar = sidebar_of(page)
+    sidebar.get_by_role("button", name="Look for runs again").click()
+    sidebar.get_by_role("button", name="digits 1", exact=True).click()
+    view = sidebar.get_by_role("region", name="Training run")
+    expect(view.get_by_text(re.compile("^Round 3 of 8"))).to_be_visible()
+    pane, whole = sidebar.locator(".jp-Reson-run").bounding_box(), sidebar.bounding_box()
+    assert pane and whole and pane["height"] > 0.6 * whole["height"]
+    book.command("docmanager:save")
+    page.reload()
+    expect(view.get_by_text(re.compile("^Round 3 of 8"))).to_be_visible()
+    sidebar.get_by_role("button", name="Close: digits-1").click()
+    page.reload()
+    expect(field(page, "batch_size")).to_have_value("32")
+    expect(view).to_have_count(0)
+
+
+def test_a_comparison_has_charts_to_use_and_one_tab_however_often_it_is_asked_for(lab: Lab, page: Page) -> None:
+    real = """from made_up_comparison import comparison
+from reson_jupyter.notebook.comparison_bundle import comparison_bundle
+reson_jupyter.api.compare = lambda *runs: comparison(("sgd", "adam"))
+commands.comparison_bundle = comparison_bundle"""
+    book = loaded(lab, page, "compared_in_tab", RUNS + "\n" + real)
+    book.start(1)
+    sidebar_of(page).get_by_role("button", name="Look for runs again").click()
+    compare(page)
+    region = page.locator("#jp-main-dock-panel").get_by_role("region", name="Comparison of runs")
+    expect(region.locator("figure", has_text="loss").get_by_role("img")).to_be_visible()
+    expect(region.locator("figure canvas").first).to_be_visible()
+    sidebar_of(page).get_by_role("button", name="Compare 2 runs").click()
+    expect(region).to_have_count(1)
+    expect(page.get_by_role("main").get_by_role("tab", name=re.compile("compared$|^Comparison"))).to_have_count(1)
+
+
+def test_the_command_submits_or_says_what_stands_in_the_way(lab: Lab, page: Page) -> None:
+    book = loaded(lab, page, "submit_command")
+    book.command("reson:submit")
+    expect(page.get_by_text(re.compile("There is no model.*The run has no name")).first).to_be_visible()
