@@ -1,4 +1,4 @@
-"""Writes pictures of the sidebar in JupyterLab, light and dark: with a run under way, and a preview beside it.
+"""Writes pictures of the sidebar in JupyterLab, light and dark: with a run under way, a preview beside it, and two runs compared.
 
     python -m tests.ui.sidebar_pictures FOLDER
 
@@ -41,8 +41,9 @@ class Net(nn.Module):
 
     def forward(self, images):
         return self.classify(self.features(images))"""
-CONFIG = "%reson config name=digits shards_dir=shards img_size=16 learning_rate=0.003 num_rounds=12 dropout=0.1"
+CONFIG = "%reson config name=digits shards_dir=shards img_size=16 learning_rate=0.003 num_rounds=12"
 SUBMIT = "run = %reson submit"
+COMPARE = "again = run.wait().rerun(learning_rate=0.0005).wait()\nreson.compare(run, again)"
 UNDER_WAY = re.compile(r"Round ([5-9]|\d\d) of")
 WITHIN_MS = 240_000
 
@@ -56,15 +57,14 @@ def pictures(folder: Path) -> None:
 
 
 def _pictures_in_one_theme(lab: Lab, browser: Browser, folder: Path, theme: str) -> None:
-    home = f"import os; os.environ['RESON_HOME'] = os.path.abspath('home-{theme}')"
     context = browser.new_context(viewport={"width": 1440, "height": 1000}, device_scale_factor=1.5)
     try:
-        cells = (home, LOAD, DATA, CONFIG, MODEL, SUBMIT)
+        cells = (LOAD, DATA, CONFIG, MODEL, SUBMIT, COMPARE)
         book = lab.open(context.new_page(), lab.notebook(f"digits-{theme}", *cells))
         page = book.page
         page.set_default_timeout(WITHIN_MS)
         page.get_by_role("tab", name="Reson", exact=True).click()
-        for index in range(len(cells)):
+        for index in range(len(cells) - 1):
             book.start(index)
         sidebar = page.get_by_role("region", name="Reson", exact=True)
         book.view.first.wait_for()
@@ -75,6 +75,13 @@ def _pictures_in_one_theme(lab: Lab, browser: Browser, folder: Path, theme: str)
         sidebar.get_by_role("button", name="Preview", exact=True).click()
         page.get_by_text("model_def.py").first.wait_for()
         _save(page, folder / f"preview-{theme}.png")
+        page.get_by_role("tab", name="digits:").get_by_title("Close").click()
+        book.start(len(cells) - 1)
+        compared = page.get_by_text("2 runs compared")
+        compared.wait_for()
+        output = page.locator(".jp-OutputArea-output").filter(has=compared)
+        output.scroll_into_view_if_needed()
+        output.screenshot(path=folder / f"compare-{theme}.png")
     finally:
         context.close()
 
