@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .config import Config, FederationConfig, ModelConfig, ResonTechConfig, SubmitConfig, TrainingConfig
-from .config.urls import without_user
 from .config.written import text_of
 from .errors import ConfigError
 from .session import SECRETS, Session
@@ -130,7 +129,6 @@ def _target_form(session: Session) -> Form:
         keys = tuple(Key(name, variable, _is_set(known, name)) for name, variable in _KEYS.items())
     except ConfigError as error:
         problem = str(error)
-    places["store"] = without_user(places.get("store", ""))
     own = ("target", "store")
     others = (*_BY_TARGET[target], "allow_http")
     properties = {

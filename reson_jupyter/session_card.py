@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .card import Card
-from .config.urls import without_user
 from .errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ def session_card(session: Session) -> Card:
     try:
         submission = session.submission
         rows += [(name, getattr(submission, name)) for name in ("name", "shards_dir", "target") if getattr(submission, name)]
-        rows += [("store", without_user(submission.store))] if submission.store else []
+        rows += [("store", submission.store)] if submission.store else []
     except ConfigError as error:
         rows.append(("problem", str(error)))
     return Card("The session of this kernel", [*rows, ("change it", "%reson config KEY=VALUE; all of it: %reson config")])

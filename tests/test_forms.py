@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reson_jupyter.config.written import text_of, value_of
@@ -148,6 +148,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON)
 @example(9007199254740993)
 @example(1.0)
@@ -162,6 +163,7 @@ def test_a_value_is_written_so_that_it_is_read_as_it_is(value: object) -> None:
 NUMBERS = st.integers(-5, 70_000) | st.floats() | st.booleans() | st.text(max_size=5) | st.none()
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from(["batch_size", "num_rounds", "min_clients", "learning_rate", "dropout"]), NUMBERS, min_size=1)
 )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from reson_jupyter.backend.history.origin import Origin
 from reson_jupyter.backend.job import Job, JobParts, build_job
 from reson_jupyter.backend.record import RunRecord
+from reson_jupyter.card import html_root
 from reson_jupyter.config import FederationConfig, TrainingConfig
 from reson_jupyter.preview.changes import Changes, Made, compare
 from reson_jupyter.preview.contents import PlannedFile
@@ -80,10 +81,10 @@ def test_the_lines_of_a_diff_lead_from_then_to_now(before: list[str], now: list[
 @settings(max_examples=150, deadline=None)
 @given(lines=LINES, name=st.sampled_from(["a.py", "a.json", "a.txt", "a"]))
 def test_the_text_of_a_file_is_text_and_nothing_else(lines: list[str], name: str) -> None:
-    shown = harmless(code_html(name, lines)).text
+    shown = harmless(html_root(code_html(name, lines))).text
     assert shown.isprintable() or set(char for char in shown if not char.isprintable()) == {"\n"}
     diff = list(difflib.unified_diff([], lines, lineterm=""))
-    assert harmless(diff_html(diff)).text.count("\n") == max(0, len(diff) - 3)
+    assert harmless(html_root(diff_html(diff))).text.count("\n") == max(0, len(diff) - 3)
 
 
 @given(files=FILES)

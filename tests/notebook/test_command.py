@@ -43,7 +43,7 @@ def test_config_sets_fields_of_every_config_and_hyperparameters_of_the_users_own
         ("dropout=0.1", "dropout = 0.1\ndropout: of your own, for your train function"),
         ("batch=3", "batch = 3\nbatch: of your own, for your train function; the field is batch_size"),
         ("size=3", "size = 3\nsize: of your own, for your train function; the field is batch_size or img_size"),
-        ("store=s3://key:canary@bucket/jobs", "store = s3://...@bucket/jobs"),
+        ("store=s3://bucket/jobs", "store = s3://bucket/jobs"),
     ],
 )
 def test_config_says_what_was_set(shell: InteractiveShell, line: str, said: str) -> None:
@@ -212,6 +212,7 @@ def test_every_line_that_is_shown_somewhere_can_be_typed(line: str) -> None:
 # Of what a page can ask for: the line that does the same, and the Python that does.
 TWINS = {
     "configure": ("%reson config batch_size=2", reson.Session.configure),
+    "set_rows": ("%reson config dropout=0.1", reson.Session.configure_rows),
     "forget": ("%reson forget model", reson.Session.forget),
     "check": ("%reson check", reson.check),
     "preview": ("%reson preview", reson.preview),
@@ -221,8 +222,8 @@ TWINS = {
     "runs": ("%reson runs", reson.runs),
     "compare": ("%reson compare ID ID", reson.compare),
 }
-# What keeps a page itself going.
-OF_THE_PAGE = {"here", "snapshot", "result"}
+# What keeps a page itself going, and what a cell has the kernel's interrupt for.
+OF_THE_PAGE = {"here", "snapshot", "result", "stop"}
 
 
 def test_all_that_a_page_can_ask_for_has_a_line_and_a_call() -> None:

@@ -176,7 +176,7 @@ def test_a_build_says_how_to_run_it_and_refuses_a_folder_with_other_files(shell:
     assert "-n 1 -t 1" in said and "DATA/site-1" in said
     assert "my job-workspace" not in said, "the simulator trains nothing in a workspace whose path has a space"
     _, said = run(shell, "%reson build --name digits --out 'my job'")
-    assert "wrote " in said, "its own files are replaced"
+    assert "replaced " in said, "its own files are"
     (tmp_path / "my job" / "app" / "custom" / "old.py").write_text("mine")
     _, said = run(shell, "%reson build --name digits --out 'my job'")
     assert said.startswith(f"JobError: {tmp_path}/my job has other files, app/custom/old.py") and "Traceback" not in said

@@ -8,7 +8,6 @@ from typing import Any
 
 from ...capture.roles.contract import ROLES
 from ...config import Config, FederationConfig, ModelConfig, SubmitConfig, TrainingConfig, fields_like
-from ...config.urls import without_user
 from ...names import printable
 from ...session import Session, current_session
 from ..panel import show_panel
@@ -56,7 +55,7 @@ def _set(name: str, value: Any) -> str:
         return f"{name}: put back"
     if name == "s3_access_key_id":
         return f"{name}: set"
-    return f"{name} = {without_user(str(value)) if name == 'store' else value}"
+    return f"{name} = {value}"
 
 
 def _own(session: Session, given: Mapping[str, Any]) -> Iterator[str]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from ...backend.store import default_store_url
 from ...config import Config, FederationConfig, ResonTechConfig
-from ...config.urls import without_user
 from ...home import home
 from ...session import SECRETS, Session
 
@@ -45,7 +44,7 @@ def _run(session: Session) -> Iterator[str]:
 def _places(session: Session) -> Iterator[str]:
     connection, submission = session.connection, session.submission
     yield f"target = {submission.target}"
-    yield f"store = {without_user(submission.store) or _usual_store(submission.target, connection)}"
+    yield f"store = {submission.store or _usual_store(submission.target, connection)}"
     yield f"stale_captures = {submission.stale_captures}"
     unset = []
     for name, value in connection:
