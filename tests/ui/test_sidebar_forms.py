@@ -136,7 +136,7 @@ def test_hyperparameters_of_ones_own_are_rows(lab: Lab, page: Page) -> None:
     expect(rows.get_by_label("Value of drop", exact=True)).to_have_value("0.25")
     rows.get_by_label("Value of drop", exact=True).fill('[1, {"a": null}]')
     rows.get_by_label("Value of drop", exact=True).press("Enter")
-    expect(rows.get_by_label("Value of drop", exact=True)).to_have_value('[1,{"a":null}]')
+    expect(rows.get_by_label("Value of drop", exact=True)).to_have_value('[1, {"a": null}]')
     book.start(1)
     expect(page.get_by_text("{'drop': [1, {'a': None}]}", exact=True)).to_be_visible()
     book.start(2)
