@@ -79,6 +79,7 @@ def _pictures_in_one_theme(lab: Lab, browser: Browser, folder: Path, theme: str)
         book.start(len(cells) - 1)
         compared = page.get_by_text("2 runs compared")
         compared.wait_for()
+        page.set_viewport_size({"width": 1440, "height": 1400})  # all of it in one picture
         output = page.locator(".jp-OutputArea-output").filter(has=compared)
         output.scroll_into_view_if_needed()
         output.screenshot(path=folder / f"compare-{theme}.png")
