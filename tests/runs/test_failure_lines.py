@@ -91,7 +91,7 @@ def test_a_cells_function_that_raises_on_a_site_is_found_by_cell_and_line(home: 
 
     snapshot = LiveFeed(run).snapshot()
     for shown in (report_text(snapshot), report_html(snapshot), str(snapshot["sites"])):
-        assert "In[2], line 11: RuntimeError: mat1 and mat2" in shown
+        assert "RuntimeError at In[2], line 11" in shown
     cells = {"In[2]": MODEL, "In[3]": TRAIN}
     assert "> 11 |         return self.fc(x)  # line 11" in repr(FailureCard(failure.explained, cells.get))
 

@@ -74,7 +74,7 @@ def test_shards_are_sent_once_and_images_decoded_once_for_all_runs(photos: Path,
     assert {name[:64] for name in cached} == {sha256_of(path) for path in shards.glob("*.zip")}
 
     again = submit(shards)
-    assert again.progress.notes[-1].startswith("all 2 shards are in the store already"), "the view says so"
+    assert again.progress.sending.startswith("all 2 shards are in the store already"), "the view says so"
     assert len(cache_lines(again)) == 2 and all("reused" in line for line in cache_lines(again))
     assert {path.name: path.stat().st_ino for path in (home / "cache" / "images").iterdir()} == cached
     assert all(torch.equal(value, weights(first)[name]) for name, value in weights(again).items())
