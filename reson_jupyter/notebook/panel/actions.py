@@ -11,7 +11,7 @@ from ...backend.starting import current_start
 from ...errors import ResonError
 from ...readiness import obstacles
 from ...session import Session
-from ..sidebar.activity import Activity
+from ..activity import Activity
 from .texts import tell, text
 from .work import Output, carry_out, error_output
 

@@ -8,7 +8,7 @@ import ipywidgets as widgets
 
 from ...forms import forms_of
 from ...session import Session
-from ..sidebar.activity import Activity
+from ..activity import Activity
 from .actions import ActionsView
 from .captured import CapturedView
 from .closing import close

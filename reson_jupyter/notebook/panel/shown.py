@@ -9,7 +9,7 @@ from IPython.core.getipython import get_ipython
 from IPython.display import display
 
 from ...session import current_session
-from ..sidebar.activity import activity
+from ..activity import activity
 from .panel import Panel
 
 # What a notebook shows of it that was saved and is opened again.

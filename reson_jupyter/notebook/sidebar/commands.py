@@ -14,10 +14,10 @@ from ...config import check_length
 from ...config.written import value_of
 from ...errors import ConfigError, ResonError
 from ...session import Session
+from ..activity import Activity
 from ..comparison_bundle import COMPARISON, comparison_bundle
 from ..live.results import results
 from ..rehearsal_card import RehearsalCard
-from .activity import Activity
 from .data import DataPart
 from .pages import Page, Pages
 from .problems import problem_of

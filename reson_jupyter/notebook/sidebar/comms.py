@@ -16,10 +16,10 @@ from ...api import on_rehearsal, on_run
 from ...forms import forms_of
 from ...readiness import obstacles
 from ...session import Session
+from ..activity import activity
 from ..capturing.cells import CellIds
 from ..live.results import results
 from . import data, runs
-from .activity import activity
 from .captures import capture_rows, empty_rows
 from .commands import Commands
 from .data import DataPart

@@ -8,8 +8,8 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from reson_jupyter.notebook.activity import Activity
 from reson_jupyter.notebook.panel.panel import Panel
-from reson_jupyter.notebook.sidebar.activity import Activity
 from reson_jupyter.session import Session
 from tests.notebook.fake_comm import FakeComm
 

@@ -21,9 +21,9 @@ from reson_jupyter.backend.rehearsal import Rehearsal
 from reson_jupyter.backend.starting import current_start
 from reson_jupyter.backend.targets.detached import is_unwanted
 from reson_jupyter.errors import RehearsalFailed, RunError, RunNotFound
+from reson_jupyter.notebook.activity import activity
 from reson_jupyter.notebook.comparison_bundle import COMPARISON, comparison_bundle
 from reson_jupyter.notebook.live.results import results
-from reson_jupyter.notebook.sidebar.activity import activity
 from reson_jupyter.session import Refusal, Session
 from tests.notebook.test_rehearsal_card import FAILURE, rehearsal
 from tests.ui.made_up_comparison import comparison

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ...backend.rehearsal import Rehearsal
-from ...backend.starting import Start, current_start, stoppable
-from ...errors import ResonError, RunError
-from ..away import away_from_cells, is_away
+from ..backend.rehearsal import Rehearsal
+from ..backend.starting import Start, current_start, stoppable
+from ..errors import ResonError, RunError
+from .away import away_from_cells, is_away
 
 _log = logging.getLogger(__name__)
 
