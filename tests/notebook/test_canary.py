@@ -23,7 +23,7 @@ UI = Path(__file__).parent.parent / "ui"
 OPS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("snapshot", {}),
     ("configure", {"fields": {"num_rounds": 2}}),
-    ("configure", {"fields": {"store": "file:///nowhere/at/all"}}),
+    ("configure", {"fields": {"store": "file:///dev/null/at/all"}}),
     ("configure", {"fields": {"s3_secret_access_key": "x"}}),
     ("configure", {"fields": {"store": None}}),
     ("runs", {}),

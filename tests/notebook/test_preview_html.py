@@ -158,12 +158,12 @@ class Net(nn.Linear):
 """
 
 
-def test_the_magic_shows_the_same_as_the_call_and_takes_the_flags_of_submit(shell: InteractiveShell) -> None:
+def test_the_magic_shows_the_same_as_the_call_and_takes_the_flags_of_submit(shell: InteractiveShell, tmp_path: Path) -> None:
     run(shell, MODEL)
-    shown, _ = run(shell, "%reson preview --name digits --rounds 9 --target local --store file:///tmp/nowhere-at-all")
+    shown, _ = run(shell, f"%reson preview --name digits --rounds 9 --target local --store {(tmp_path / 'not-there').as_uri()}")
     preview = shown.result
     assert isinstance(preview, Preview)
-    assert preview.store == "file:///tmp/nowhere-at-all" and preview.job.name == "digits"
+    assert preview.store == (tmp_path / "not-there").as_uri() and preview.job.name == "digits"
     assert preview.job.config("config_fed_server.json")["workflows"][0]["args"]["num_rounds"] == 9
     assert preview.obstacles == ("no shards were named, and here every site's data is its shard",)
 

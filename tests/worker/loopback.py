@@ -105,7 +105,7 @@ class Server(Engine):
         config.mkdir(parents=True)
         workflow = {"id": "scatter_and_gather", "path": "p", "args": {"num_rounds": 2, "min_clients": 1}}
         (config / "config_fed_server.json").write_text(json.dumps({"workflows": [workflow]}))
-        entry = {"path": executor, "args": {"data_root": "/nowhere", "train_fn": "fl_train", "learning_rate": 0.5}}
+        entry = {"path": executor, "args": {"data_root": "/dev/null/nowhere", "train_fn": "fl_train", "learning_rate": 0.5}}
         (config / "config_fed_client.json").write_text(
             json.dumps({"executors": [{"tasks": ["train", "validate"], "executor": entry}]})
         )

@@ -58,7 +58,7 @@ def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 @pytest.fixture
 def prepare(server: Server, module: ModuleType) -> Callable[..., Shareable]:
     """Has the site prepare, with these arguments of its executor; the user's own code trains unless there is a manifest."""
-    server.agent.data_root = "/nowhere"
+    server.agent.data_root = "/dev/null/nowhere"
 
     def do(*requirements: str, **args: Any) -> Shareable:
         args = {"own_training": "manifest" not in args, **args}
@@ -125,7 +125,7 @@ def test_the_data_that_a_site_has_itself_is_counted_and_used(
     prepare(manifest="manifest.ndjson")
     data = told(server)
     assert (data["data"], data["samples"], data["classes"], data["problems"]) == (str(folder), 4, 3, [])
-    assert server.agent.env("/nowhere", {})["DATA_ROOT"] == str(folder)
+    assert server.agent.env("/dev/null/nowhere", {})["DATA_ROOT"] == str(folder)
 
 
 @pytest.mark.parametrize(
@@ -205,16 +205,16 @@ def test_a_shard_is_fetched_and_is_the_data_from_then_on(
     data = told(server)
     assert (data["data"], data["samples"], data["classes"], data["problems"]) == ("shard", 3, 2, [])
     place = tmp_path / "reson_cache/shards" / shard[1]["sha256"]
-    assert server.agent.env("/nowhere", {})["DATA_ROOT"] == str(place)
+    assert server.agent.env("/dev/null/nowhere", {})["DATA_ROOT"] == str(place)
     assert Path(f"{place}.sha256").read_text() == shard[1]["sha256"]
     assert os.environ["RESON_DATA_ROOT"] == str(place)  # for code that asks for it itself
     assert os.environ["RESON_CACHE"] == str(tmp_path / "reson_cache")
     # With few threads the simulator has every task done by a new process.
-    later = agent.ResonAgent("/nowhere", "some_model_def", {})
+    later = agent.ResonAgent("/dev/null/nowhere", "some_model_def", {})
     with server.new_context() as fl_ctx:
         later.handle_event(EventType.START_RUN, fl_ctx)
         later.handle_event(EventType.ABOUT_TO_END_RUN, fl_ctx)
-    assert later.is_prepared and later.env("/nowhere", {})["DATA_ROOT"] == str(place)
+    assert later.is_prepared and later.env("/dev/null/nowhere", {})["DATA_ROOT"] == str(place)
 
 
 def test_a_place_that_the_site_has_set_wins_over_a_shard(
