@@ -14,7 +14,7 @@ QUICK := not ui and not nvflare and not slow
 ALONE := ui or faults
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check lab bench python-tests front-end-tests
+.PHONY: help venv demo test check lab bench scaleout python-tests front-end-tests
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,15 @@ $(FRONT_END): $(FRONT_END_SOURCES) | $(STAMP)
 demo: venv  ## train a model on three sites over an S3 store and print the result
 	$(BIN)/python notebooks/demo.py
 
+# Scaleout's own packages, which the tests of reson_jupyter.edge are held against; they need versions of others that ours does not.
+SCALEOUT := .venv-scaleout/.installed
+
+scaleout: $(SCALEOUT)  ## install Scaleout's own packages beside .venv, for the tests that compare with them
+
+$(SCALEOUT): tests/edge/scaleout-1.0.txt tests/edge/scaleout-1.1.txt
+	tests/edge/install_scaleout.sh $(PYTHON) .venv-scaleout
+	touch $@
+
 test: venv front-end-tests python-tests  ## every test: Python, TypeScript, and in a real browser
 
 front-end-tests: venv
@@ -40,12 +49,12 @@ front-end-tests: venv
 	$(JLPM) test
 
 # Most of a real run is waiting, so two of them share the cores; browsers and the fault table have time limits of their own.
-python-tests: venv
+python-tests: venv scaleout
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "$(QUICK)"
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not ($(QUICK)) and not ($(ALONE))"
 	RESON_TEST_CHROMIUM="$$(tests/ui/ensure_chromium.sh)" $(BIN)/python -m pytest -m "$(ALONE)"
 
-check: venv  ## ruff, mypy, tsc and the quick tests: no browser, no real NVFlare
+check: venv scaleout  ## ruff, mypy, tsc and the quick tests: no browser, no real NVFlare
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

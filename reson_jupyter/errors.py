@@ -4,6 +4,7 @@
     ├── ConfigError      a configuration value cannot be used
     ├── CaptureError     a cell cannot be turned into source that ships
     ├── ShardError       a shard zip or its manifest cannot be used
+    ├── ProjectError     a Scaleout Edge project folder cannot be used
     ├── JobError         the parts do not make a job
     ├── RehearsalFailed  the job failed when it was tried here, before anything was uploaded
     ├── StoreError       files could not be written to or read from a store
@@ -79,6 +80,10 @@ class CaptureError(ResonError):
 
 class ShardError(ResonError):
     """A shard zip or its manifest cannot be used."""
+
+
+class ProjectError(ResonError):
+    """A Scaleout Edge project folder cannot be used."""
 
 
 class JobError(ResonError):

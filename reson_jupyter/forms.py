@@ -12,7 +12,8 @@ from typing import Any
 from .config import Config, FederationConfig, ModelConfig, ResonTechConfig, SubmitConfig, TrainingConfig
 from .config.written import text_of
 from .errors import ConfigError
-from .session import SECRETS, Session
+from .secret_fields import SECRETS
+from .session import Session
 
 # Of both halves of a pair of keys, a form says only whether they are there.
 _KEYS = {**SECRETS, "s3_access_key_id": "RESON_S3_KEY"}

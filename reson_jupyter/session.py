@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .capture.across.inputs import Kernel
 from .capture.capture import Capture
-from .capture.secrets.scan import scan
 from .capture.stale import Outdated
 from .config import (
     Config,
@@ -25,13 +23,13 @@ from .config import (
     refuse_slip,
 )
 from .errors import ConfigError
+from .secret_fields import refuse_secret, refuse_secret_name
+
+if TYPE_CHECKING:
+    from .edge.project import Project
 
 C = TypeVar("C", bound=Config)
 Observer = Callable[["Session"], None]
-
-SECRETS = MappingProxyType(
-    {"password": "RESON_PASSWORD", "platform_api_key": "RESON_API_KEY", "s3_secret_access_key": "RESON_S3_SECRET"}
-)
 
 _CONFIGS: Mapping[str, type[Config]] = MappingProxyType(
     {
@@ -42,14 +40,11 @@ _CONFIGS: Mapping[str, type[Config]] = MappingProxyType(
         "connection": ResonTechConfig,
     }
 )
+# What trains instead of each other: a model of the user's own, or the callbacks that a startup registers.
+_OF_A_MODEL = ("model", "train", "executor", "persistor")
 # Their unset fields come from the environment as it is whenever they are used.
 _OF_THE_ENVIRONMENT = ("submission", "connection")
 _OWNER = {field: part for part, config in _CONFIGS.items() for field in config.model_fields}
-
-# A cell that asks for it keeps no trace of it.
-_OF_THE_PLATFORM = (
-    "Set RESON_API_KEY before the kernel starts; or here: import os, getpass; os.environ['RESON_API_KEY'] = getpass.getpass()"
-)
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +77,7 @@ class Session:
         self._captures: dict[str, Capture] = {}
         self._refusals: dict[str, Refusal] = {}
         self._outdated: dict[str, Outdated] = {}
+        self._project: Project | None = None
         self._observers: list[Observer] = []
 
     @property
@@ -146,8 +142,21 @@ class Session:
             return MappingProxyType(dict(self._outdated))
 
     @property
+    def project(self) -> Project | None:
+        """The Scaleout Edge project that was loaded, if it is what trains."""
+        with self._lock:
+            return self._project
+
+    @property
+    def has_startup(self) -> bool:
+        """Whether callbacks of Scaleout Edge train: those of a project, or of a captured startup."""
+        return self.project is not None or "startup" in self.captures
+
+    @property
     def has_own_training(self) -> bool:
         """Whether something that was captured takes the place of the default training."""
+        if self.has_startup:
+            return True
         captures = self.captures
         functions = (function for capture in captures.values() for function in capture.functions)
         return "executor" in captures or any(function.purpose == "train" for function in functions)
@@ -157,15 +166,41 @@ class Session:
         return self.captures.get(key)
 
     def set_capture(self, capture: Capture) -> None:
-        """Takes `capture` in place of the earlier one of its key; a model that brings its train function replaces that, too."""
+        """Takes `capture` in place of the earlier one of its key; a model that brings its train function replaces that, too.
+
+        A startup and what belongs to a model take each other's place, see `displaced_by`.
+        """
         with self._lock:
+            for key in self.displaced_by(capture.role):
+                self._drop(key)
+            if capture.role == "model" and any(function.purpose == "train" for function in capture.functions):
+                self._drop("train")
             self._captures[capture.key] = capture
             self._refusals.pop(capture.key, None)
             self._outdated.pop(capture.key, None)
-            if capture.role == "model" and any(function.purpose == "train" for function in capture.functions):
-                self._captures.pop("train", None)
-                self._outdated.pop("train", None)
         self._notify()
+
+    def set_project(self, project: Project) -> None:
+        """Takes a project in place of an earlier one, and of all that `displaced_by` names."""
+        with self._lock:
+            for key in self.displaced_by("project"):
+                self._drop(key)
+            self._project = project
+        self._notify()
+
+    def displaced_by(self, role: str) -> tuple[str, ...]:
+        """Returns what goes when something of this role comes, because only one of them can train: keys, or "project"."""
+        with self._lock:
+            there = (*self._captures, *(["project"] if self._project else []))
+        others = {"project": (*_OF_A_MODEL, "startup"), "startup": (*_OF_A_MODEL, "project")}
+        gone = others.get(role, ("startup", "project") if role in _OF_A_MODEL else ())
+        return tuple(key for key in there if key in gone)
+
+    def _drop(self, key: str) -> None:
+        if key == "project":
+            self._project = None
+        self._captures.pop(key, None)
+        self._outdated.pop(key, None)
 
     def set_refusal(self, refusal: Refusal) -> None:
         """Remembers that a cell could not be captured; what was captured before stays."""
@@ -242,7 +277,7 @@ class Session:
                     _CONFIGS[name](**values)
             configs = {part: self._configs[part].replace(**changes) for part, changes in parts.items()}
             for name, value in fields.items():  # of which the configs know that they have an end
-                _refuse_secret(name, value)
+                refuse_secret(name, value)
             self._configs.update(configs)
             self._set.update(environment)
 
@@ -293,43 +328,12 @@ def _changed(fields: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
 
 
 def _route(name: str) -> str:
-    if name in SECRETS:
-        raise ConfigError(
-            f"{name} is a secret and is not set here, where notebooks and their history would keep it.",
-            f"Set {SECRETS[name]} before the kernel starts; or here: "
-            f"import os, getpass; os.environ[{SECRETS[name]!r}] = getpass.getpass()",
-        )
+    refuse_secret_name(name)
     if name in _OWNER:
         return _OWNER[name]
     check_length(name)
     refuse_slip(name, _OWNER)
     return "training"
-
-
-def _refuse_secret(name: str, value: Any) -> None:
-    for key, text in dict.fromkeys(_texts(name, value)):
-        found = [finding for finding in scan(f"{key} = {text!r}") if finding.blocks]
-        if found:
-            raise ConfigError(
-                f"{name} holds {found[0].kind}; a field of a config ships, and is shown.",
-                _OF_THE_PLATFORM
-                if text.startswith("rsk_")
-                else f"Set an environment variable on each site, and read it where it is needed: os.environ[{key.upper()!r}].",
-            )
-
-
-def _texts(key: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Every string in a value, with the nearest name for it; the names in a dict are shown, too."""
-    if isinstance(value, str):
-        yield key, value
-    elif isinstance(value, Mapping):
-        for name, item in value.items():
-            yield "name", str(name)
-            # As a name in Python: "api-key" is none.
-            yield from _texts(re.sub(r"\W", "_", str(name)), item)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for item in value:
-            yield from _texts(key, item)
 
 
 _current = Session()

@@ -32,15 +32,22 @@ class Survey:
     notes: tuple[str, ...] = ()
 
 
-def place(survey: Survey, shards: Sequence[Shard]) -> dict[str, Shard | None]:
+def place(survey: Survey, shards: Sequence[Shard], sites: int = 0) -> dict[str, Shard | None]:
     """Returns the sites of a run, each with its shard; None for a site that has its data itself.
 
     A shard that is called as a site goes there ("clinic-a.zip" to clinic-a), if all are; else they are dealt out in order.
+
+    Args:
+        survey: The sites that are there.
+        shards: The shards, none where sites have their data themselves.
+        sites: How many sites come into being where there are no shards and the training can do without; 0 if it cannot.
 
     Raises:
         TargetError: there are more shards than sites, or none where each site needs one.
     """
     if not survey.sites:
+        if not shards and sites and survey.capacity is None and survey.needed is None:
+            return {f"site-{number}": None for number in range(1, sites + 1)}
         if not shards:
             raise TargetError("no shards were named, and here every site's data is its shard", "Name their folder: --shards DIR.")
         if survey.needed is not None and len(shards) != survey.needed:

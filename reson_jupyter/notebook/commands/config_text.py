@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from ...backend.store import default_store_url
 from ...config import Config, FederationConfig, ResonTechConfig
 from ...home import home
-from ...session import SECRETS, Session
+from ...secret_fields import SECRETS
+from ...session import Session
 
 
 def config_text(session: Session) -> Iterator[str]:

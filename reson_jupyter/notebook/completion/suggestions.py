@@ -10,7 +10,8 @@ from typing import Any
 from ...backend.history import file, history
 from ...config import Config, FederationConfig, ModelConfig, ResonTechConfig, SubmitConfig, TrainingConfig
 from ...errors import ResonError
-from ...session import SECRETS, current_session
+from ...secret_fields import SECRETS
+from ...session import current_session
 from ..commands.which_run import runs_seen
 
 _MOST_RUNS = 50

@@ -1,0 +1,1 @@
+"""Scaleout Edge projects and their callbacks, on NVFlare."""
