@@ -37,7 +37,7 @@ from tests.bare_server import bare_server
 from tests.servers import Line, S3Endpoint, client_of, s3_server
 
 MIB = 1 << 20
-ROUNDS = 3
+ROUNDS = 5
 _THERE_AND_BACK = 0.04  # seconds
 BIG, SMALL, FILES = 512 * MIB, 64 * MIB, 8
 

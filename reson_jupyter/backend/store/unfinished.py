@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import threading
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, MultipartUploadTypeDef, PartTypeDef
 
 _STALE = datetime.timedelta(days=1)
+# For its first paginator botocore looks through all its services: every thread for itself, if several ask at once.
+_LOADING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -78,12 +81,14 @@ def sweep(below: Place, under_way: Collection[str]) -> None:
 
 
 def _uploads(below: Place) -> Iterator[MultipartUploadTypeDef]:
-    pages = below.client.get_paginator("list_multipart_uploads").paginate(Bucket=below.bucket, Prefix=below.key)
-    for page in pages:
+    with _LOADING:
+        paginator = below.client.get_paginator("list_multipart_uploads")
+    for page in paginator.paginate(Bucket=below.bucket, Prefix=below.key):
         yield from page.get("Uploads", [])
 
 
 def _parts(place: Place, upload_id: str) -> Iterator[PartTypeDef]:
-    pages = place.client.get_paginator("list_parts").paginate(Bucket=place.bucket, Key=place.key, UploadId=upload_id)
-    for page in pages:
+    with _LOADING:
+        paginator = place.client.get_paginator("list_parts")
+    for page in paginator.paginate(Bucket=place.bucket, Key=place.key, UploadId=upload_id):
         yield from page.get("Parts", [])
