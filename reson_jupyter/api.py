@@ -29,7 +29,8 @@ from .backend.targets import open_target
 from .config import FederationConfig, ModelConfig, TrainingConfig
 from .errors import ConfigError, ResonError, RunNotFound, StoreError
 from .home import home
-from .prepare import Prepared, prepare, store_url
+from .prepare import prepare, store_url
+from .prepared import Prepared
 from .preview import Preview, make_preview
 from .request import Request
 from .session import current_session
@@ -109,7 +110,7 @@ def check(
     )  # fmt: skip
     session = current_session()
     prepared = prepare(request.completed(session.submission), session)
-    rehearsal = _rehearse(prepared)
+    rehearsal = _rehearse(prepared, session.target)
     return replace(rehearsal, notes=(*prepared.notes, *rehearsal.notes))
 
 
@@ -201,11 +202,11 @@ def submit(
     survey = destination.survey(connection)
     opened = destination.open_store(store_url(store, session, survey), connection)
     prepared = prepare(request, session, sites=len(survey.sites))
-    sites = place(survey, local_shards(prepared.shards))
+    sites = place(survey, local_shards(prepared.shards), prepared.sites)
     destination.check(prepared.job, opened, sites, connection)
     notes = [*survey.notes, *prepared.notes]
     if check:
-        notes += (f"rehearsal: {note}" for note in _rehearse(prepared).notes)
+        notes += (f"rehearsal: {note}" for note in _rehearse(prepared, where).notes)
     record = RunRecord.new(request.name, where, opened.url)
     federation = request.federation or session.federation
     submission = Submission(prepared.job, sites, federation, record, opened, destination, connection)
@@ -333,7 +334,8 @@ def _named(name: str) -> RunRecord | None:
         return None
 
 
-def _rehearse(prepared: Prepared) -> Rehearsal:
+def _rehearse(prepared: Prepared, target: str) -> Rehearsal:
+    here = bool(prepared.sites) and target == "local"  # its sites have what this machine has
     shard = prepared.shards[0].path if prepared.shards else None
     hint = "Nothing was uploaded. Correct the cell and run it again."
-    return rehearse_told(prepared.job, shard, default_training=prepared.default_training, hint=hint)
+    return rehearse_told(prepared.job, shard, default_training=prepared.default_training, hint=hint, without_shard=here)

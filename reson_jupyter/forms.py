@@ -86,6 +86,8 @@ def forms_of(session: Session) -> tuple[Form, ...]:
 
 def _hyperparameters(session: Session) -> Rows:
     about = "They reach your train function in env, and an executor of your own by name."
+    if session.has_startup:
+        about = "They reach your train callback in its settings."
     if not session.has_own_training:
         about += " The default training, which is used now, does not read them."
     return Rows("Hyperparameters of your own", about, "", _texts(session.training.extra))
@@ -93,7 +95,10 @@ def _hyperparameters(session: Session) -> Rows:
 
 def _model_args(session: Session) -> Rows:
     texts = _texts(session.model_config.model_args)
-    return Rows("Model arguments", "Keyword arguments of the model's constructor.", "model_args", texts)
+    about = "Keyword arguments of the model's constructor."
+    if session.has_startup:
+        about += " Nothing reads them now: the seed model is the model."
+    return Rows("Model arguments", about, "model_args", texts)
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:

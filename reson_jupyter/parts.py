@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .capture.capture import Capture
-from .capture.objects import capture_object
-from .capture.roles.contract import Role, accepts_num_classes, require_kind
+from .capture.objects import capture_object, made_beside
+from .capture.roles.contract import ROLES, Role, accepts_num_classes, require_kind
 from .capture.stale import changes, renewed
 from .config import ModelConfig
 from .errors import CaptureError
@@ -64,7 +64,7 @@ def parts_of(request: Request, session: Session) -> Parts:
         CaptureError: there is no model, or something cannot be shipped as the kernel holds it now.
     """
     config = request.model_config or session.model_config
-    captures, notes = _captures(request, session)
+    captures, notes = captures_of(request, session, [role for role in ROLES if role != "startup"])
     if "." in config.model_class:
         captures.pop("model", None)  # the class is named, not shipped
     functions: dict[str, str] = {
@@ -99,21 +99,29 @@ def _model(captured: Capture | None, config: ModelConfig) -> Model:
     return Model(f"model_def.{captured.name}", live, captured.accepts_num_classes)
 
 
-def _captures(request: Request, session: Session) -> tuple[dict[str, Capture], list[str]]:
-    """The captures by key: of the objects that were passed, else of what the session has; and what changed since."""
+def captures_of(request: Request, session: Session, roles: Collection[str]) -> tuple[dict[str, Capture], list[str]]:
+    """Returns captures by key, of the objects that were passed, else of what the session has; and what changed since.
+
+    Args:
+        request: What the user asks for.
+        session: What gives the rest.
+        roles: Which of the session's captures count.
+
+    Raises:
+        CaptureError: something cannot be shipped as the kernel holds it now.
+    """
     given = _given(request)
     known = {
         key: capture
         for key, capture in session.captures.items()
-        if key in given or capture.role != "command" or request.commands is None
+        if capture.role in roles and (key in given or capture.role != "command" or request.commands is None)
     }
     used = {key: capture for key, capture in known.items() if key not in given or given[key][2] is capture.live}
     _renew(used, session)
     captures = {key: session.captures[key] for key in known}
     for key, (role, command, value) in given.items():
         if key not in captures or captures[key].live is not value:
-            beside = captures.get("model") if role != "model" else None
-            captures[key] = capture_object(value, role, session.kernel, beside, command)
+            captures[key] = capture_object(value, role, session.kernel, made_beside(role, captures), command)
     return captures, [note for capture in captures.values() for note in capture.renewed]
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .backend.job import Job, JobParts, UserModule, build_job
 from .backend.placement import Survey
@@ -14,35 +11,16 @@ from .capture.capture import Capture
 from .capture.imports.requirements import Requirements, requirements_for
 from .capture.roles.contract import require_arguments, require_kind, require_model_arguments
 from .capture.roles.model_check import check_model
-from .capture.secrets.leaks import HINT, find_leaks
 from .capture.text.module import combine
 from .cautions import Caution
 from .config import FederationConfig, TrainingConfig
-from .data.report import ShardsReport, ShardSummary
-from .data.shards import check_shards, infer_num_classes
-from .errors import CaptureError, JobError
+from .errors import CaptureError
 from .home import home
 from .parts import Parts, parts_of
-from .paths import expanded
+from .prepared import NO_NAME, Prepared, checked_shards, existing_file, fitted_to_shards, fitted_to_sites, lines_of, refuse_leaks
 from .request import Request
 from .session import Session
 from .source_map import SourceMap
-
-if TYPE_CHECKING:
-    import torch
-
-_NO_NAME = "job"
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A job that is ready, its shards, and what the user should know of how it was made."""
-
-    job: Job
-    shards: tuple[ShardSummary, ...]
-    notes: tuple[str, ...]
-    model_class: type[torch.nn.Module] | None
-    default_training: bool
 
 
 def store_url(named: str | None, session: Session, survey: Survey) -> str:
@@ -61,24 +39,21 @@ def prepare(request: Request, session: Session, sites: int = 0) -> Prepared:
     Raises:
         ResonError: something cannot be used.
     """
+    if session.has_startup and request.model is None:
+        from .prepare_edge import prepare_edge  # with torch, which takes a moment to import
+
+        return prepare_edge(request, session, sites)
     training, federation = request.training or session.training, request.federation or session.federation
     parts = parts_of(request, session)
     notes, captures = list(parts.notes), parts.captures
-    report = _check_shards(request.shards_dir, training, parts.default_training)
+    report = checked_shards(request.shards_dir, training, parts.default_training)
     if report is not None:
-        notes += (Caution(f"shards: {warning}") for warning in report.warnings)
-        training = _fit(training, report, notes)
-    if report is not None:
-        federation = _for_sites(federation, len(report.shards), f"{len(report.shards)} shards, so only", notes)
-    elif sites:
-        federation = _for_sites(federation, sites, "only", notes)
+        training = fitted_to_shards(training, report, notes)
+    federation = fitted_to_sites(federation, len(report.shards) if report else 0, sites, notes)
     requirements = _requirements(request, parts)
     notes += requirements.notes
     job = _build(request, session, parts, training, federation, requirements)
-    leaks = find_leaks(job.files, job.sources)
-    if leaks.secrets:
-        raise JobError("this must not ship:\n  " + "\n  ".join(leaks.secrets), HINT)
-    notes += map(Caution, leaks.warnings)
+    refuse_leaks(job, notes)
     _check_calls(job, parts.model.live, captures)
     if parts.default_training:
         _check_default_training(job, parts.model.live, request.training or session.training, captures.get("model"))
@@ -102,7 +77,7 @@ def _build(
     module = combine([*functions, *parts.commands.values()])
     return build_job(
         JobParts(
-            name=request.name or _NO_NAME,
+            name=request.name or NO_NAME,
             model_path=parts.model.path,
             model_source=module.source,
             model_lines=SourceMap.of(module.lines),
@@ -117,7 +92,7 @@ def _build(
             training=training,
             federation=federation,
             requirements=requirements.lines,
-            checkpoint=_file(request.checkpoint) if request.checkpoint else None,
+            checkpoint=existing_file(request.checkpoint) if request.checkpoint else None,
         )
     )
 
@@ -145,62 +120,13 @@ def _check_default_training(job: Job, model: type, training: TrainingConfig, cap
         raise CaptureError(f"{captured.cell}: {error.message}" if captured else error.message, error.hint) from None
 
 
-def _check_shards(folder: str | Path | None, training: TrainingConfig, default_training: bool) -> ShardsReport | None:
-    """Only the default training needs a manifest and images; a user's own train function may read anything."""
-    if folder is None:
-        return None
-    report = check_shards(
-        folder,
-        training.manifest_file,
-        manifest_required=default_training,
-        images="sample" if default_training else "none",
-        image_hosts=training.image_hosts,
-    )
-    report.raise_for_problems()
-    return report
-
-
-def _fit(training: TrainingConfig, report: ShardsReport, notes: list[str]) -> TrainingConfig:
-    """Takes from the shards what the config leaves open, and notes what was taken."""
-    classes = infer_num_classes(report, training.num_classes)
-    if classes != training.num_classes:
-        notes.append(f"num_classes is {classes}, the greatest label in the shards plus one")
-        training = training.replace(num_classes=classes)
-    if report.multi_label and "multi_label" not in training.extra:
-        # A site whose own shard happens to have one label per sample must use the loss of the others.
-        training = training.replace(multi_label=True)
-    return training
-
-
-def _for_sites(federation: FederationConfig, sites: int, there_are: str, notes: list[str]) -> FederationConfig:
-    """Fits the rounds to the number of sites, and notes what was taken."""
-    if "min_clients" not in federation.model_fields_set:
-        notes.append(f"min_clients was not set, so every round needs all {sites} sites")
-        federation = federation.replace(min_clients=sites)
-    elif federation.min_clients > sites:
-        raise JobError(
-            f"min_clients is {federation.min_clients}, but there are {there_are} {sites} sites",
-            "Lower min_clients, or make more shards: every site has one.",
-        )
-    return federation
-
-
 def _module(capture: Capture | None) -> UserModule | None:
     return UserModule(capture.source, capture.name, SourceMap.of(capture.module.lines)) if capture else None
 
 
 def _requirements(request: Request, parts: Parts) -> Requirements:
     """What the sites need: the user's own file or lines, else what the imports that ship need."""
-    given = request.requirements
-    own = None if given is None else _file(given).read_text().splitlines() if isinstance(given, str | Path) else list(given)
     imports = {name for capture in parts.captures.values() for name in capture.imports}
     if "model" not in parts.captures:
         imports.add(parts.model.path)
-    return requirements_for(imports, ["pillow"] if parts.default_training else [], own)
-
-
-def _file(path: str | Path) -> Path:
-    found = expanded(path, JobError).resolve()
-    if not found.is_file():
-        raise JobError(f"there is no file {path}")
-    return found
+    return requirements_for(imports, ["pillow"] if parts.default_training else [], lines_of(request.requirements))

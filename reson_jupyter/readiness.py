@@ -24,14 +24,7 @@ def obstacles(session: Session) -> dict[str, list[str]]:
 
 
 def _of_job(session: Session) -> Iterator[str]:
-    named, captured = session.model_config.model_class, session.capture("model")
-    if "." not in named:
-        if captured is None:
-            yield _NO_MODEL
-        elif named and named != captured.name:
-            yield f"model_class is {named!r}, but the model is {captured.name}: leave model_class empty."
-        else:
-            yield from _of_arguments(captured, session)
+    yield from _of_startup(session) if session.has_startup else _of_model(session)
     try:
         submission = session.submission
     except ConfigError as error:
@@ -43,6 +36,29 @@ def _of_job(session: Session) -> Iterator[str]:
     folder = submission.shards_dir
     if folder and not _is_folder(folder):
         yield f"There is no folder {folder!r}, which shards_dir names."
+
+
+def _of_startup(session: Session) -> Iterator[str]:
+    """What of callbacks of Scaleout Edge could not train; a checkpoint cannot be named where this is told."""
+    project, captured = session.project, session.capture("startup")
+    by_hand = "or name a file of weights: %reson submit --checkpoint FILE."
+    if project and not project.folder.is_dir():
+        yield f"There is no folder {str(project.folder)!r} any more, of the {project.title}."
+    elif project and not project.build:
+        yield f"The {project.title} has no entry point that makes its seed model: add build to scaleout.yaml, {by_hand}"
+    elif captured and not captured.functions:
+        yield f"The startup of {captured.cell} has no seed model: define build() in that cell, {by_hand}"
+
+
+def _of_model(session: Session) -> Iterator[str]:
+    named, captured = session.model_config.model_class, session.capture("model")
+    if "." not in named:
+        if captured is None:
+            yield _NO_MODEL
+        elif named and named != captured.name:
+            yield f"model_class is {named!r}, but the model is {captured.name}: leave model_class empty."
+        else:
+            yield from _of_arguments(captured, session)
 
 
 def _of_arguments(captured: Capture, session: Session) -> Iterator[str]:
@@ -64,7 +80,9 @@ def _of_submit(session: Session, job: list[str]) -> Iterator[str]:
         return
     if not submission.name:
         yield "The run has no name."
-    if submission.target != "flare" and not submission.shards_dir:
+    # Callbacks may have their data from anywhere, and sites of a local run then come into being without shards.
+    without = ("flare", "local") if session.has_startup else ("flare",)
+    if submission.target not in without and not submission.shards_dir:
         yield "No shards are named: set shards_dir to the folder with one zip for each site."
     if submission.target == "flare":
         from .backend.flare.kit import read_kit

@@ -162,7 +162,7 @@ class Session:
         return "executor" in captures or any(function.purpose == "train" for function in functions)
 
     def capture(self, key: str) -> Capture | None:
-        """Returns the capture of a role ("model", "train", "executor", "persistor"), or of "command NAME", if there is one."""
+        """Returns the capture of a role, such as "model", or of "command NAME", if there is one."""
         return self.captures.get(key)
 
     def set_capture(self, capture: Capture) -> None:
@@ -218,12 +218,15 @@ class Session:
         self._notify()
 
     def forget(self, key: str) -> tuple[Capture, ...]:
-        """Drops the capture of a role or of "command NAME", or with "command" all commands; returns what was dropped."""
+        """Drops the capture of a role or of "command NAME", with "command" all commands; or the "project".
+
+        Returns:
+            The captures that were dropped.
+        """
         with self._lock:
             dropped = [capture for known, capture in self._captures.items() if key in (known, capture.role)]
-            for capture in dropped:
-                del self._captures[capture.key]
-                self._outdated.pop(capture.key, None)
+            for known in [key, *(capture.key for capture in dropped)]:
+                self._drop(known)
             for known in [known for known in self._refusals if known == key or known.startswith(f"{key} ")]:
                 del self._refusals[known]
         self._notify()
@@ -294,8 +297,9 @@ class Session:
         return stop
 
     def __repr__(self) -> str:
-        captures = ", ".join(f"{capture.title} of {capture.cell}" for capture in self.captures.values())
-        return f"Session({captures or 'nothing captured'})"
+        from .session_card import held
+
+        return f"Session({', '.join(held(self).values()) or 'nothing captured'})"
 
     def _repr_html_(self) -> str:
         from .session_card import session_card

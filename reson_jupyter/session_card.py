@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .card import Card
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 
 def session_card(session: Session) -> Card:
     """Returns the card of a session as it is now."""
-    captures = [f"{capture.title} of {capture.cell}" for capture in session.captures.values()]
-    rows = [("captured", ", ".join(captures) or "nothing: put %%reson_model on the cell that defines the model")]
+    there = ", ".join(held(session).values())
+    rows = [("captured", there or "nothing: put %%reson_model on the cell that defines the model")]
     rows += [("not captured", f"{refusal.key} of {refusal.cell}: {refusal.message}") for refusal in session.refusals.values()]
     parts = {"training": session.training, "federation": session.federation, "model": session.model_config}
     rows += [(name, text) for name, config in parts.items() if (text := _changes(config))]
@@ -26,6 +27,18 @@ def session_card(session: Session) -> Card:
     except ConfigError as error:
         rows.append(("problem", str(error)))
     return Card("The session of this kernel", [*rows, ("change it", "%reson config KEY=VALUE; all of it: %reson config")])
+
+
+def held(session: Session) -> dict[str, str]:
+    """Returns what is captured or loaded, by key, as people call it: "model Net of In[4]", "project mnist"."""
+    captures = {key: f"{capture.title} of {capture.cell}" for key, capture in session.captures.items()}
+    project = session.project
+    return {"project": project.title, **captures} if project else captures
+
+
+def gone(before: Mapping[str, str], session: Session) -> list[str]:
+    """Returns what a session held and holds no longer, as people call it; `before` is what `held` gave then."""
+    return [text for key, text in before.items() if key not in held(session)]
 
 
 def _changes(config: Config) -> str:

@@ -16,13 +16,18 @@ from ..names import printable
 from ..paths import expanded
 from ..source_map import SourceMap
 from ..units import size
-from ..worker import ADAPTER, CLIENT, SERVER
+from ..worker import ADAPTER, CLIENT, SERVER, Name
 from ..worker import source as worker_source
 from . import nvflare_config
 
 # What every job has; other scripts are local modules of the user's.
 SCRIPTS = ("model_def.py", "custom_client_executor.py", "custom_persistor.py")
+# Packages of ours that a job of Scaleout callbacks has beside them, and the folder of a project's own files.
+PACKAGES = frozenset({"reson_edge", "scaleout", "scaleoututil"})
+PROJECT = "project"
 CONFIGS = ("config_fed_client.json", "config_fed_server.json")
+_EXECUTOR: tuple[Name, ...] = ("executor",)
+_EDGE_EXECUTOR: tuple[Name, ...] = ("executor", "edge_executor")
 _SHOWN = 12
 _SHOWN_OTHERS = 3
 
@@ -42,8 +47,9 @@ class JobParts:
 
     `model_source` is the text of model_def.py; empty when `model_path` names a class that every site can import. `train_fn` is
     empty when the user gave only a model: the adapter then trains it. `local_modules` are the user's files that ship beside the
-    scripts, by their path such as "mymodels/blocks.py". `commands` are the functions of model_def.py that the notebook may call
-    on the sites, by the names it calls them.
+    scripts, by their path such as "mymodels/blocks.py"; `bundled` are other files that do. `commands` are the functions of
+    model_def.py that the notebook may call on the sites, by the names it calls them. With `edge`, the callbacks train that
+    `train_fn`, a startup of Scaleout Edge, registers.
     """
 
     name: str
@@ -51,6 +57,8 @@ class JobParts:
     model_source: str = ""
     model_lines: SourceMap = field(default_factory=SourceMap)
     local_modules: Mapping[str, str] = field(default_factory=dict)
+    bundled: Mapping[str, bytes] = field(default_factory=dict)
+    edge: bool = False
     model_args: Mapping[str, Any] = field(default_factory=dict)
     accepts_num_classes: bool = False
     train_fn: str = ""
@@ -62,19 +70,22 @@ class JobParts:
     federation: FederationConfig = field(default_factory=FederationConfig)
     requirements: tuple[str, ...] = ()
     checkpoint: Path | None = None
+    project: Path | None = None
 
 
 @dataclass(frozen=True)
 class Job:
     """The files of a job by their key below the job's prefix, and the checkpoint that it starts from, if any.
 
-    `sources` tells where the lines of the scripts come from, by file name ("model_def.py"); it is no part of the job's bytes.
+    `sources` tells where the lines of the scripts come from, by file name ("model_def.py"), and `project` where this machine has
+    the project of a job that carries only the hashes of it; they are no part of the job's bytes.
     """
 
     name: str
     files: Mapping[str, bytes]
     checkpoint: Path | None = None
     sources: Mapping[str, SourceMap] = field(default_factory=dict)
+    project: Path | None = None
 
     @property
     def digest(self) -> str:
@@ -130,7 +141,7 @@ def build_job(parts: JobParts) -> Job:
     default_training = not parts.train_fn and parts.executor is None
     train_fn, validate_fn = ("rt_train_model", "rt_validate_model") if default_training else (parts.train_fn, parts.validate_fn)
     client = nvflare_config.client_config(
-        executor=parts.executor.class_name if parts.executor else "GenericClientExecutor",
+        executor=parts.executor.class_name if parts.executor else "EdgeExecutor" if parts.edge else "GenericClientExecutor",
         model_class=parts.model_path.removeprefix("model_def."),
         model_args=model_args,
         train_fn=train_fn,
@@ -151,7 +162,7 @@ def build_job(parts: JobParts) -> Job:
         files={
             "scripts/model_def.py": _join(parts.model_source, *(map(worker_source, ADAPTER) if default_training else ())),
             "scripts/custom_client_executor.py": _join(
-                parts.executor.source if parts.executor else worker_source("executor"),
+                *([parts.executor.source] if parts.executor else map(worker_source, _EDGE_EXECUTOR if parts.edge else _EXECUTOR)),
                 *map(worker_source, CLIENT),
             ),
             "scripts/custom_persistor.py": _join(
@@ -163,9 +174,11 @@ def build_job(parts: JobParts) -> Job:
             "configs/meta.json": as_json(nvflare_config.meta(parts.name, parts.federation)),
             "requirements/requirements.txt": _lines(parts.requirements),
         }
-        | {f"scripts/{path}": text.encode() for path, text in sorted(parts.local_modules.items())},
+        | {f"scripts/{path}": text.encode() for path, text in sorted(parts.local_modules.items())}
+        | {f"scripts/{path}": data for path, data in sorted(parts.bundled.items())},
         checkpoint=parts.checkpoint,
         sources=_sources(parts),
+        project=parts.project,
     )
 
 

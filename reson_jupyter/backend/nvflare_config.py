@@ -18,6 +18,8 @@ DATA_ROOT = "/app/payload"
 _RESULT_TIMEOUT = 300.0
 # The executor's arguments that are no part of the training config.
 _STRUCTURE = ("data_root", "adapter_module", "model_class", "model_args", "train_fn", "validate_fn")
+# The model of a run of Scaleout callbacks: weights without code.
+SEED_MODEL = "reson_edge.weights.SeedModel"
 # The workflow that trains.
 ROUNDS_ID = "scatter_and_gather"
 ROUNDS_PATH = "nvflare.app_common.workflows.scatter_and_gather.ScatterAndGather"

@@ -48,7 +48,7 @@ def announce(run: Run) -> Run:
     return run
 
 
-def rehearse_told(job: Job, shard: Path | None, *, default_training: bool, hint: str) -> Rehearsal:
+def rehearse_told(job: Job, shard: Path | None, *, default_training: bool, hint: str, without_shard: bool = False) -> Rehearsal:
     """Rehearses a job with the observers told of every step.
 
     Args:
@@ -56,6 +56,7 @@ def rehearse_told(job: Job, shard: Path | None, *, default_training: bool, hint:
         shard: The shard on whose first samples it is tried, see `rehearse`.
         default_training: Whether the default image classification trains.
         hint: What to do about a failure of which nothing is known.
+        without_shard: See `rehearse`.
 
     Raises:
         RehearsalFailed: it failed.
@@ -66,7 +67,7 @@ def rehearse_told(job: Job, shard: Path | None, *, default_training: bool, hint:
         for observer in _rehearsal_observers:
             observer.step(step)
 
-    rehearsal = rehearse(job, shard, on_step=tell)
+    rehearsal = rehearse(job, shard, without_shard=without_shard, on_step=tell)
     for observer in _rehearsal_observers:
         observer.over(rehearsal)
     if not rehearsal.ok:

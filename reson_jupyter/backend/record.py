@@ -26,6 +26,7 @@ _ID = r"^[a-z0-9][a-z0-9-]{0,80}$"
 # Whoever asks whether a run is carried holds its lock for a moment too.
 _PROBED = 0.2  # seconds
 LOCK_FILE = "lock"
+_PROJECT_FILE = "project"
 
 
 class RunRecord(BaseModel):
@@ -71,6 +72,19 @@ class RunRecord(BaseModel):
     def save(self) -> None:
         """Writes the record into the run's folder. Raises `ResonError` if RESON_HOME cannot be used."""
         (folder_of_home("runs", self.id) / "run.json").write_text(self.model_dump_json(indent=2))
+
+
+def keep_project(record: RunRecord, project: Path) -> None:
+    """Keeps where this machine has the project of a run whose job carries only the hashes of it."""
+    (record.folder / _PROJECT_FILE).write_text(str(project))
+
+
+def kept_project(folder: Path) -> Path | None:
+    """Returns what `keep_project` kept in a run's folder; None if there is nothing, or no folder."""
+    try:
+        return Path((folder / _PROJECT_FILE).read_text())
+    except OSError:
+        return None
 
 
 def known_records() -> list[RunRecord]:

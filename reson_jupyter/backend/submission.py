@@ -21,7 +21,7 @@ from .history.origin import digests, versions
 from .interruptible import done_unless
 from .job import Job
 from .nvflare_config import rounds_of
-from .record import RunLock, RunRecord
+from .record import RunLock, RunRecord, keep_project
 from .run.handle import Run
 from .sending import Sending, Shard
 from .starting import answer_of, current_start
@@ -124,6 +124,8 @@ class Submission:
             threading.Thread(target=_withdraw, args=(log,), name=f"withdraw {self._record.id}", daemon=True).start()
             raise
         self._record.save()
+        if self._job.project:
+            keep_project(self._record, self._job.project)
         lock = RunLock(self._record.folder)
         history.add(self._record, run.progress)
         _submitted.append(run.id)

@@ -30,6 +30,7 @@ from .roles.contract import (
     require_kind,
 )
 from .roles.habits import habits
+from .roles.startup import build_functions, require_startup, without_training
 from .secrets.leaks import HINT, find_leaks
 from .text.cell import Cell
 from .text.module import Module, Piece, assemble, imported_modules
@@ -43,8 +44,8 @@ class Capture:
     """Source that can be shipped, where every line of it comes from, and what it satisfies.
 
     Attributes:
-        role: "model", "train", "executor", "persistor" or "command".
-        name: The class, train function or command's function that was captured.
+        role: "model", "train", "executor", "persistor", "startup" or "command".
+        name: The class, or the function, that was captured.
         module: What ships.
         cell: The label of the cell that defines it, such as "In[4]".
         imports: Dotted names of the modules that the source and the files import when they run, and that do not ship; sorted.
@@ -84,8 +85,8 @@ class Capture:
 
     @property
     def title(self) -> str:
-        """What people call it: "model Net", "command clear_cache"."""
-        return self.key if self.command else f"{self.role} {self.name}"
+        """What people call it: "model Net", "command clear_cache", "startup"."""
+        return self.key if self.command or self.name == self.role else f"{self.role} {self.name}"
 
     @property
     def source(self) -> str:
@@ -117,7 +118,8 @@ def capture_cell(
         kernel: What the kernel has after the cell ran, and what it ran before.
         name: The class, or the command's function, where the cell alone does not tell.
         command: What a command is to be called by.
-        beside: The model's capture. A train function and a command share its module, an executor and a persistor import from it.
+        beside: The model's capture, or of a command the startup's. A train function and a command share its module, an executor
+            and a persistor import from it.
         fix: Whether to supply the imports that no cell has.
         ran_just_now: Whether nothing ran since; else all that ships is held against what the kernel has now.
 
@@ -126,9 +128,11 @@ def capture_cell(
     """
     namespace = kernel.namespace
     defined = {name: namespace[name] for unit in cell.units for name in sorted(unit.names.binds) if name in namespace}
-    functions = contract_functions(defined, cell.label) if role in ("model", "train") else ()
+    functions = _functions(role, defined, cell.label)
     if role == "train":
         name = _train_name(cell, functions)
+    elif role == "startup":
+        name = require_startup(defined, cell.label)
     elif role == "command":
         name = name or command_function(cell, defined, command)
     else:
@@ -163,11 +167,18 @@ def capture_cell(
             *_unseen(gathered, namespace),
             *_misnamed(cell, functions, role),
             *_habits(gathered, functions),
+            *(without_training((module.source, *(file.text for file in files))) if role == "startup" else ()),
         ),
         fix=fix,
         command=command,
         live=live,
     )
+
+
+def _functions(role: Role, defined: Mapping[str, object], where: str) -> tuple[ContractFunction, ...]:
+    if role == "startup":
+        return build_functions(defined, where)
+    return contract_functions(defined, where) if role in ("model", "train") else ()
 
 
 def _require_contract(role: Role, name: str, live: object, where: str) -> None:
@@ -286,7 +297,10 @@ def _check_imports(imports: Mapping[str, str]) -> list[str]:
     warnings = []
     for module, where in imports.items():
         if module.split(".")[0] == "reson_jupyter":
-            raise CaptureError(f"{where}: {module} is not on the sites", "Keep reson_jupyter out of what ships.")
+            hint = "Keep reson_jupyter out of what ships."
+            if module.startswith("reson_jupyter.edge"):
+                hint = "Import those names from scaleout and scaleoututil instead: the sites have them."
+            raise CaptureError(f"{where}: {module} is not on the sites", hint)
         if is_local(module):
             warnings.append(f"{where} imports {module}, which belongs to no installed package; a site may not have it")
         elif not is_known(module):
@@ -301,7 +315,7 @@ def _habits(gathered: Gathered, functions: Sequence[ContractFunction]) -> list[s
         for cell, reached in gathered.reached
         for unit in reached.units
         for function in functions
-        if isinstance(unit.node, ast.FunctionDef) and unit.node.name == function.name
+        if isinstance(unit.node, ast.FunctionDef) and unit.node.name == function.name and function.contract != "nothing"
         for line, sentence in habits(unit.node, function.contract, function.purpose)
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from ..errors import CaptureError
@@ -23,6 +24,13 @@ _WAYS_OUT = (
 )
 
 
+def made_beside(role: Role, captures: Mapping[str, Capture]) -> Capture | None:
+    """Returns the capture beside which one of this role is made: the model's, of a command else the startup's."""
+    if role in ("model", "startup"):
+        return None
+    return captures.get("model") or (captures.get("startup") if role == "command" else None)
+
+
 def capture_object(
     value: Any, role: Role, kernel: Kernel | None = None, beside: Capture | None = None, command: str = ""
 ) -> Capture:
@@ -36,7 +44,7 @@ def capture_object(
         value: A class; for the role "train" a function called fl_train or fl_train_model; for a command any function.
         role: What it is to be.
         kernel: The notebook's kernel, if there is one.
-        beside: The model's capture, for the other roles.
+        beside: What `made_beside` gives for the role.
         command: What a command is to be called by.
 
     Raises:
@@ -74,7 +82,7 @@ def recapture(capture: Capture, kernel: Kernel, beside: Capture | None = None) -
     cell = _cell_of(value, kernel, capture.name) if value is not None else None
     if cell is None:
         return capture
-    asked = None if capture.role == "train" else capture.name
+    asked = None if capture.role in ("train", "startup") else capture.name
     return capture_cell(
         capture.role, cell, kernel, name=asked, command=capture.command, beside=beside, fix=capture.fix, ran_just_now=False
     )

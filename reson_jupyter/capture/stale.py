@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..errors import CaptureError
 from .across.inputs import Kernel
 from .capture import Capture
-from .objects import recapture
+from .objects import made_beside, recapture
 from .roles.contract import ROLES
 from .text.names import parsed
 
@@ -33,11 +33,11 @@ def outdated(captures: Mapping[str, Capture], kernel: Kernel) -> dict[str, Outda
 
 def _one_by_one(captures: Mapping[str, Capture], kernel: Kernel) -> dict[str, Outdated]:
     said: dict[str, Outdated] = {}
-    # The others are captured beside the model; where that is the trouble, it is told there.
+    # The others are captured beside the model or the startup; where that is the trouble, it is told there.
     for key, capture in sorted(captures.items(), key=lambda item: ROLES.index(item[1].role)):
-        beside = {"model": captures["model"]} if "model" in captures and said.get("model", _FINE).ships else {}
+        first = {key: captures[key] for key in ("model", "startup") if key in captures and said.get(key, _FINE).ships}
         try:
-            new = renewed({**beside, key: capture}, kernel)
+            new = renewed({**first, key: capture}, kernel)
         except CaptureError as error:
             said[key] = Outdated(error.message, False)
         else:
@@ -56,11 +56,10 @@ def renewed(captures: Mapping[str, Capture], kernel: Kernel) -> dict[str, Captur
         CaptureError: what the kernel holds now cannot be shipped.
     """
     now = dict(captures)
-    # The model first: the others are captured beside it.
+    # The model first, and a startup before the commands: the others are captured beside them.
     for key, was in sorted(captures.items(), key=lambda item: ROLES.index(item[1].role)):
-        beside = now.get("model") if was.role != "model" else None
         try:
-            now[key] = recapture(was, kernel, beside)
+            now[key] = recapture(was, kernel, made_beside(was.role, now))
         except CaptureError as error:
             raise CaptureError(f"the capture of {was.name} ({was.cell}) no longer holds\n  {error.message}", error.hint) from None
     return {key: capture for key, capture in now.items() if _texts(capture) != _texts(captures[key])}

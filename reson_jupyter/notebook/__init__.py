@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 def load(ipython: InteractiveShell) -> None:
     """Registers everything that a notebook gets from `%load_ext reson_jupyter`."""
     from ..api import on_run
+    from ..edge.names import install
     from ..session import current_session
     from .capturing.kernel import kernel_of
     from .capturing.magics import CaptureMagics
@@ -23,6 +24,7 @@ def load(ipython: InteractiveShell) -> None:
     session = current_session()
     if session.kernel is None or session.kernel.namespace is not ipython.user_ns:  # %reload_ext knows the cells already
         session.kernel = kernel_of(ipython)
+    install()
     ipython.register_magics(CaptureMagics, ResonMagics)
     complete_lines(ipython)
     show_rehearsals(ipython)

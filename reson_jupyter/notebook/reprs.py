@@ -13,6 +13,7 @@ from ..errors import RehearsalFailed
 from .capturing.cards import CaptureCard
 from .comparison_bundle import comparison_bundle
 from .live.current_cell import has_view
+from .project_card import ProjectCard
 from .rehearsal_card import RehearsalCard
 
 
@@ -24,6 +25,10 @@ def show_results(shell: InteractiveShell) -> None:
     html: Any = formatter.formatters["text/html"]
     html.for_type(Capture, lambda capture: CaptureCard(capture)._repr_html_())
     html.for_type(RehearsalFailed, lambda failed: RehearsalCard(failed.rehearsal)._repr_html_())
+    project = "reson_jupyter.edge.project.project", "Project"  # by name: only who has a project imports what reads one
+    html.for_type_by_name(*project, lambda project: ProjectCard(project)._repr_html_())
+    text: Any = formatter.formatters["text/plain"]
+    text.for_type_by_name(*project, lambda project, printer, _: printer.text(repr(ProjectCard(project))))
     # Under a view of the run, its card would say the same, and go stale.
     html.for_type(Run, lambda run: None if has_view(run.id) else run._repr_html_())
     bundles: Any = formatter.mimebundle_formatter

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from ..backend.job import SCRIPTS
+from ..backend.job import PACKAGES, SCRIPTS
 from ..card import html_root
 from ..data.report import counted
 from ..names import printable
@@ -92,6 +92,8 @@ def _text(name: str, file: PlannedFile, most: int) -> str:
 def _shown_lines(file: PlannedFile, preview: Preview) -> int:
     """How many lines of a file are shown; of one that this package wrote, what is the user's and a little more."""
     name = file.path.removeprefix("scripts/")
+    if name.split("/")[0] in PACKAGES:
+        return _SHOWN_OF_OURS
     if name not in SCRIPTS:
         return _SHOWN_LINES
     source = preview.job.sources.get(name)

@@ -21,7 +21,8 @@ from ..config import ResonTechConfig
 from ..config.urls import without_user
 from ..data.digests import sha256_of
 from ..errors import ResonError, TargetError
-from ..prepare import Prepared, prepare, store_url
+from ..prepare import prepare, store_url
+from ..prepared import Prepared
 from ..request import Request
 from ..session import Session
 from .changes import Made
@@ -126,7 +127,7 @@ class _Making:
         if self._there.survey is None:
             return None
         try:
-            sites = place(self._there.survey, shards)
+            sites = place(self._there.survey, shards, self._prepared.sites)
             if self._there.store:
                 self._there.target.check(self._prepared.job, self._there.store, sites, self._connection)
         except TargetError as error:

@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import Literal
 
 Name = Literal[
-    "executor", "messenger", "common", "process", "agent", "zip_rules", "unpack", "shard_fetch", "shard_cache",
+    "executor", "edge_executor", "messenger", "common", "process", "agent", "zip_rules", "unpack", "shard_fetch", "shard_cache",
     "site_data", "needs", "preparation",
     "persistor", "site_events", "reporter", "lines", "control", "final_validation", "preflight", "link_store", "link",
     "decode", "download", "image_cache", "shard", "adapter",

@@ -208,7 +208,7 @@ class ResonAgent(_reson_Widget):
             code = frame.f_code
             if code.co_filename.startswith(folder):
                 place = (_reson_os.path.relpath(code.co_filename, folder), frame.f_lineno, code.co_name)
-                if not _reson_is_ours(code):
+                if not _reson_is_ours(code) and not code.co_filename.startswith(folder + "reson_edge" + _reson_os.sep):
                     return place
                 ours = ours or place
             frame = frame.f_back
@@ -268,14 +268,18 @@ class ResonAgent(_reson_Widget):
     def _command(self, request: dict[str, _reson_Any]) -> _reson_Any:
         name = request["command"]
         module = _reson_importlib.import_module(self.adapter_module)
-        function = getattr(module, self._commands.get(name, name), None)
-        if not callable(function):
-            there = sorted({*self._commands, *_reson_functions(module)})
-            raise _reson_Refused(f"there is no command {name!r}; there are: {', '.join(there) or 'none'}")
         offered = {
             "env": self.env(self.data_root, self.training, **self._rounds),
             "logger": self._messenger.make_logger(self._rounds.get("CURRENT_ROUND"), self._run_abort),
         }
+        if hasattr(module, "reson_commands"):  # user code that registers its commands itself
+            functions = module.reson_commands(**offered)
+            function, there = functions.get(name), sorted(functions)
+        else:
+            function = getattr(module, self._commands.get(name, name), None)
+            there = sorted({*self._commands, *_reson_functions(module)})
+        if not callable(function):
+            raise _reson_Refused(f"there is no command {name!r}; there are: {', '.join(there) or 'none'}")
         parameters = _reson_inspect.signature(function).parameters
         takes_all = [True for parameter in parameters.values() if parameter.kind is parameter.VAR_KEYWORD]
         value = function(request["params"], **{key: item for key, item in offered.items() if takes_all or key in parameters})

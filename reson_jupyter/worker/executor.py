@@ -71,7 +71,8 @@ class GenericClientExecutor(Executor):
             if task_name not in (AppConstants.TASK_TRAIN, AppConstants.TASK_VALIDATION):
                 raise ValueError(f"this executor trains and validates; the task {task_name!r} is neither")
             reply = (self._train if task_name == AppConstants.TASK_TRAIN else self._validate)(shareable, fl_ctx, logger)
-            messenger.report("site", round_, {"phase": "returned"})
+            if reply.get_return_code() == ReturnCode.OK:
+                messenger.report("site", round_, {"phase": "returned"})
         except logger.Aborted:
             if fl_ctx.get_run_abort_signal().triggered:  # else this task is skipped, and the agent says so
                 messenger.report("site", round_, {"phase": "aborted"})
@@ -89,10 +90,10 @@ class GenericClientExecutor(Executor):
         out_dir = out_folder(fl_ctx, env)
         where = f"{env['SITE_NAME']}, round {env['CURRENT_ROUND'] + 1}: "  # people count from 1
         incoming = from_shareable(shareable).data
-        if self._validate_fn:
+        if self._validates(env, logger):
             self._call(self._validate_fn, "validate", incoming, env, out_dir, logger, where)
         result, template = self._call(self._train_fn, "train", incoming, env, out_dir, logger, where)
-        where += f"{self._train_fn}()"
+        where += self._title(self._train_fn)
         weights = outgoing_weights(weights_in(result, out_dir, where), template, where)
         meta = {MetaKey.NUM_STEPS_CURRENT_ROUND: samples_in(result, where)}
         return DXO(DataKind.WEIGHTS, data=weights, meta=meta).to_shareable()
@@ -118,19 +119,29 @@ class GenericClientExecutor(Executor):
         model = getattr(importlib.import_module(module_name), class_name)(**self._model_args)
         template = {key: value.to("meta") for key, value in model.state_dict().items()}
         weights = incoming_weights(incoming, template, where + "the global model")
-        if takes_payload(function):
-            payload = {"dataset": {"data_root": env["DATA_ROOT"]}, "env": env, "initial_weights": weights}
-            result = call(function, payload, out_dir=out_dir, logger=logger)
-        else:
-            model.load_state_dict(weights)
-            result = function(model.to(env["DEVICE"]), env, out_dir, logger=logger)
+        result = self._run(function, stage, model, weights, env, out_dir, logger)
         logger.check_task_abort()
         result = result or {}
         if not isinstance(result, dict):
-            raise TypeError(f"{where}{name}() returned a {type(result).__name__}; it must return a dict")
+            raise TypeError(f"{where}{self._title(name)} returned a {type(result).__name__}; it must return a dict")
         if metrics := numbers_in(result):
             logger.log_metric(metrics)
         return result, template
+
+    def _run(
+        self, function: Any, stage: str, model: torch.nn.Module, weights: Weights, env: dict[str, Any], out_dir: str, logger: Any
+    ) -> Any:
+        if takes_payload(function):
+            payload = {"dataset": {"data_root": env["DATA_ROOT"]}, "env": env, "initial_weights": weights}
+            return call(function, payload, out_dir=out_dir, logger=logger)
+        model.load_state_dict(weights)
+        return function(model.to(env["DEVICE"]), env, out_dir, logger=logger)
+
+    def _validates(self, env: dict[str, Any], logger: Any) -> bool:
+        return bool(self._validate_fn)
+
+    def _title(self, name: str) -> str:
+        return f"{name}()"
 
     def _env(self, shareable: Shareable, fl_ctx: FLContext) -> dict[str, Any]:
         rounds = {

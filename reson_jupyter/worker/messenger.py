@@ -155,6 +155,10 @@ class _reson_Logger:
     def log_metric(self, metrics: _reson_Any, value: _reson_Any = None, step: _reson_Any = None) -> None:
         """Logs one number, or several in a dict {name: value}; stops a task that was aborted."""
         self.check_task_abort()
+        self.put_metric(metrics, value, step)
+
+    def put_metric(self, metrics: _reson_Any, value: _reson_Any = None, step: _reson_Any = None) -> None:
+        """As `log_metric`, but a task that was aborted goes on."""
         values: dict[str, _reson_Any] = {}
         for name, item in (metrics if isinstance(metrics, _reson_Mapping) else {metrics: value}).items():
             # torch warns of a tensor with a gradient that becomes a float by itself.

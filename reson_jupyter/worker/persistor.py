@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import traceback
+import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -37,8 +38,8 @@ class CustomPersistor(PTFileModelPersistor):
 
     Args:
         model: The model, or {"path": ..., "args": ...} to build it.
-        source_ckpt_file_full_name: A checkpoint to start from: a state_dict, or {"model": state_dict} or
-            {"state_dict": state_dict}. A relative path is beside this file.
+        source_ckpt_file_full_name: A checkpoint to start from: a state_dict, {"model": state_dict} or
+            {"state_dict": state_dict}, or an npz whose arrays are called as the weights. A relative path is beside this file.
     """
 
     def __init__(self, model: Any = None, source_ckpt_file_full_name: str | None = None) -> None:
@@ -135,12 +136,15 @@ def fitted(weights: Mapping[str, Any], template: Weights, what: str) -> Weights:
 
 
 def read_checkpoint(path: str) -> Mapping[str, Any]:
-    """The state_dict in a checkpoint file.
+    """The state_dict in a checkpoint file, or the arrays of an npz by their names.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: there is no state_dict in it.
     """
+    if is_npz(path):
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
     content = torch.load(path, map_location="cpu", weights_only=True)
     for key in ("model", "state_dict"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
@@ -148,6 +152,14 @@ def read_checkpoint(path: str) -> Mapping[str, Any]:
     if not isinstance(content, Mapping) or not content:
         raise ValueError(f"{os.path.basename(path)} has no state_dict but a {type(content).__name__}")
     return content
+
+
+def is_npz(path: str) -> bool:
+    """Whether a file is one of numpy's archives; torch's are zips as well."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return all(name.endswith(".npy") for name in archive.namelist())
 
 
 def write_checkpoint(path: str, content: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ from reson_jupyter.notebook.completion.suggestions import suggested
 from tests.notebook.typed import run
 
 VERBS = list(reson_parser().verbs)
-OF_A_JOB = ["--name", "--shards", "--requirements", "--rounds"]
+OF_A_JOB = ["--name", "--shards", "--requirements", "--checkpoint", "--rounds"]
 TARGETS = ["local", "flare", "reson"]
 
 
@@ -50,7 +50,7 @@ def completed(shell: InteractiveShell, line: str) -> tuple[str, list[str]]:
         ("%reson build ", "", [*OF_A_JOB, "--out"]),
         ("%reson submit --no", "--no", ["--no-check"]),
         ("%reson submit --wait --rounds 3 --", "--", [
-            "--help", "--name", "--shards", "--requirements", "--target", "--store", "--no-check",
+            "--help", "--name", "--shards", "--requirements", "--checkpoint", "--target", "--store", "--no-check",
         ]),
         ("%reson submit --target ", "", TARGETS),
         ("%reson submit --target f", "f", ["flare"]),
@@ -64,7 +64,7 @@ def completed(shell: InteractiveShell, line: str) -> tuple[str, list[str]]:
         ("%reson config 'model_args={\"a", "", []),
         ("%reson rerun digits-1 na", "na", ["name="]),
         ("%reson rerun digits-1 shards", "shards", []),
-        ("%reson forget ", "", ["model", "train", "executor", "persistor", "command"]),
+        ("%reson forget ", "", ["model", "train", "executor", "persistor", "startup", "command", "project"]),
         ("%reson shards ", "", ["make", "check", "cache"]),
         ("%reson federation st", "st", ["start", "stop", "status"]),
         ("%reson help ", "", VERBS),

@@ -10,12 +10,12 @@ export interface Check {
   text: string;
 }
 
-/** What a cell gave for a role, or why it could not be captured. */
+/** What a cell gave for a role, or why it could not be captured; or the project that is loaded, of no cell. */
 export interface CaptureRow {
   /** Role, and of a command its name: what `forget` takes. */
   key: string;
   role: string;
-  /** Class or function; "" if nothing is captured. */
+  /** Class, function or project; "" if nothing is captured. */
   name: string;
   /** As people call it: "In[4]". */
   cell: string;
@@ -23,7 +23,7 @@ export interface CaptureRow {
   cell_id: string;
   /** Lines that ship. */
   lines: number;
-  /** In words; "" if it is not known. */
+  /** In words, of a project its folder; "" if it is not known. */
   size: string;
   checks: Check[];
 }

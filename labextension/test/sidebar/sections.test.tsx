@@ -48,6 +48,20 @@ it('a capture leads to its cell and can be forgotten', () => {
   expect(ops()).toEqual([['forget', { key: 'model' }]]);
 });
 
+it('a project stands there with its folder and no cell, and can be forgotten', () => {
+  const project: CaptureRow = {
+    key: 'project', role: 'project', name: 'mnist', cell: '', cell_id: '', lines: 0, size: '/home/me/mnist',
+    checks: [{ level: 'ok', text: 'seed: build.py' }]
+  };
+  const screen = screenOf({ captures: [project] });
+  const captured = screen.node.querySelector('.jp-Reson-capture')!;
+  expect(captured.querySelector('.jp-Reson-role')!.textContent).toBe('Project');
+  expect(captured.querySelector('.jp-Reson-facts')!.textContent).toBe('/home/me/mnist');
+  expect(captured.querySelector('.jp-Reson-link')).toBeNull();
+  screen.click('Forget: Project');
+  expect(ops()).toEqual([['forget', { key: 'project' }]]);
+});
+
 it('what is not captured says what a run takes instead, and what captures one', () => {
   const text = screenOf().node.textContent;
   expect(text).toContain('Default executor. Capture one with %%reson_executor.');

@@ -26,6 +26,8 @@ _GROUP_LINE = re.compile(r"^( +)[|+] ?(.*)$")
 _GROUP_RULE = re.compile(r"^[-+ ]*-{8,}")
 # NVFlare puts a job's scripts into .../app_site-1/custom/ or .../app/custom/; a module of the user's may be called custom too.
 _SHIPPED = re.compile(r"^(?:.*(?P<app>/app[^/]*)|.*)/custom/(?P<name>.+)$")
+# What ships beside code for Scaleout Edge is not the user's.
+_OURS = ("reson_edge/", "scaleout/", "scaleoututil/")
 _INSTALLED = ("/site-packages/", "/dist-packages/", "/lib/python", "/lib64/python")
 
 
@@ -215,6 +217,8 @@ def _place(path: str, line: int, sources: Mapping[str, SourceMap]) -> tuple[str,
     if not shipped or any(folder in told for folder in _INSTALLED):
         return path, line, False
     name = shipped["name"]
+    if name.startswith(_OURS):
+        return name, line, False
     if name not in SCRIPTS:
         return name, line, True
     if name not in sources:

@@ -16,7 +16,7 @@ from ...errors import NotFound, RunError, RunNotFound, StoreError
 from ...source_map import SourceMap
 from .. import nvflare_config
 from ..event_log import segment_key
-from ..job import CONFIGS, SCRIPTS, Job
+from ..job import CONFIGS, PACKAGES, PROJECT, SCRIPTS, Job
 from ..record import RunRecord, check_id
 from ..store import Store
 
@@ -61,10 +61,11 @@ class Origin:
 
     @property
     def sources(self) -> dict[str, str]:
-        """The user's code as it was shipped, by file name; files that are this package's own are left out."""
+        """The user's code as it was shipped, by file name, without this package's own files and what is no text."""
         scripts = {key.removeprefix("scripts/"): text for key, text in self.job.files.items() if key.startswith("scripts/")}
         own = {name for name, lines in self.job.sources.items() if lines.spans} | (scripts.keys() - SCRIPTS)
-        return {name: text.decode() for name, text in sorted(scripts.items()) if name in own}
+        own = {name for name in own if name.split("/")[0] not in PACKAGES and b"\0" not in scripts[name]}
+        return {name: text.decode(errors="replace") for name, text in sorted(scripts.items()) if name in own}
 
 
 def read_origin(store: Store, run_id: str) -> Origin:
@@ -79,7 +80,8 @@ def read_origin(store: Store, run_id: str) -> Origin:
     prefix = f"{record.prefix}/"
     keys = [info.key for folder in _FOLDERS for info in store.list(f"{prefix}{folder}/")]
     # Beside the scripts there may be the weights that the run began with.
-    keys = [key for key in keys if not key.startswith(f"{prefix}scripts/") or key.endswith(".py")]
+    projects = f"{prefix}scripts/{PROJECT}/"
+    keys = [key for key in keys if not key.startswith(f"{prefix}scripts/") or key.endswith(".py") or key.startswith(projects)]
     files = {key.removeprefix(prefix): store.get(key) for key in keys}
     if not files.keys() >= _WHOLE:
         raise RunError(f"the files of run {run_id} are not all in its store", "Its upload was stopped; submit it again.")

@@ -17,7 +17,7 @@ from .. import nvflare_config
 from ..federated import plain
 from ..job import Job, as_json
 from ..observers import announce, rehearse_told
-from ..record import RunRecord
+from ..record import RunRecord, kept_project
 from ..run.handle import Run
 from ..sending import Shard
 from ..shard_pool import content_key
@@ -50,6 +50,7 @@ def rerun(record: RunRecord, store: Store, target: Target, connection: ResonTech
     stored = _shards(origin, store)
     name, config = changed(origin, changes)
     job = _with_configs(plain(origin.job), name, config)  # its target adapts it anew
+    job = replace(job, project=kept_project(record.folder))
     if secrets := find_leaks(job.files, job.sources).secrets:
         raise JobError("this must not ship:\n  " + "\n  ".join(secrets), SECRET_HINT)
     checkpoint = next(store.list(f"{record.prefix}/model/"), None)

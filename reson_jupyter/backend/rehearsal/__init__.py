@@ -19,7 +19,7 @@ from .sample import make_up, samples_for, unpack_sample
 __all__ = ["Facts", "Rehearsal", "Step", "StepFailure", "rehearse", "warm"]
 
 LIMIT = 60.0
-_MAY_TAKE_LONG = ("validate", "train")
+_MAY_TAKE_LONG = ("startup", "validate", "train")
 _CALL = re.compile(r'^  File ".+", line \d+ in .+$', re.MULTILINE)  # of faulthandler
 
 
@@ -29,15 +29,22 @@ def warm() -> None:
 
 
 def rehearse(
-    job: Job, shard: Path | None = None, *, limit: float = LIMIT, on_step: Callable[[str], None] | None = None
+    job: Job,
+    shard: Path | None = None,
+    *,
+    without_shard: bool = False,
+    limit: float = LIMIT,
+    on_step: Callable[[str], None] | None = None,
 ) -> Rehearsal:
     """Rehearses a job: import, construct, load weights, validate, train, return value, aggregate, save, reload.
 
-    Without a shard, the default image classification trains on made-up images, and training of the user's own is left out.
+    Without a shard, the default image classification trains on made-up images, and training of the user's own is left out unless
+    its sites have none either and are this machine. Callbacks are registered in a step "startup" before they are tried.
 
     Args:
         job: The job.
         shard: A shard of the run, checked; the training is tried on its first samples.
+        without_shard: Whether training of the user's own finds here what it finds in the run, though there is no shard.
         limit: Seconds after which it is ended.
         on_step: Called with the name of every step that begins.
 
@@ -49,8 +56,10 @@ def rehearse(
     with tempfile.TemporaryDirectory(prefix="reson-rehearsal-", ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
         record = _Record(on_step)
-        train = _lay_out(job, shard, folder, record.notes)
+        train = _lay_out(job, shard, folder, record.notes, without_shard)
         places = {"RESON_DATA_ROOT": folder / "data", "RESONTECH_OUT_DIR": folder / "out", "TMPDIR": folder / "tmp"}
+        if job.project:
+            places["RESON_PROJECT"] = job.project
         variables = environment() | {name: str(place) for name, place in places.items()}
         task = {"folder": str(folder), "train": train, "environment": variables}
         # A spare may have been killed, for its memory, since anybody looked.
@@ -139,7 +148,7 @@ class _Record:
         return Rehearsal(job, tuple(self.steps), self.failure, self.unfinished, notes, facts, output, seconds)
 
 
-def _lay_out(job: Job, shard: Path | None, folder: Path, notes: list[str]) -> bool:
+def _lay_out(job: Job, shard: Path | None, folder: Path, notes: list[str], without_shard: bool) -> bool:
     """Writes the job and its data; returns whether there is anything to train on."""
     write_nvflare_folder(job.files, folder / "job")
     if job.checkpoint:
@@ -156,6 +165,8 @@ def _lay_out(job: Job, shard: Path | None, folder: Path, notes: list[str]) -> bo
         notes.append(f"training was not rehearsed: what {shard.name} holds besides its samples is too large to unpack for it")
     elif not own_training:
         make_up(arguments, data)
+        return True
+    elif without_shard:
         return True
     else:
         notes.append("training was not rehearsed: no shard was named")

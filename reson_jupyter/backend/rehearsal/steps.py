@@ -25,6 +25,7 @@ from nvflare.app_common.app_event_type import AppEventType
 
 SITE = "site-1"
 OWN_EXECUTOR = "custom_client_executor.GenericClientExecutor"
+EDGE_EXECUTOR = "custom_client_executor.EdgeExecutor"  # ours, too: it trains by the callbacks that a startup registers
 OWN_PERSISTOR = "custom_persistor.CustomPersistor"
 ROUND = f"{SITE}, round 1: "  # what the executor puts before its messages, and would only puzzle here
 
@@ -61,6 +62,8 @@ class Steps:
         self._server_config = json.loads((config / "config_fed_server.json").read_text())
         self._executor_config = self._client["executors"][0]["executor"]
         self._arguments: dict[str, Any] = self._executor_config["args"]
+        self._edge = self._executor_config["path"] == EDGE_EXECUTOR
+        self._validates = self._executor_config["path"] == OWN_EXECUTOR and bool(self._arguments["validate_fn"])
         self._rounds: int = self._server_config["workflows"][0]["args"]["num_rounds"]
         self._server = engine.Engine("server", folder / "run" / "server", self._app, self._on_event)
         self._site = engine.Engine(SITE, folder / "run" / SITE, self._app, self._on_event)
@@ -76,6 +79,8 @@ class Steps:
         self._step("construct", self._construct)
         self._step("load weights", self._load_weights)
         if train:
+            if self._edge:
+                self._step("startup", self._start_up)
             self._train()
             self._step("return value", self._check_reply)
             self._step("aggregate", self._aggregate)
@@ -131,10 +136,17 @@ class Steps:
         checkpoint = args.get("source_ckpt_file_full_name")
         return f"from {checkpoint}" if checkpoint else ""
 
+    def _start_up(self) -> str:
+        """The site's callbacks are registered, as its first task does it."""
+        with self._site.context("server") as fl_ctx:
+            env = self._executor._env(Shareable(), fl_ctx)
+            logger = self._site.get_component("messenger").make_logger(0, Signal())
+            self._validates = self._executor._validates(env, logger)
+        return ""
+
     def _train(self) -> None:
-        """One task of the site; an executor of ours validates first and says when it begins to train."""
-        ours = self._executor_config["path"] == OWN_EXECUTOR
-        self._begin("validate" if ours and self._arguments["validate_fn"] else "train")
+        """One task of the site; an executor of ours validates first, if it can, and says when it begins to train."""
+        self._begin("validate" if self._validates else "train")
         with self._context(0) as fl_ctx:
             task = self._server.get_component("shareable_generator").learnable_to_shareable(self._learnable, fl_ctx)
         task["DXO"]["data"] = {key: _received(value) for key, value in from_shareable(task).data.items()}
@@ -291,7 +303,8 @@ class Steps:
         if self._errors:
             error = self._errors[0]
             message, text = error["message"].replace(ROUND, ""), error["traceback"].replace(ROUND, "")
-            if f"{self._arguments.get('train_fn')}()" in message and "model_def.py" not in text:
+            trained = "the train callback" if self._edge else f"{self._arguments.get('train_fn')}()"
+            if trained in message and "model_def.py" not in text:
                 self._begin("return value")  # what the user's function returned is wrong, not what it did
             raise Refused(message, text)
 

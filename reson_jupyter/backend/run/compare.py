@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...data.report import counted
 from ...errors import ResonError, RunError
 from ...events import RunState
+from ..nvflare_config import SEED_MODEL
 from .best import BestRound, smallest_is_best
 from .metrics import by_importance, frame
 
@@ -173,6 +175,9 @@ def _made(run: Run) -> tuple[dict[str, Any], str]:
     except ResonError as error:
         return {}, error.message
     fields = {**config.training.model_dump(), **config.federation.model_dump(), **config.model.model_dump()}
+    if config.model.model_class == SEED_MODEL:
+        arguments = config.model.model_args
+        fields["model_args"] = f"{arguments['helper']}: {counted(len(arguments['parameters']), 'array')}"
     submitted = origin.submitted
     shards = "\n".join(f"{site} {shard['sha256']}" for site, shard in sorted(submitted["sites"].items()))
     digests = submitted.get("digests", {})

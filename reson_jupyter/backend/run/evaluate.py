@@ -16,10 +16,10 @@ from ...data.pictures import Picture, Pictures, holds_pictures, path_of, picture
 from ...data.pixels import png_of
 from ...data.shards import read_shard, unpack_shard
 from ...errors import RunError, ShardError
-from ..nvflare_config import executor_args, read_client, read_server
+from ..nvflare_config import SEED_MODEL, executor_args, read_client, read_server
 from ..store import Store
 from .evaluation import Evaluation, Prediction
-from .result import load_model
+from .result import load_module
 from .shipped import shipped_module
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ __all__ = ["Evaluation", "Prediction", "evaluate"]
 
 _DEFAULT_VALIDATE = "rt_validate_model"
 _OWN = "A run with an fl_validate of its own calls that on any shard; pass images to see what the model says of them."
+_CALLBACKS = "Take the weights: run.model().get_model_params(helper); and give them to your own code, such as your validate()."
 
 
 def evaluate(
@@ -56,9 +57,11 @@ def evaluate(
         ShardError: the data cannot be used.
     """
     client = json.loads(store.get(f"{prefix}/configs/config_fed_client.json"))
+    if executor_args(client)["model_class"] == SEED_MODEL:
+        raise RunError("what a run of Scaleout callbacks trains has no code here to be tried with", _CALLBACKS)
     training, _ = read_client(client)
     validate = executor_args(client)["validate_fn"].removeprefix(_DEFAULT_VALIDATE)
-    model = load_model(store, prefix, model_class, round=round)
+    model = load_module(store, prefix, model_class, round=round)
     with _unpacked(data, training.manifest_file, bool(validate)) as (place, is_shard):
         if validate and is_shard:
             rounds = read_server(json.loads(store.get(f"{prefix}/configs/config_fed_server.json")))["num_rounds"]

@@ -213,8 +213,8 @@ class Run:
         if not self.state.done:
             self._target.abort(self._record)
 
-    def model(self, round: int | None = None) -> torch.nn.Module:
-        """Returns the model with the weights of a round, on the CPU and in eval mode.
+    def model(self, round: int | None = None) -> Any:
+        """Returns the model with the weights of a round, on the CPU and in eval mode; of Scaleout callbacks a `ScaleoutModel`.
 
         Args:
             round: The round (0-based), also of a run that goes on; None for the last round that was done, when the run is over.

@@ -5,22 +5,35 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from ...errors import NotFound, RunError
-from ..nvflare_config import executor_args
+from ..nvflare_config import SEED_MODEL, executor_args
 from ..store import Store
 from .shipped import shipped_class
 
 if TYPE_CHECKING:
     import torch
 
+    from ...edge.travel import ScaleoutModel
+
 _DEFAULT_NAME = "GLOBAL_MODEL.pt"
 _ROUND = re.compile(r"round_(\d+)\.pt")
 
 
 def load_model(
+    store: Store, prefix: str, model_class: type[torch.nn.Module] | None, *, round: int | None = None
+) -> torch.nn.Module | ScaleoutModel:
+    """Returns what `load_module` does; of a run of Scaleout callbacks what these know as a model, which has no code."""
+    args = _arguments(store, prefix)
+    if args["model_class"] == SEED_MODEL:
+        return _scaleout_model(_weights(store, prefix, round), args["model_args"]["helper"])
+    return load_module(store, prefix, model_class, round=round)
+
+
+def load_module(
     store: Store, prefix: str, model_class: type[torch.nn.Module] | None, *, round: int | None = None
 ) -> torch.nn.Module:
     """Builds the run's model and loads the final weights into it, or those of a round.
@@ -34,15 +47,7 @@ def load_model(
     Raises:
         RunError: `round` is no whole number, no such model was stored, or its keys are not those of the class.
     """
-    import torch
-
-    if round is not None and (isinstance(round, bool) or not isinstance(round, SupportsIndex)):
-        raise RunError(f"round is {round!r}, not a whole number", "Rounds count from 0, as in run.model(round=0).")
-    data = _final_model(store, prefix) if round is None else _model_of_round(store, prefix, round)
-    # weights_only: a checkpoint is data; nothing in it may run.
-    checkpoint = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    weights = checkpoint.get("model", checkpoint)
-    args = executor_args(json.loads(store.get(f"{prefix}/configs/config_fed_client.json")))
+    weights, args = _weights(store, prefix, round), _arguments(store, prefix)
     if model_class is None:
         model_class = shipped_class(store, prefix, args["model_class"])
     model = model_class(**args["model_args"])
@@ -54,6 +59,29 @@ def load_model(
             "The class has changed since the run was submitted; reson.attach(run_id) uses the class as it was shipped.",
         ) from error
     return model.eval()
+
+
+def _arguments(store: Store, prefix: str) -> dict[str, Any]:
+    return executor_args(json.loads(store.get(f"{prefix}/configs/config_fed_client.json")))
+
+
+def _weights(store: Store, prefix: str, round: int | None) -> Mapping[str, torch.Tensor]:
+    import torch
+
+    if round is not None and (isinstance(round, bool) or not isinstance(round, SupportsIndex)):
+        raise RunError(f"round is {round!r}, not a whole number", "Rounds count from 0, as in run.model(round=0).")
+    data = _final_model(store, prefix) if round is None else _model_of_round(store, prefix, round)
+    # weights_only: a checkpoint is data; nothing in it may run.
+    checkpoint = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    weights: Mapping[str, torch.Tensor] = checkpoint.get("model", checkpoint)
+    return weights
+
+
+def _scaleout_model(weights: Mapping[str, torch.Tensor], name: str) -> ScaleoutModel:
+    from ...edge.travel import ScaleoutModel, get_helper
+    from ...edge.travel.weights import to_params
+
+    return ScaleoutModel.from_model_params(to_params(weights, name), helper=get_helper(name))
 
 
 def download(store: Store, prefix: str, folder: Path) -> list[Path]:

@@ -31,7 +31,7 @@ from ..carrying.verdict import Verdict, verdict
 from ..interruptible import done_unless
 from ..job import write_nvflare_folder
 from ..progress import AT_A_TASK
-from ..record import RunRecord
+from ..record import RunRecord, kept_project
 from ..store import Store, open_store
 from ..targets.detached import is_unwanted
 from ..targets.local import WORK_FILE, LocalTarget
@@ -61,7 +61,7 @@ class Runner:
         self._work = work
         self._journal = Journal(store, record.prefix)
         self._progress = self._journal.progress
-        self._simulator = Simulator(work, len(self._progress.sites))
+        self._simulator = Simulator(work, len(self._progress.sites), kept_project(self._folder))
         self._file = EventFile(work.server / "events.ndjson")
         outgoing = Mailbox(work.server / REQUESTS_FOLDER)
         self._requests = Requests(self._folder, self._journal, self._simulator.is_up, outgoing.put)

@@ -29,7 +29,8 @@ def fetch_shards(store: Store, sites: Mapping[str, Mapping[str, str]], work: Wor
 
     Args:
         store: The run's store.
-        sites: {site: {"shard": its file's name, "sha256"}}; what several sites have is fetched once.
+        sites: {site: {"shard": its file's name, "sha256"}}; what several sites have is fetched once. A site without
+            a shard gets an empty folder.
         work: The run's work folder.
         stopped: Asked before each download whether to leave it.
 
@@ -39,7 +40,10 @@ def fetch_shards(store: Store, sites: Mapping[str, Mapping[str, str]], work: Wor
     """
     by_digest: dict[str, list[str]] = {}
     for site, shard in sites.items():
-        by_digest.setdefault(shard["sha256"], []).append(site)
+        if shard["sha256"]:
+            by_digest.setdefault(shard["sha256"], []).append(site)
+        else:
+            (work.data / site).mkdir(parents=True)
     for digest, having in by_digest.items():
         if stopped():
             return

@@ -40,10 +40,12 @@ class Simulator:
     Args:
         work: An empty folder without white space in its path; everything the run writes goes below it.
         sites: How many sites; they are called site-1, site-2, ...
+        project: Where the sites find a project that does not travel, unless RESON_PROJECT says another place.
     """
 
-    def __init__(self, work: WorkFolder, sites: int) -> None:
+    def __init__(self, work: WorkFolder, sites: int, project: Path | None = None) -> None:
         self._work = work
+        self._project = project
         self._sites = sites
         # Decided once: when the sites run they hold the memory that was counted here.
         self._threads = max(1, min(sites, int(psutil.virtual_memory().available // _BYTES_PER_SITE)))
@@ -137,6 +139,8 @@ class Simulator:
 
     def _environment(self) -> dict[str, str]:
         env = {key: value for key, value in os.environ.items() if not _SECRET.match(key)}
+        if self._project:
+            env.setdefault("RESON_PROJECT", str(self._project))
         cores = os.cpu_count() or 1
         return {
             **env,

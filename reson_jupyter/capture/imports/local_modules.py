@@ -15,7 +15,7 @@ from ...errors import CaptureError
 from ..text.names import bound_in, bound_name, parsed
 from .local_text import read_text
 from .origin import Found, find, is_hidden_by_library, is_users
-from .requirements import BUNDLED
+from .requirements import BUNDLED, PROVIDED
 from .statements import Import, imports_in
 from .unchanged import changed_part, compiled_otherwise, is_stale
 
@@ -115,6 +115,9 @@ class _Closure:
                 self._resolve(wanted, text)
 
     def _resolve(self, wanted: Import, text: _Text) -> None:
+        if wanted.module and _is_provided(wanted.module):
+            text.foreign.add(wanted.module)
+            return
         if wanted.module is None:
             # Which module it is gets computed: it can only be one that its package has brought into this kernel.
             top = f"{text.path.split('/')[0]}."
@@ -185,6 +188,12 @@ class _Closure:
                 )
 
 
+def _is_provided(module: str) -> bool:
+    """Whether the job brings a module along that is no file of the user's."""
+    top = module.split(".")[0]
+    return top in PROVIDED and not ((found := find(top)) and is_users(found))
+
+
 def _read(found: Found, wanted: Import, text: _Text) -> _Text | None:
     """The text of a user's module; None where it has none that could ship but the importer goes on without it.
 
@@ -196,7 +205,7 @@ def _read(found: Found, wanted: Import, text: _Text) -> _Text | None:
         raise CaptureError(
             f"{where}: {top} is a file of yours, but also the name of one of the scripts that every job has", "Rename your file."
         )
-    if is_hidden_by_library(top):
+    if top in PROVIDED or is_hidden_by_library(top):
         raise CaptureError(
             f"{where}: {top} is a file of yours, but also the name of an installed or standard module, "
             "and a site may import that one instead",

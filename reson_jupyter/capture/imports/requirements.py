@@ -19,7 +19,9 @@ ALWAYS = ("nvflare", "torch")
 # Names of a build for one kind of hardware, as torch and its relatives have them.
 _BUILD = re.compile(r"(cpu|cu\d+|rocm[\d.]*|xpu)$")
 # The bundle's own modules import one another on a site.
-BUNDLED = frozenset({"model_def", "custom_client_executor", "custom_persistor"})
+BUNDLED = frozenset({"model_def", "custom_client_executor", "custom_persistor", "reson_edge"})
+# Packages whose names a job brings along, of whatever release this kernel has them.
+PROVIDED = frozenset({"scaleout", "scaleoututil"})
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def requirements_for(imports: Iterable[str], extra: Iterable[str] = (), own: Seq
 def distributions_of(module: str) -> tuple[str, ...]:
     """Returns the installed distributions that a dotted module comes from; none for the standard library and for plain files."""
     top = module.split(".")[0]
-    if not top or top in sys.stdlib_module_names or top in BUNDLED:
+    if not top or top in sys.stdlib_module_names or top in BUNDLED | PROVIDED:
         return ()
     found = locate(module)
     if found and is_users(found):
@@ -77,7 +79,7 @@ def distributions_of(module: str) -> tuple[str, ...]:
 def is_known(module: str) -> bool:
     """Whether a site has a module: from the standard library, the bundle, or a distribution that is installed here as well."""
     top = module.split(".")[0]
-    return top in sys.stdlib_module_names or top in BUNDLED or bool(distributions_of(module))
+    return top in sys.stdlib_module_names or top in BUNDLED | PROVIDED or bool(distributions_of(module))
 
 
 def is_local(module: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a model, a train function, an executor and a persistor must satisfy; `command` tells of commands."""
+"""What a model, a train function, an executor and a persistor must satisfy; `command` and `startup` tell of those."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any, Literal
 from ...config import TrainingConfig
 from ...errors import CaptureError
 
-Role = Literal["model", "train", "executor", "persistor", "command"]
-ROLES: tuple[Role, ...] = ("model", "train", "executor", "persistor", "command")
-Purpose = Literal["train", "validate"]
+Role = Literal["model", "train", "executor", "persistor", "startup", "command"]
+ROLES: tuple[Role, ...] = ("model", "train", "executor", "persistor", "startup", "command")
+Purpose = Literal["train", "validate", "build"]
 
 TRAIN_NAMES = ("fl_train", "fl_train_model")
 VALIDATE_NAMES = ("fl_validate", "fl_validate_model")
@@ -42,17 +42,23 @@ CONSTRUCTOR_HINTS: Mapping[Role, str] = {
 
 @dataclass(frozen=True)
 class ContractFunction:
-    """A function that the worker calls by name.
+    """A function that is called by name: the worker's, or the one that makes a seed model.
 
     Attributes:
         name: Its name in the module, such as "fl_train".
-        purpose: "train" or "validate".
-        contract: "payload": called as f(payload[, out_dir, logger]); "model": as f(model, env, out_dir, logger).
+        purpose: "train", "validate" or "build".
+        contract: "payload": called as f(payload[, out_dir, logger]); "model": as
+            f(model, env, out_dir, logger); "nothing": as f().
     """
 
     name: str
     purpose: Purpose
-    contract: Literal["payload", "model"]
+    contract: Literal["payload", "model", "nothing"]
+
+    @property
+    def task(self) -> str:
+        """What it is called to do."""
+        return "make the seed model" if self.purpose == "build" else self.purpose
 
 
 def contract_functions(names: Mapping[str, object], where: str) -> tuple[ContractFunction, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...capture.capture import Capture
 from ...capture.roles.model_check import ModelFacts
 from ...capture.text.module import Piece
@@ -13,11 +15,18 @@ _SHOWN = 8
 
 
 class CaptureCard:
-    """What a front end shows of a capture, as text or as HTML."""
+    """What a front end shows of a capture, as text or as HTML.
 
-    def __init__(self, capture: Capture, review: Review | None = None) -> None:
+    Args:
+        capture: What was captured.
+        review: What is known of it, if it is a model.
+        displaced: What it has taken the place of, because only one of them can train; as people call it.
+    """
+
+    def __init__(self, capture: Capture, review: Review | None = None, displaced: Sequence[str] = ()) -> None:
         self._capture = capture
         self._review = review or Review(None)
+        self._displaced = displaced
 
     def __repr__(self) -> str:
         return Card(self._headline(), self._rows()).text
@@ -41,7 +50,11 @@ class CaptureCard:
             call = f'run.command("{self._capture.command}", {{...}})'
             rows.append(("called", f"{self._capture.name} on the sites, by {call}"))
         if self._capture.functions:
-            rows.append(("called", ", ".join(f"{function.name} to {function.purpose}" for function in self._capture.functions)))
+            rows.append(("called", ", ".join(f"{function.name} to {function.task}" for function in self._capture.functions)))
+        elif self._capture.role == "startup":
+            rows.append(("seed", "none: define build() in this cell, or name a file: %reson submit --checkpoint FILE"))
+        if self._displaced:
+            rows.append(("drops", f"{', '.join(self._displaced)}: only one of them can train"))
         if facts := self._review.facts:
             rows.append(("size", model_size(facts)))
         rows += [("stays here", text) for text in _some(self._capture.left_behind)]

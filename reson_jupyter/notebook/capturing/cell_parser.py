@@ -13,6 +13,8 @@ _ABOUT = {
     "train": "Run the cell and capture fl_train or fl_train_model, and fl_validate or fl_validate_model if it is there.",
     "executor": "Run the cell and capture the NVFlare Executor it defines, in place of the default one.",
     "persistor": "Run the cell and capture the NVFlare ModelPersistor it defines, in place of the default one.",
+    "startup": "Run the cell and capture startup(client), which registers callbacks of Scaleout Edge that train on the sites. "
+    "build() in the same cell makes the seed model.",
     "command": "Run the cell and capture a function that run.command(NAME, params) calls on the sites while a run goes on: "
     "the one called NAME, else the cell's only one. It gets params, and env and logger if it takes them, and returns JSON.",
 }
@@ -26,6 +28,6 @@ def cell_parser(role: Role) -> Parser:
     parser.set_defaults(class_name=None, command="")
     if role == "command":
         parser.add_argument("command", nargs="?", default="", metavar="NAME", help="what run.command() is to call it by")
-    elif role != "train":
+    elif role not in ("train", "startup"):
         parser.add_argument("--class", dest="class_name", metavar="NAME", help=f"the {role}'s class, if the cell has several")
     return parser

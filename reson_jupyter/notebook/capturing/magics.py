@@ -14,12 +14,14 @@ from ...backend.rehearsal import warm
 from ...capture.across.inputs import Kernel
 from ...capture.across.missing import USUAL
 from ...capture.capture import Capture, capture_cell
+from ...capture.objects import made_beside
 from ...capture.roles.command import require_command_name
 from ...capture.roles.contract import Role
 from ...capture.text.cell import Cell, parse
 from ...errors import CaptureError
 from ...review import review_model
 from ...session import Refusal, current_session
+from ...session_card import held
 from ..commands.parser import HelpShown
 from .cards import CaptureCard
 from .cell_parser import cell_parser
@@ -30,7 +32,7 @@ from .running import run_as_cell
 
 @magics_class
 class CaptureMagics(Magics):
-    """%%reson_model, %%reson_train, %%reson_executor, %%reson_persistor, %%reson_command."""
+    """%%reson_model, %%reson_train, %%reson_executor, %%reson_persistor, %%reson_startup, %%reson_command."""
 
     @no_var_expand
     @cell_magic
@@ -55,6 +57,12 @@ class CaptureMagics(Magics):
     def reson_persistor(self, line: str, cell: str) -> None:
         """Run the cell and capture the persistor it defines; `%%reson_persistor --help` tells more."""
         self._run("persistor", line, cell)
+
+    @no_var_expand
+    @cell_magic
+    def reson_startup(self, line: str, cell: str) -> None:
+        """Run the cell and capture the callbacks of Scaleout Edge it registers; `%%reson_startup --help` tells more."""
+        self._run("startup", line, cell)
 
     @no_var_expand
     @cell_magic
@@ -89,8 +97,10 @@ class CaptureMagics(Magics):
             refusal = Refusal(f"{role} {arguments.command}".strip(), f"In[{number}]", refused.message, refused.hint or "")
             session.set_refusal(refusal)
             raise refused from None
+        there = held(session)
+        displaced = [there[key] for key in session.displaced_by(role)]
         session.set_capture(capture)
-        display(CaptureCard(capture, review_model(capture, session) if role == "model" else None))
+        display(CaptureCard(capture, review_model(capture, session) if role == "model" else None, displaced))
         warm()
 
     def _kernel(self, shell: InteractiveShell, number: int) -> Kernel:
@@ -108,9 +118,9 @@ def _require_name(command: str) -> None:
 
 def _capture(role: Role, cell: Cell, kernel: Kernel, arguments: argparse.Namespace) -> Capture:
     session = current_session()
-    beside = session.capture("model") if role != "model" else None
+    lender = made_beside(role, session.captures)
     capture = capture_cell(
-        role, cell, kernel, name=arguments.class_name, command=arguments.command, beside=beside, fix=arguments.fix
+        role, cell, kernel, name=arguments.class_name, command=arguments.command, beside=lender, fix=arguments.fix
     )
     for other in session.captures.values() if role == "command" else ():
         # Both ship into one module, and the kernel has one function of that name.

@@ -10,11 +10,13 @@ from ...capture.roles.contract import ROLES
 from ...config import Config, FederationConfig, ModelConfig, SubmitConfig, TrainingConfig, fields_like
 from ...names import printable
 from ...session import Session, current_session
+from ...session_card import gone, held
 from ..panel import show_panel
 from .assignments import assignments
 from .config_text import config_text
 from .parser import Parser
 
+_HELD = (*ROLES, "project")
 _CONFIGS: tuple[type[Config], ...] = (TrainingConfig, FederationConfig, ModelConfig, SubmitConfig)
 
 
@@ -30,10 +32,10 @@ def add_config_verbs(parser: Parser) -> None:
     parser.add_verb("panel", _panel, "show the same as forms, where there is no sidebar")
 
     forget = parser.add_verb(
-        "forget", _forget, "drop what was captured for a role; the default takes its place again",
+        "forget", _forget, "drop what was captured for a role, or the project that was loaded",
         "%reson forget train", "%reson forget command clear_cache",
     )  # fmt: skip
-    forget.add_argument("role", choices=ROLES, metavar="ROLE", help=f"one of {', '.join(ROLES)}")
+    forget.add_argument("role", choices=_HELD, metavar="ROLE", help=f"one of {', '.join(_HELD)}")
     forget.add_argument("name", metavar="COMMAND", nargs="?", help="which command (default: all of them)")
 
 
@@ -75,8 +77,11 @@ def _panel(_: argparse.Namespace) -> None:
 
 def _forget(arguments: argparse.Namespace) -> None:
     key = f"{arguments.role} {arguments.name}" if arguments.name else arguments.role
-    dropped = current_session().forget(key)
-    for captured in dropped:
-        print(f"forgot the {captured.title} of {captured.cell}")
+    session = current_session()
+    before = held(session)
+    session.forget(key)
+    dropped = gone(before, session)
+    for text in dropped:
+        print(f"forgot the {text}")
     if not dropped:
-        print(f"no {key} was captured")
+        print(f"no {key} was {'loaded' if key == 'project' else 'captured'}")

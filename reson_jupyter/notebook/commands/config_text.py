@@ -9,6 +9,7 @@ from ...config import Config, FederationConfig, ResonTechConfig
 from ...home import home
 from ...secret_fields import SECRETS
 from ...session import Session
+from ..project_card import project_rows
 
 
 def config_text(session: Session) -> Iterator[str]:
@@ -22,6 +23,8 @@ def config_text(session: Session) -> Iterator[str]:
     yield _group("model", _fields(session.model_config))
     if captures := session.captures:
         yield _group("captured", (f"{key} = {capture.name} of {capture.cell}" for key, capture in captures.items()))
+    if project := session.project:
+        yield _group("project", (f"{name} = {text}" for name, text in project_rows(project)))
     yield _group("run", _run(session))
     yield _group("target & storage", _places(session))
 

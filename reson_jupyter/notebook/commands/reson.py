@@ -11,6 +11,7 @@ from .config import add_config_verbs
 from .data import add_data_verbs
 from .help import Subject, add_help_verb
 from .parser import HelpShown, Parser
+from .project import add_project_verbs
 from .runs import add_run_verbs
 from .submit import add_submit_verbs
 
@@ -19,6 +20,7 @@ _SUBJECTS = (
     ("try and submit", add_submit_verbs),
     ("runs", add_run_verbs),
     ("data and sites", add_data_verbs),
+    ("Scaleout Edge", add_project_verbs),
 )
 
 

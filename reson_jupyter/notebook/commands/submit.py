@@ -64,6 +64,7 @@ def _add_job_arguments(command: Parser) -> None:
         help="folder with one zip for each site (default: shards_dir of the session; if there is none, sites have their data)",
     )
     command.add_argument("--requirements", metavar="FILE", help="what the sites need (default: what the imports that ship need)")
+    command.add_argument("--checkpoint", metavar="FILE", help="file of weights to start from, such as seed.npz")
     command.add_argument("--rounds", metavar="N", type=int, help="rounds of training (default: num_rounds of the session)")
 
 
@@ -77,7 +78,7 @@ def _job_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.rounds is not None:
         federation = federation.replace(num_rounds=arguments.rounds)
     given = {"name": arguments.name, "shards_dir": arguments.shards, "requirements": arguments.requirements}
-    return {**given, "federation": federation}
+    return {**given, "checkpoint": arguments.checkpoint, "federation": federation}
 
 
 def _check(arguments: argparse.Namespace) -> Rehearsal:

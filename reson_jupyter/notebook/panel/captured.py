@@ -1,4 +1,4 @@
-"""What the session has captured, and what it could not capture."""
+"""What the session has captured or loaded, and what it could not capture."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ipywidgets as widgets
 
 from ...capture.capture import Capture
 from ...session import Refusal, Session
+from ..project_card import project_rows
 from .closing import close
 from .texts import text
 
@@ -13,7 +14,7 @@ _NOTHING = "Nothing is captured yet: put %%reson_model on the first line of the 
 
 
 class CapturedView:
-    """The captures, each with a button that forgets it.
+    """The project and the captures, each with a button that forgets it.
 
     Args:
         session: The session.
@@ -26,11 +27,14 @@ class CapturedView:
 
     def show(self) -> None:
         """Shows what is captured now."""
-        captures, refusals = self._session.captures, self._session.refusals
-        if self._shown == (present := (dict(captures), dict(refusals))):
+        captures, refusals, project = self._session.captures, self._session.refusals, self._session.project
+        if self._shown == (present := (dict(captures), dict(refusals), project)):
             return
         self._shown = present
         rows = [self._row(key, captures.get(key), refusals.get(key)) for key in dict.fromkeys([*captures, *refusals])]
+        if project:
+            told = [text(project.title), text("\n".join(f"{name}: {said}" for name, said in project_rows(project)), "help")]
+            rows = [self._with_forget("project", told), *rows]
         dropped, self.widget.children = self.widget.children, rows or [text(_NOTHING, "help")]
         for row in dropped:
             close(row)
@@ -42,6 +46,9 @@ class CapturedView:
             told += [text(warning, "help") for warning in capture.warnings]
         if refusal:
             told.append(text(f"{key}: {refusal.cell} could not be captured: {refusal.message}\n{refusal.hint}", "error"))
+        return self._with_forget(key, told)
+
+    def _with_forget(self, key: str, told: list[widgets.HTML]) -> widgets.HBox:
         forget = widgets.Button(description="Forget", layout={"width": "6em", "flex": "0 0 auto"}, tooltip=f"forget the {key}")
         forget.on_click(lambda _: self._session.forget(key))
         return widgets.HBox([widgets.VBox(told, layout={"flex": "1 1 auto"}), forget])

@@ -1,9 +1,9 @@
-"""The cells that gave something, or could not: one row for each role, and for each command."""
+"""The cells that gave something, or could not: one row for each role, and for each command; a project is one, too."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...capture.capture import Capture
 from ...capture.stale import Outdated
@@ -12,7 +12,11 @@ from ...review import Review
 from ...session import Refusal, Session
 from ..capturing.cards import lines_shipped, model_size
 from ..capturing.cells import CellIds
+from ..project_card import project_rows
 from .jsonable import shown
+
+if TYPE_CHECKING:
+    from ...edge.project import Project
 
 Row = dict[str, Any]
 Told = tuple[str, str]
@@ -22,7 +26,9 @@ _ROLES = ("model", "train", "executor", "persistor")
 
 
 def capture_rows(session: Session, cells: CellIds, review_of: ReviewOf) -> list[Row]:
-    """Returns the rows: the four roles in their order, whether there is anything or not, and then the commands.
+    """Returns the rows: first of what trains, whether there is anything or not, and then of the rest, such as commands.
+
+    What trains is a model with three roles that have a default, or a startup, or a project.
 
     Args:
         session: What is captured and what was refused.
@@ -31,8 +37,22 @@ def capture_rows(session: Session, cells: CellIds, review_of: ReviewOf) -> list[
     """
     captures, refusals = session.captures, session.refusals
     stale = {key: _stale_check(outdated, session) for key, outdated in session.outdated.items()}
-    commands = sorted(key for key in {*captures, *refusals} if key not in _ROLES)
-    return [_row(key, captures.get(key), refusals.get(key), stale.get(key), cells, review_of) for key in (*_ROLES, *commands)]
+    project = session.project
+    trains = () if project else ("startup",) if "startup" in captures else _ROLES
+    rest = sorted({*captures, *refusals}.difference(trains))
+    rows = [_row(key, captures.get(key), refusals.get(key), stale.get(key), cells, review_of) for key in (*trains, *rest)]
+    return [_project_row(project), *rows] if project else rows
+
+
+def _project_row(project: Project) -> Row:
+    told = dict(project_rows(project))
+    folder = told.pop("folder")
+    checks = [
+        {"level": "warning" if name == "seed" and not project.build else "ok", "text": shown(f"{name}: {text}")}
+        for name, text in told.items()
+    ]
+    empty = _row("project", None, None, None, CellIds(), lambda _: None)
+    return empty | {"name": shown(project.title.removeprefix("project ")), "size": shown(folder), "checks": checks}
 
 
 def _row(
@@ -64,7 +84,7 @@ def _checks(capture: Capture | None, refusal: Refusal | None, stale: Told | None
     for text in (*capture.warnings, *filter(None, [review.warning]), *capture.renewed):
         yield "warning", text
     for function in capture.functions:
-        yield "ok", f"{function.name} is called to {function.purpose}"
+        yield "ok", f"{function.name} is called to {function.task}"
     if not refusal and not stale and not capture.warnings and not review.warning and not capture.renewed:
         yield "ok", "nothing stands out"
 

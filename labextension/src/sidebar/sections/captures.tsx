@@ -9,7 +9,8 @@ import { Mark } from '../parts/mark';
 import type { CaptureRow, Check, Level } from '../types';
 
 const ROLES: Record<string, string> = {
-  model: 'Model', train: 'Train function', executor: 'Executor', persistor: 'Persistor', command: 'Command', startup: 'Startup'
+  model: 'Model', train: 'Train function', executor: 'Executor', persistor: 'Persistor', command: 'Command', startup: 'Startup',
+  project: 'Project'
 };
 
 /** What a run takes where nothing was captured. */
@@ -69,7 +70,7 @@ function Capture({ row, page, onForget }: { row: CaptureRow; page: PageActions; 
         {known && <IconButton icon={closeIcon} label={`Forget: ${role}`} onClick={onForget} />}
       </div>
       {row.name && <code className="jp-Reson-code">{row.name}</code>}
-      {row.cell && <p className="jp-Reson-facts">{facts(row, page)}</p>}
+      {(row.cell || row.size) && <p className="jp-Reson-facts">{facts(row, page)}</p>}
       {!row.name && <Empty role={row.role} />}
       <Checks checks={row.checks} />
     </>
@@ -80,10 +81,12 @@ function facts(row: CaptureRow, page: PageActions): React.ReactNode {
   const lines = row.lines ? `${row.lines} ${row.lines === 1 ? 'line' : 'lines'}` : '';
   return (
     <>
-      <button className="jp-Reson-link" type="button" title="Show this cell" onClick={() => page.showCell(row.cell_id, row.cell)}>
-        {row.cell}
-      </button>
-      {[lines, row.size].filter(Boolean).map(part => ` · ${part}`)}
+      {row.cell && (
+        <button className="jp-Reson-link" type="button" title="Show this cell" onClick={() => page.showCell(row.cell_id, row.cell)}>
+          {row.cell}
+        </button>
+      )}
+      {[lines, row.size].filter(Boolean).map(part => (row.cell ? ` · ${part}` : part))}
     </>
   );
 }

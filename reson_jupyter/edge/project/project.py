@@ -1,0 +1,117 @@
+"""A Scaleout Edge project: a folder of client code, and what its project file says of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from .contents import read_files
+from .ignore import only_shipped_here
+
+Kind: TypeAlias = Literal["importer", "dispatcher"]
+
+# The sites have these names from the job itself; "fedn" is what the client was called before.
+_PROVIDED = frozenset({"scaleout", "scaleoututil", "fedn"})
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What python_env.yaml lists.
+
+    Attributes:
+        name: The environment's name; "" if the file gives none.
+        build_dependencies: Lines for pip that are to be installed first.
+        dependencies: Lines for pip.
+    """
+
+    name: str = ""
+    build_dependencies: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project folder, as its project file described it when it was read. The files themselves are read anew on each use.
+
+    Attributes:
+        folder: The folder that has scaleout.yaml, by its full path.
+        kind: "importer": a startup script registers callbacks; "dispatcher": shell commands train and validate.
+        entry: The startup script, such as "startup.py"; "" for a dispatcher.
+        build: What makes the seed model: a script such as "build.py"; for a dispatcher a shell command; "" if there is none.
+        commands: The shell commands of a dispatcher by entry point ("train", "validate", "predict", "startup"), without "build".
+        environment: What python_env.yaml lists; None where the project leaves the environment to the sites.
+        local_package: Whether the sites have the files already, so that a job carries only their hashes.
+    """
+
+    folder: Path
+    kind: Kind
+    entry: str = ""
+    build: str = ""
+    commands: Mapping[str, str] = field(default_factory=dict)
+    environment: Environment | None = None
+    local_package: bool = False
+
+    @property
+    def title(self) -> str:
+        """What people call it: "project mnist"; a folder that is only called "client" goes by the one around it."""
+        named = self.folder.parent if self.folder.name == "client" and self.folder.parent.name else self.folder
+        return f"project {named.name}"
+
+    def files(self) -> dict[str, bytes]:
+        """Returns what ships, by path below the folder ("models/net.py"), sorted; read anew each time.
+
+        Raises:
+            ProjectError: a file holds a secret or cannot ship, or there are too many.
+        """
+        return read_files(self.folder)
+
+    def digest(self) -> str:
+        """Returns the SHA-256 over the names and bytes of all files, as hex. Raises `ProjectError` as `files` does."""
+        digest = hashlib.sha256()
+        for path, data in self.files().items():
+            digest.update(f"{path}\0{len(data)}\0".encode())
+            digest.update(data)
+        return digest.hexdigest()
+
+    def requirements(self) -> tuple[str, ...] | None:
+        """Returns the lines that a site's pip gets, without Scaleout's own packages; None where that is left to the sites."""
+        if self.environment is None:
+            return None
+        lines = (*self.environment.build_dependencies, *self.environment.dependencies)
+        return tuple(dict.fromkeys(line for line in lines if _distribution(line) not in _PROVIDED))
+
+    def spec(self) -> dict[str, Any]:
+        """Returns what a site has to know, as plain data. Raises `ProjectError` as `files` does, for a local package."""
+        local = {path: hashlib.sha256(data).hexdigest() for path, data in self.files().items()} if self.local_package else None
+        return {
+            "kind": self.kind,
+            "entry": self.entry,
+            "commands": dict(self.commands),
+            "local": None if local is None else {"files": local},
+        }
+
+    def notes(self) -> tuple[str, ...]:
+        """Returns sentences for people about what ships. Raises `ProjectError` as `files` does."""
+        found = only_shipped_here(self.folder, self.files())
+        return tuple(
+            f"{path} ships, though {pattern!r} of .scaleoutignore keeps it out of Scaleout's own packages; "
+            "here the line means what it would in a .gitignore"
+            for path, pattern in found.items()
+        )
+
+    def __repr__(self) -> str:
+        return f"Project({str(self.folder)!r}, {self.kind}{', local package' if self.local_package else ''})"
+
+
+def _distribution(line: str) -> str:
+    """The distribution that a requirement line names; "" for options such as "--index-url ..."."""
+    try:
+        return canonicalize_name(Requirement(line).name)
+    except InvalidRequirement:
+        return ""

@@ -1,0 +1,170 @@
+"""Legacy projects: each task is a shell command, which reads the model from one file and writes what comes of it to another."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from .model import ScaleoutModel
+
+_POLL = 0.2  # seconds between two looks whether the task was aborted
+_REST = 1.0  # seconds for what a command has printed; what it left running may keep its output open for ever
+_KEPT_LINES = 200  # of what a command printed, for the failure that it may end with
+_TRACEBACK = "Traceback (most recent call last):"
+
+
+class CommandFailed(Exception):
+    """A command of the project ended with an error, or did not write what it should; the message has what it printed last."""
+
+
+class Dispatcher:
+    """Runs the commands of a project as the callbacks of a client.
+
+    Args:
+        client: The EdgeClient.
+        folder: The project's folder, in which the commands run.
+        scripts: The folder that `scaleout` and `scaleoututil` are imported from.
+        commands: {"train": "python train.py", ...}; "train" and "validate", "predict" get two files as arguments, "startup" none.
+    """
+
+    def __init__(self, client: Any, folder: Path, scripts: Path, commands: Mapping[str, str]) -> None:
+        self._client = client
+        self._folder = folder
+        self._scripts = scripts
+        self._commands = commands
+
+    def start(self) -> None:
+        """Runs the command "startup", if there is one, and registers the others.
+
+        Raises:
+            CommandFailed: "startup" failed.
+        """
+        callbacks = {
+            "train": (self._client.set_train_callback, self._train),
+            "validate": (self._client.set_validate_callback, self._validate),
+            "predict": (self._client.set_predict_callback, self._predict),
+        }
+        if "startup" in self._commands:
+            self._run("startup")
+        for name, (register, callback) in callbacks.items():
+            if name in self._commands:
+                register(callback)
+
+    def _train(self, model: ScaleoutModel, settings: Mapping[str, Any]) -> tuple[ScaleoutModel, dict[str, Any]]:
+        # The commands write with numpy, which would add this suffix to a name without it.
+        with _files(model, "out.npz") as (incoming, outgoing):
+            Path(f"{incoming}-metadata").write_text(json.dumps(settings, default=str))
+            began = time.monotonic()
+            self._run("train", incoming, outgoing)
+            seconds = time.monotonic() - began
+            if not outgoing.is_file():
+                raise CommandFailed('the command "train" did not write the model to the file of its last argument')
+            metadata = _json_of(Path(f"{outgoing}-metadata"), "train", 'save_metadata({"num_examples": ...}, outpath)')
+            return ScaleoutModel.from_file(str(outgoing)), {"training_metadata": metadata, "exec_training": seconds}
+
+    def _validate(self, model: ScaleoutModel) -> Any:
+        return self._answer("validate", model)
+
+    def _predict(self, model: ScaleoutModel) -> Any:
+        return self._answer("predict", model)
+
+    def _answer(self, name: str, model: ScaleoutModel) -> Any:
+        with _files(model, "out.json") as (incoming, outgoing):
+            self._run(name, incoming, outgoing)
+            return _json_of(outgoing, name, "save_metrics(metrics, outpath)")
+
+    def _run(self, name: str, *files: Path) -> None:
+        """Runs a command; what it prints goes to the site's log, line by line.
+
+        Raises:
+            CommandFailed: it ended with an error.
+            StoppedException: the task was aborted; the command, with all that it started, is ended then.
+        """
+        line = shlex.join(map(str, files))
+        command = f"{self._commands[name]} {line}".strip()
+        process = subprocess.Popen(
+            ["bash", "-c", command], cwd=self._folder, env=self._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
+        )  # fmt: skip
+        assert process.stdout is not None
+        last: deque[str] = deque(maxlen=_KEPT_LINES)
+        reader = threading.Thread(target=_pass_on, args=(process.stdout, last), name=f"reson-{name}", daemon=True)
+        reader.start()
+        try:
+            self._wait(process)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            reader.join(_REST)
+        if process.returncode:
+            raise CommandFailed(self._failure(name, process.returncode, "".join(last)))
+
+    def _wait(self, process: subprocess.Popen[str]) -> None:
+        while True:
+            try:
+                process.wait(_POLL)
+                return
+            except subprocess.TimeoutExpired:
+                self._client.check_task_abort()
+
+    def _environment(self) -> dict[str, str]:
+        """That of the site; `python` is its own, and finds a script's neighbours as well as `scaleoututil`."""
+        env = {key: value for key, value in os.environ.items() if key != "PYTHONSAFEPATH"}
+        return {
+            **env,
+            "PATH": _first(os.path.dirname(sys.executable), env.get("PATH")),
+            "PYTHONPATH": _first(str(self._scripts), env.get("PYTHONPATH")),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _failure(self, name: str, code: int, said: str) -> str:
+        """What happened, with the traceback that was printed last, or else all that was; the site's log has it all."""
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with the exit code {code}"
+        what = f'the command "{name}" ({self._commands[name]}) {how}'
+        real, shown = os.path.join(os.path.realpath(self._folder), ""), os.path.join(self._folder, "")
+        said = said.replace(real, shown).strip() or "it printed nothing"  # its files are called as the job has them
+        _, found, traceback = said.rpartition(_TRACEBACK)
+        # So torch marks the traceback of a worker process in an error: it is the failure.
+        return f"{what}:\n\nOriginal {found}{traceback}" if found else f"{what}: {said.splitlines()[-1]}\n\n{said}"
+
+
+@contextlib.contextmanager
+def _files(model: ScaleoutModel, outgoing: str) -> Iterator[tuple[Path, Path]]:
+    """A model as a file, and the place of another file, for as long as the block takes."""
+    with tempfile.TemporaryDirectory(prefix="reson-") as folder:
+        incoming = Path(folder) / "in.npz"
+        model.save_to_file(str(incoming))
+        yield incoming, Path(folder) / outgoing
+
+
+def _json_of(path: Path, name: str, means: str) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise CommandFailed(f'the command "{name}" ended without {means}, of scaleoututil.helpers.helpers') from None
+    except ValueError as error:
+        raise CommandFailed(f'what the command "{name}" wrote to {path.name} is no JSON: {error}') from None
+
+
+def _first(folder: str, others: str | None) -> str:
+    return os.pathsep.join([folder, others] if others else [folder])
+
+
+def _pass_on(stream: IO[str], last: deque[str]) -> None:
+    with stream:
+        for line in stream:
+            last.append(line)
+            print(line, end="", flush=True)

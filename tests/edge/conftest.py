@@ -1,0 +1,41 @@
+"""Scaleout's own packages, in virtual environments of their own, to compare with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+VENVS = Path(__file__).parents[2] / ".venv-scaleout"
+RELEASES = ("1.0", "1.1")
+
+
+class Scaleout(Protocol):
+    """Runs a script under Scaleout's own packages of a release, and returns what it printed."""
+
+    def __call__(
+        self, release: str, script: str, *args: object, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> str: ...
+
+
+def scaleout_bin(release: str, name: str = "python") -> Path:
+    """A program of a release's environment."""
+    path = VENVS / release / "bin" / name
+    assert path.exists(), f"{path} is missing: make scaleout"
+    return path
+
+
+@pytest.fixture(scope="session")
+def scaleout() -> Scaleout:
+    def run(release: str, script: str, *args: object, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+        command = [str(scaleout_bin(release)), "-W", "ignore::DeprecationWarning", "-c", script, *map(str, args)]
+        variables = {**os.environ, "PYTHONPATH": "", **(env or {})}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd, env=variables)
+        assert done.returncode == 0, f"Scaleout {release} failed:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    return run

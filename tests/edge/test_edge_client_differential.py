@@ -1,0 +1,47 @@
+"""The same callbacks with Scaleout's own EdgeClients, of both releases, and with ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+
+from .client_drivers import SCRIPTS, ours
+from .client_scenarios import EXAMPLES, SCENARIOS
+from .conftest import Scaleout
+
+Theirs = Callable[[str], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def theirs(scaleout: Scaleout) -> Theirs:
+    @cache
+    def run(release: str) -> dict[str, Any]:
+        return dict(json.loads(scaleout(release, SCRIPTS[release]).splitlines()[-1]))
+
+    return run
+
+
+@pytest.mark.parametrize("release", ["1.0", "1.1"])
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_callback_sees_logs_and_sends_what_it_does_with_scaleout(theirs: Theirs, release: str, name: str) -> None:
+    assert ours(SCENARIOS[name]) == theirs(release)[name]
+
+
+# NaN and True are numbers of examples to Scaleout 1.1, which would make the average NaN, or count one example; not here.
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ("nan", "True")])
+def test_the_number_of_examples_is_demanded_as_scaleout_1_1_demands_it(theirs: Theirs, name: str) -> None:
+    assert (ours(EXAMPLES[name])["sent"] is None) == (theirs("1.1")[name]["sent"] is None)
+
+
+def test_a_number_of_examples_that_is_none_is_refused_where_scaleout_takes_it(theirs: Theirs) -> None:
+    for name in ("nan", "True"):
+        assert theirs("1.1")[name]["sent"] == [[1.0, 2.0]]
+        assert ours(EXAMPLES[name])["sent"] is None
+
+
+def test_scaleout_1_0_sends_models_without_examples_which_is_why_the_rule_is_that_of_1_1(theirs: Theirs) -> None:
+    assert theirs("1.0")["0"]["sent"] == [[1.0, 2.0]]
