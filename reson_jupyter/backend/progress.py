@@ -83,10 +83,10 @@ class RunProgress:
         planned: The sites that were submitted to. A target that names its sites itself has others instead: whoever is heard of
             and was not planned takes the place of one that was planned and never heard of, so that their number is right.
         stopping_until: When the sites' time to end by themselves is over, seconds since the epoch; None unless asked to stop.
-        latest: A round's value by metric, site (None: the weighted mean) and round; `changes` has the keys in the order in which
-            they were set, once for each time.
+        latest: A round's value by metric, site (None: the weighted mean) and round; `changes` has a key each time it was set.
         stages: "train" or "validate" by metric name, as its newest value says.
         validated: The sites that validated the final model; None if that was not asked or has not ended.
+        excused: Those that have nothing to validate it with.
         answers: What the sites answered, by request and site.
         telemetry: Each site's newest sign of life; not from the events, whoever follows the run puts it here.
         errors_from: How many of `failures` somebody has put aside.
@@ -124,6 +124,7 @@ class RunProgress:
         self.saved: list[dict[str, Any]] = []
         self.lost_batches: dict[str, int] = {}
         self.validated: list[str] | None = None
+        self.excused: list[str] = []
         self.answers: dict[str, dict[str, dict[str, Any]]] = {}
         self.telemetry: dict[str, SiteTelemetry] = {}
         self.result: dict[str, dict[str, Any]] = {}
@@ -274,7 +275,7 @@ class RunProgress:
 
     def _on_validated(self, event: Event, data: dict[str, Any]) -> None:
         assert event.round is not None
-        self.validated = list(data["sites"])
+        self.validated, self.excused = list(data["sites"]), list(data.get("excused", ()))
         self._close(event.round, event.time)
 
     def _close(self, number: int, time: float) -> None:

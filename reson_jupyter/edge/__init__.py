@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ProjectError
 from ..session import current_session
 from .names import install
-from .project import Project, read_project
+from .project import Project, read_project, reread
 from .project import init_project as _init_project
 from .project import package as _package
 
@@ -99,7 +99,7 @@ def package_project(out: str | Path = "package.tgz") -> Path:
     project = current_session().project
     if project is None:
         raise ProjectError("no project is loaded", 'Load one first: reson.edge.load_project("client")')
-    return _package(project, out)
+    return _package(reread(project), out)
 
 
 def build_seed() -> Seed:
@@ -115,7 +115,7 @@ def build_seed() -> Seed:
     from .seed import seed_of
 
     session = current_session()
-    source = session.project or session.capture("startup")
+    source = reread(session.project) if session.project else session.capture("startup")
     if source is None:
         hint = 'Load a project: reson.edge.load_project("client"); or put %%reson_startup on a cell that also defines build().'
         raise ProjectError("neither a project is loaded nor a startup captured, so there is no build()", hint)

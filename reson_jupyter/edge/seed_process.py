@@ -16,7 +16,7 @@ from pathlib import Path
 def main(code: str, entry: str, travel: str, told: str) -> int:
     """Calls `build`; returns the exit code."""
     path = Path(code, entry)
-    sys.path[:0] = dict.fromkeys((code, str(path.parent)))
+    sys.path.insert(0, code)
     sys.path.append(travel)  # a Scaleout that is installed here comes first
     try:
         _build(path)

@@ -19,10 +19,7 @@ class EdgeExecutor(GenericClientExecutor):
     def __init__(self, **args: _reson_Any) -> None:
         super().__init__(**args)
         site = _reson_importlib.import_module("reson_edge.site")
-        self._site: _reson_Any = site.open_site(self._find_startup, self._model_args["helper"])
-
-    def _find_startup(self) -> _reson_Any:
-        return getattr(_reson_importlib.import_module(self._adapter_module), self._train_fn)
+        self._site: _reson_Any = site.open_site(lambda: self._function(self._train_fn), self._model_args["helper"])
 
     def _run(
         self,

@@ -110,9 +110,7 @@ class GenericClientExecutor(Executor):
         self, name: str, stage: str, incoming: Weights, env: dict[str, Any], out_dir: str, logger: Any, where: str
     ) -> tuple[dict[str, Any], Weights]:
         """Calls a user function and logs the numbers in its result; returns the result and the state_dict as meta tensors."""
-        function = getattr(importlib.import_module(self._adapter_module), name, None)
-        if function is None:
-            raise AttributeError(f"{self._adapter_module}.py does not define the function {name}()")
+        function = self._function(name)
         logger.enter(stage)
         self._messenger.flush()  # code that holds Python's lock for long lets nobody send it later
         module_name, _, class_name = self._model_class.rpartition(".")
@@ -127,6 +125,12 @@ class GenericClientExecutor(Executor):
         if metrics := numbers_in(result):
             logger.log_metric(metrics)
         return result, template
+
+    def _function(self, name: str) -> Any:
+        function = getattr(importlib.import_module(self._adapter_module), name, None)
+        if function is None:
+            raise AttributeError(f"{self._adapter_module}.py does not define the function {name}()")
+        return function
 
     def _run(
         self, function: Any, stage: str, model: torch.nn.Module, weights: Weights, env: dict[str, Any], out_dir: str, logger: Any

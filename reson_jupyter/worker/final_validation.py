@@ -21,7 +21,8 @@ _reson_UNFIT = "reson_unfit"  # property of the run's context: the sites that ca
 class ResonFinalValidation(_reson_Controller):
     """A workflow after the training; whatever becomes of it, the run is finished already, so it waits for no silent site.
 
-    Its metrics belong to the round after the last. A site that fails says so; those that did it are reported as `validated`.
+    Its metrics belong to the round after the last. A site that fails says so; those that did it are reported as `validated`, and
+    those that have nothing to validate with as excused.
 
     Args:
         patience: Seconds without a sign of any site that has not answered yet, after which nobody waits for them. More than the
@@ -33,6 +34,7 @@ class ResonFinalValidation(_reson_Controller):
         self._patience = patience
         self._reporter: _reson_Any = None
         self._done: list[str] = []
+        self._excused: list[str] = []
         self._waiting: set[str] = set()
         self._last_answer = 0.0
 
@@ -62,7 +64,8 @@ class ResonFinalValidation(_reson_Controller):
             _reson_time.sleep(_reson_LOOK)
         self.cancel_task(task, fl_ctx=fl_ctx)
         if not abort_signal.triggered:
-            event = {"type": "validated", "round": rounds, "data": {"sites": sorted(self._done)}}
+            data = {"sites": sorted(self._done), "excused": sorted(self._excused)}
+            event = {"type": "validated", "round": rounds, "data": data}
             self.fire_event_with_data("reson.report", fl_ctx, _reson_FLContextKey.EVENT_DATA, event)
 
     def _data(self, model: _reson_Any, rounds: "int", fl_ctx: _reson_Any) -> _reson_Any:
@@ -73,8 +76,11 @@ class ResonFinalValidation(_reson_Controller):
         return data
 
     def _on_result(self, client_task: _reson_Any, fl_ctx: _reson_Any) -> None:
-        if client_task.result.get_return_code() == _reson_ReturnCode.OK:
+        code = client_task.result.get_return_code()
+        if code == _reson_ReturnCode.OK:
             self._done.append(client_task.client.name)
+        elif code == _reson_ReturnCode.TASK_UNSUPPORTED:
+            self._excused.append(client_task.client.name)
         self._waiting.discard(client_task.client.name)
         self._last_answer = _reson_time.monotonic()
 

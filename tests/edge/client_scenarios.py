@@ -44,7 +44,7 @@ def every_combination_of_step_and_commit(client: Any, model: Any, settings: Any,
     for first in (None, 0, 7):
         for second in (None, 0, 7):
             for commits in ((True, True), (True, False), (False, True), (False, False)):
-                for step, commit in zip((first, second), commits):
+                for step, commit in zip((first, second), commits, strict=True):
                     number += 1
                     client.log_metric({"n": number}, step=step, commit=commit)
                     t.see(client.current_logging_context.step)
@@ -67,7 +67,9 @@ def a_context_of_a_request(client: Any, model: Any, settings: Any, t: Any) -> An
     request = client.current_logging_context.request
     derived = t.LoggingContext(request=request)
     t.see([derived.step, derived.request is request])
-    t.see([getattr(derived, key) == getattr(client.current_logging_context, key) for key in ("model_id", "round_id", "session_id")])
+    t.see(
+        [getattr(derived, key) == getattr(client.current_logging_context, key) for key in ("model_id", "round_id", "session_id")]
+    )
     partly = t.LoggingContext(request=request, round_id="mine", step=2)
     t.see([partly.round_id, partly.model_id == request.model_id, partly.step])
     bare = t.LoggingContext()

@@ -27,7 +27,9 @@ _CLIENT = "scaleout:EdgeClient"
 _MODEL = "scaleout:ScaleoutModel"
 _MESSAGES = "scaleoututil.grpc.scaleout_pb2"
 _SAME = "edge/test_edge_client_differential.py::test_a_callback_sees_logs_and_sends_what_it_does_with_scaleout"
-_OURS = "edge/test_names.py::test_a_name_means_the_one_of_the_package_that_travels"
+_SITE = "edge/test_site.py"
+_PREDICTION = f"{_SITE}::test_a_prediction_that_the_code_asks_for_is_a_line"
+_SENT = f"{_SITE}::test_a_model_that_is_sent_stays_at_the_site_and_says_so"
 _MEMBERS = "edge/test_names.py::test_every_member_of_1_0_is_called_as_there_or_listed_with_the_reason"
 _CONSTRUCTOR = "edge/test_client.py::test_callbacks_are_taken_by_the_constructor_or_one_by_one"
 _OUTCOMES = "edge/test_client.py::test_a_servers_answer_has_its_outcome"
@@ -54,7 +56,11 @@ _REFERENCE = [
     ),
     Name("EdgeClient.current_logging_context", _SAME, f"{_CLIENT}.current_logging_context"),
     Name("LoggingContext", _SAME, "scaleout.client.logging_context:LoggingContext"),
-    Name("EdgeClient.get_model_from_combiner(model_id)", _SAME, f"{_CLIENT}.get_model_from_combiner"),
+    Name(
+        "EdgeClient.get_model_from_combiner(model_id)",
+        f"{_SITE}::test_the_global_model_is_had_by_its_id_as_a_copy",
+        f"{_CLIENT}.get_model_from_combiner",
+    ),
     Name(
         "EdgeClient.init_grpchandler",
         "edge/test_client.py::test_what_needs_a_run_says_so_and_what_to_write",
@@ -72,17 +78,21 @@ _REFERENCE = [
         "edge/test_client.py::test_telemetry_is_metrics_without_a_step_in_the_form_of_either_release",
         f"{_CLIENT}.log_telemetry",
     ),
-    Name("EdgeClient.predict_global_model(request)", _SAME, f"{_CLIENT}.predict_global_model"),
-    Name("TaskRequest", _OURS, f"{_MESSAGES}:TaskRequest"),
-    Name("EdgeClient.send_model_to_combiner(model)", _SAME, f"{_CLIENT}.send_model_to_combiner"),
-    Name("ModelResponse", _OURS, f"{_MESSAGES}:ModelResponse"),
+    Name("EdgeClient.predict_global_model(request)", _PREDICTION, f"{_CLIENT}.predict_global_model"),
+    Name("TaskRequest", _PREDICTION, f"{_MESSAGES}:TaskRequest"),
+    Name("EdgeClient.send_model_to_combiner(model)", _SENT, f"{_CLIENT}.send_model_to_combiner"),
+    Name("ModelResponse", _SENT, f"{_MESSAGES}:ModelResponse"),
     Name(
         "EdgeClient.send_status(msg, log_level, type)",
         "edge/test_client.py::test_a_status_is_a_line_of_its_level",
         f"{_CLIENT}.send_status",
     ),
     Name("LogLevel.INFO", _MEMBERS, f"{_MESSAGES}:LogLevel.INFO"),
-    Name("EdgeClient.set_custom_callback(callback_name, callback)", _SAME, f"{_CLIENT}.set_custom_callback"),
+    Name(
+        "EdgeClient.set_custom_callback(callback_name, callback)",
+        f"{_SITE}::test_commands_go_by_their_plain_names",
+        f"{_CLIENT}.set_custom_callback",
+    ),
     Name("class ScaleoutModel", _IMPORTS, _MODEL),
     Name(
         "ScaleoutModel's data object, a SpooledTemporaryFile",
@@ -150,7 +160,23 @@ _THE_GUIDE = [
         f"{_MODEL}.get_model_params",
     ),
     Name("log_metric(key, value)", "edge/test_client.py::test_a_metric_may_be_a_name_and_a_number_as_the_guide_writes_it"),
-    Name("train, settings", "edge/test_projects_run.py::test_a_torch_project_trains_predicts_and_answers"),
+    Name("startup is invoked after the client starts", f"{_SITE}::test_startup_runs_once_and_not_before_the_first_task"),
+    Name("train(model, settings)", f"{_SITE}::test_train_gets_the_global_model_and_the_settings"),
+    Name("train returns a model and metadata", f"{_SITE}::test_the_numbers_of_the_metadata_are_metrics"),
+    Name("validate(model) returns metrics", f"{_SITE}::test_validate_gets_the_global_model_and_its_dict_is_returned"),
+    Name("what is no scalar in a validation is kept", f"{_SITE}::test_what_is_no_number_in_a_validation_is_a_line"),
+    Name("my_command(command_params)", f"{_SITE}::test_a_command_gets_its_params_and_an_empty_dict_if_there_are_none"),
+    Name("check_task_abort stops a session", f"{_SITE}::test_an_aborted_task_is_an_abort_however_its_callback_ends"),
+    Name(
+        "a validation after each new global model",
+        "edge/test_projects_run.py::test_a_torch_project_trains_predicts_and_answers",
+    ),
+    Name("build(), SCALEOUT_BUILD_OUTPUT_DIR", "notebook/test_project_verbs.py::test_build_makes_the_seed_of_the_loaded_project"),
+    Name(
+        "scaleout run build -p client",
+        "edge/test_project_init.py::test_scaleouts_own_build_command_makes_the_seed_of_a_written_folder",
+    ),
+    Name("scaleout package create, .tgz", "edge/test_package.py::test_scaleouts_own_package_holds_the_same_files"),
     Name(
         "training_metadata, num_examples",
         "edge/test_edge_client_differential.py::test_the_number_of_examples_is_demanded_as_scaleout_1_1_demands_it",
@@ -160,10 +186,7 @@ _THE_GUIDE = [
         "--dispatcher: commands for train and validate", "edge/test_projects_run.py::test_a_legacy_project_trains_by_its_commands"
     ),
     Name("--dispatcher: models in temporary files", "edge/test_dispatcher.py::test_no_file_of_a_task_is_left"),
-    Name(
-        "exceptions in callbacks are reported",
-        "edge/test_projects_run.py::test_a_command_that_fails_is_told_with_its_file_and_line",
-    ),
+    Name("exceptions in callbacks are reported", f"{_SITE}::test_an_exception_in_a_validation_is_one"),
     Name("a session that is stopped from the server", "edge/test_projects_run.py::test_an_abort_ends_the_commands_of_all_sites"),
     Name("an example project with PyTorch", "edge/test_projects_run.py::test_a_torch_project_trains_predicts_and_answers"),
 ]

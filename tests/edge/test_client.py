@@ -29,8 +29,9 @@ def logger() -> Logger:
 
 
 @pytest.fixture
-def client(logger: Logger) -> EdgeClient:
+def client(logger: Logger, monkeypatch: pytest.MonkeyPatch) -> EdgeClient:
     """A client of a run, between two tasks."""
+    monkeypatch.setenv("RESON_DATA_ROOT", "")  # so that it is put back
     return Site(lambda: lambda client: None, "numpyhelper").started(ENV, logger)
 
 

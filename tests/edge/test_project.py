@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import reson_jupyter as reson
 from reson_jupyter import edge
-from reson_jupyter.edge.project import Environment, Project, read_project
+from reson_jupyter.edge.project import Environment, Project, read_project, reread
 from reson_jupyter.errors import ProjectError
 from tests.edge.project_folders import DISPATCHER, IMPORTER, SCALEOUT_YAML, STARTUP, write
 
@@ -157,6 +157,17 @@ def test_load_project_makes_it_what_trains_and_one_that_cannot_be_used_leaves_th
         edge.load_project(tmp_path / "bad")
     assert session.project == project
     assert edge.load_project(good, local_package=True).local_package
+
+
+def test_a_project_is_reread_as_its_folder_is_now(tmp_path: Path) -> None:
+    project = read_project(write(tmp_path, IMPORTER), local_package=True)
+    write(tmp_path, {"steps.py": ""})
+    assert reread(project) is project
+    write(tmp_path, {"scaleout.yaml": "entry_points: {startup: startup.py}\n"})
+    assert reread(project) == Project(tmp_path, "importer", "startup.py", local_package=True)
+    write(tmp_path, {"scaleout.yaml": ""})
+    with pytest.raises(ProjectError, match=r"scaleout\.yaml is empty"):
+        reread(project)
 
 
 # What is refused, and what is said.

@@ -434,7 +434,11 @@ def test_the_global_model_is_had_by_its_id_as_a_copy(inside: Any) -> None:
     def function(client: EdgeClient, model: ScaleoutModel) -> Any:
         again = client.get_model_from_combiner(str(model.model_id))
         assert client.stage_model(model) is model
-        return again is model, again.checksum == model.checksum, client.stage_model(str(model.model_id)).checksum == model.checksum
+        return (
+            again is model,
+            again.checksum == model.checksum,
+            client.stage_model(str(model.model_id)).checksum == model.checksum,
+        )
 
     assert inside(function) == (False, True, True)
 

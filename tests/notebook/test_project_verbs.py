@@ -196,8 +196,9 @@ def test_build_makes_the_seed_of_the_loaded_project(shell: InteractiveShell, pro
 def test_a_build_that_fails_says_where(shell: InteractiveShell, project: Path) -> None:
     (project / "build.py").write_text("def build():\n    raise ValueError('no data')\n")
     shown(shell, f"%reson project load {project}")
-    text = refused(shell, "%reson project build")
-    assert "build.py, line 2: " in text and "no data" in text
+    result, text = run(shell, "%reson project build")
+    assert isinstance(result.error_in_exec, JobError)
+    assert "could not be built: build.py, line 2: " in text and "ValueError: no data" in text and "run_line_magic" not in text
 
 
 def test_build_needs_something_to_build(shell: InteractiveShell) -> None:

@@ -195,7 +195,7 @@ def _event_line(event: Event, run: RunProgress, retold: Retold) -> Message | Non
             text = f"round {number} started"
         case EventType.AGGREGATED:
             text = f"round {number} aggregated from {_sites(len(data['sites']))}"
-        case EventType.VALIDATED:
+        case EventType.VALIDATED if data["sites"] or not data.get("excused"):
             text = f"the final model was validated by {_sites(len(data['sites']))}"
         case EventType.SITE if data["phase"] == "skipped":
             text = "skipped its part" + (f" of round {number}" if number else "")

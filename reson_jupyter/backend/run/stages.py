@@ -75,7 +75,8 @@ def _validation(run: RunProgress, sites: list[SiteProgress]) -> list[Stage]:
     """The final model's, of runs whose sites were asked for it."""
     at_it = [site for site in sites if site.round is not None and site.round >= run.num_rounds > 0]
     if run.validated is not None:
-        return [Stage(name="validate", state="done", text=_of(len(run.validated), len(sites)))]
+        asked = len(sites) - len(run.excused)
+        return [Stage(name="validate", state="done", text=_of(len(run.validated), asked))] if asked else []
     done = sum(site.phase not in AT_A_TASK for site in at_it)
     return [Stage(name="validate", state="active", text=_of(done, len(sites)))] if at_it else []
 

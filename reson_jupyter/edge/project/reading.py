@@ -51,6 +51,12 @@ def read_project(path: str | Path, *, local_package: bool = False) -> Project:
     return project
 
 
+def reread(project: Project) -> Project:
+    """Returns a project as its folder describes it now: the same object, or another. Raises `ProjectError` as `read_project`."""
+    now = read_project(project.folder, local_package=project.local_package)
+    return project if now == project else now
+
+
 def _folder(path: Path) -> Path:
     """The folder that has the project file. Raises `ProjectError`: there is none."""
     if path.name == PROJECT_FILE and path.is_file():
