@@ -26,7 +26,7 @@ not by the worker. The worker files write the same objects as plain dicts (they 
 | model          | reporter          |       | maybe | digest (sha256 of the weights), finite; round null: the initial model |
 | saved          | persistor         |       | maybe | file (name in the output folder), bytes, final (bool) |
 | lost           | reporter          | yes   |       | batches (how many reports of this site never arrived) |
-| validated      | reporter          |       | yes   | sites [site, ...] that validated the final model, one round after; excused |
+| validated      | reporter          |       | yes   | sites [site, ...] that validated the final model; see below |
 | answer         | agent, any        | yes   |       | request (its id), ok, value (JSON), error (one line or ""), traceback |
 | errors_reset   | runner            |       |       | |
 | run_ended      | reporter          |       |       | |
@@ -37,7 +37,7 @@ version, "" if it is not there}, device ("cpu" or the GPU's name), disk (free by
 "shard"; "" if there is none), samples and classes (int | null), problems (a sentence each; with one the site cannot train) and
 notes (a sentence each).
 
-The sites in `excused` of `validated` have nothing to validate with.
+`validated` belongs to the round after the last. Where sites have nothing to validate with, it has excused [site, ...], too.
 
 A site's phase is "preparing", "training", "validating", "returned", "aborted", "skipping" (it is asked to and its function has
 not ended yet) or "skipped".

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pprint import pformat
 from textwrap import indent
@@ -22,7 +22,7 @@ from .cautions import Caution
 from .config import FederationConfig, TrainingConfig
 from .data.report import counted
 from .edge.names import travel_files
-from .edge.project import Project
+from .edge.project import Project, reread
 from .edge.seed import Seed, has_build, seed_of
 from .errors import JobError
 from .parts import captures_of
@@ -98,11 +98,14 @@ def _refuse_parts_of_a_model(request: Request, session: Session) -> None:
 
 
 def _code(request: Request, session: Session) -> _Code:
-    project = session.project
+    project = session.project and reread(session.project)
     captures, notes = captures_of(request, session, ("command", *(() if project else (STARTUP,))))
     commands = {capture.command: capture for capture in captures.values() if capture.role == "command"}
     startup = captures.get(STARTUP)
     if project:
+        if project is not session.project:
+            session.set_project(project)
+            notes.append(f"{project.title}: scaleout.yaml or python_env.yaml was changed since it was loaded, and was read anew")
         notes += [f"training: the callbacks of {project.title}", *map(Caution, project.notes())]
     elif startup:
         notes.append(f"training: the callbacks of {startup.name} of {startup.cell}")
@@ -132,17 +135,14 @@ def _build(
     requirements: tuple[str, ...],
 ) -> Job:
     source, lines = _module(code)
-    modules = {file.path: file.text for capture in code.captures for file in capture.files}
-    bundled = travel_files() | _project_files(code.project)
-    _refuse_taken(modules, bundled)
     return build_job(
         JobParts(
             name=request.name or NO_NAME,
             model_path=SEED_MODEL,
             model_source=source,
             model_lines=lines,
-            local_modules=modules,
-            bundled=bundled,
+            local_modules={file.path: file.text for capture in code.captures for file in capture.files},
+            bundled=travel_files() | _project_files(code.project),
             edge=True,
             model_args={"helper": seed.helper, "parameters": seed.parameters},
             train_fn=STARTUP,
@@ -158,30 +158,19 @@ def _build(
 
 
 def _module(code: _Code) -> tuple[str, SourceMap]:
-    """The text of model_def.py, and where its lines come from; the captured part of it stands first or last."""
+    """The text of model_def.py, and where its lines come from; what was captured comes first: it may begin with __future__."""
     module = combine(code.captures)
-    if code.project is None:
-        return f"{module.source}\n\n{_COMMANDS}", SourceMap.of(module.lines)
-    spec = indent(pformat(code.project.spec(), width=120, sort_dicts=False), "    ")
-    head = f"from reson_edge.project import startup_of\n{_COMMANDS}\n{STARTUP} = startup_of(\n{spec}\n)\n"
-    if not module.source:
-        return head, SourceMap()
-    head += "\n\n"
-    return head + module.source, SourceMap.of([("", 0)] * head.count("\n") + list(module.lines))
+    own = _COMMANDS
+    if code.project:
+        spec = indent(pformat(code.project.spec(), width=120, sort_dicts=False), "    ")
+        own = f"from reson_edge.project import startup_of\n{_COMMANDS}\n{STARTUP} = startup_of(\n{spec}\n)\n"
+    return "\n\n".join(filter(None, (module.source, own))), SourceMap.of(module.lines)
 
 
 def _project_files(project: Project | None) -> dict[str, bytes]:
     if project is None or project.local_package:
         return {}
     return {f"{PROJECT}/{path}": data for path, data in project.files().items()}
-
-
-def _refuse_taken(modules: Iterable[str], bundled: Iterable[str]) -> None:
-    """Raises `JobError` if a module of the user's is called as a package that every such job has."""
-    taken = {path.split("/")[0] for path in bundled}
-    for path in modules:
-        if (top := path.split("/")[0].removesuffix(".py")) in taken:
-            raise JobError(f"{path} is called as the package {top} that the job brings along", "Rename your module.")
 
 
 def _requirements(request: Request, code: _Code) -> Requirements:

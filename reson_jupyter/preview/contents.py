@@ -22,7 +22,7 @@ class PlannedFile:
         path: Its key below the run's prefix, such as scripts/model_def.py.
         bytes: Its size.
         sha256: Its digest, in hex; "" if it is another for each run.
-        text: What stands in it, without secrets; None if it holds weights.
+        text: What stands in it, without secrets; None if it is no text.
     """
 
     path: str

@@ -57,7 +57,7 @@ def _inside(folder: Folder, preview: Preview) -> list[str]:
 def _folder(name: str, folder: Folder, preview: Preview) -> str:
     held = f'<span style="{_RIGHT}">{counted(folder.count, "file")}, {size(folder.bytes)}</span>'
     summary = f"<b>{escape(printable(name))}/</b> {held}"
-    return _details(summary, "".join(_inside(folder, preview)), opened=True, escaped=True)
+    return _details(summary, "".join(_inside(folder, preview)), opened=name not in PACKAGES, escaped=True)
 
 
 def _file(name: str, file: PlannedFile, preview: Preview) -> str:
@@ -75,7 +75,7 @@ def _file(name: str, file: PlannedFile, preview: Preview) -> str:
 def _text(name: str, file: PlannedFile, most: int) -> str:
     """The text of a file, at most so many lines of it."""
     if file.text is None:
-        return "<div>weights, which are not shown</div>"
+        return f"<div>{'weights, which are' if file.path.startswith('model/') else 'no text, which is'} not shown</div>"
     if not file.text:
         return "<div>empty</div>"
     lines = file.text[:_SHOWN_CHARACTERS].removesuffix("\n").split("\n")

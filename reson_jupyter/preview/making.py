@@ -162,7 +162,8 @@ class _Making:
                 continue
             same = job.files[path] == upload.source
             digest = hashlib.sha256(upload.source).hexdigest() if same else ""
-            files.append(PlannedFile(path, len(upload.source), digest, job.files[path].decode(errors="replace")))
+            shown = None if b"\0" in job.files[path] else job.files[path].decode(errors="replace")
+            files.append(PlannedFile(path, len(upload.source), digest, shown))
         return tuple(files)
 
     def _stored(self, shards: list[Shard]) -> dict[str, bool]:

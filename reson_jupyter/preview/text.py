@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from posixpath import dirname
 
 from ..backend.event_log import latest_key
+from ..backend.job import PACKAGES
+from ..data.report import counted
 from ..names import printable
 from ..table import text_table
 from ..units import size
@@ -57,6 +59,9 @@ def change_text(change: FileChange) -> str:
 def _rows(folder: Folder, depth: int = 0) -> Iterator[tuple[str, str, str]]:
     indent = "  " * depth
     for name, inner in folder.folders.items():
+        if depth == 1 and name in PACKAGES:
+            yield f"{indent}{name}/ ({counted(inner.count, 'file')} of this package)", size(inner.bytes), ""
+            continue
         yield f"{indent}{printable(name)}/", size(inner.bytes), ""
         yield from _rows(inner, depth + 1)
     for name, file in folder.files.items():

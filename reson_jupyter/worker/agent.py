@@ -273,7 +273,8 @@ class ResonAgent(_reson_Widget):
             "logger": self._messenger.make_logger(self._rounds.get("CURRENT_ROUND"), self._run_abort),
         }
         if hasattr(module, "reson_commands"):  # user code that registers its commands itself
-            functions = module.reson_commands(**offered)
+            functions = {key: getattr(module, function) for key, function in self._commands.items()}
+            functions |= module.reson_commands(**offered)
             function, there = functions.get(name), sorted(functions)
         else:
             function = getattr(module, self._commands.get(name, name), None)

@@ -64,7 +64,7 @@ class ResonFinalValidation(_reson_Controller):
             _reson_time.sleep(_reson_LOOK)
         self.cancel_task(task, fl_ctx=fl_ctx)
         if not abort_signal.triggered:
-            data = {"sites": sorted(self._done), "excused": sorted(self._excused)}
+            data = {"sites": sorted(self._done), **({"excused": sorted(self._excused)} if self._excused else {})}
             event = {"type": "validated", "round": rounds, "data": data}
             self.fire_event_with_data("reson.report", fl_ctx, _reson_FLContextKey.EVENT_DATA, event)
 

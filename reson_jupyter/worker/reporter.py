@@ -222,7 +222,9 @@ class ResonReporter(_reson_Widget):
             self._sent[(site, report["sender"])] = report["batches"]
         code = result.get_return_code()
         round_ = result.get_cookie(_reson_AppConstants.CONTRIBUTION_ROUND, self._round)
-        expected = (_reson_ReturnCode.OK, _reson_ReturnCode.TASK_ABORTED)
+        expected = [_reson_ReturnCode.OK, _reson_ReturnCode.TASK_ABORTED]
+        if fl_ctx.get_prop(_reson_FLContextKey.TASK_NAME) == _reson_AppConstants.TASK_VALIDATION:
+            expected.append(_reson_ReturnCode.TASK_UNSUPPORTED)  # it has nothing to validate with
         if code not in expected and (site, round_) not in self._told:
             self._write_error(site, f"{site} answered {code}; its own log says why", "", round_)
 

@@ -14,6 +14,7 @@ from unittest import mock
 
 import numpy as np
 
+from reson_jupyter.edge.travel.client import EdgeClient
 from reson_jupyter.edge.travel.context import LoggingContext
 from reson_jupyter.edge.travel.helpers import get_helper
 from reson_jupyter.edge.travel.model import ScaleoutModel
@@ -41,10 +42,20 @@ def metric(record, **args):
 def numbers(model, read):
     return [[float(value) for value in array] for array in read(model)]
 
-def all_of_them(drive):
+def all_of_them(drive, run, tasks):
     with contextlib.redirect_stdout(sys.stderr):
         found = {name: drive(function) for name, function in {**SCENARIOS, **EXAMPLES}.items()}
+        found["failing"] = {name: outcome(run, task, data) for name, (task, data) in tasks.items()}
     print(json.dumps(found))
+
+def outcome(run, task, data):
+    def fails(*args):
+        called.append(list(args) if task.startswith("Custom") else [])
+        raise ValueError("no data")
+
+    called = []
+    done = run(fails, pb.TaskRequest(model_id="m", data=json.dumps(data), correlation_id="i", type=task))
+    return [called, done.status.name, done.response]
 """
 
 _FIRST = """
@@ -71,7 +82,19 @@ def drive(function):
     task = client.task_receiver._current_task = Task(request)
     client.task_receiver._run_task(task)
     return record
-all_of_them(drive)
+
+def run(fails, request):
+    client = EdgeClient(validate_callback=fails)
+    client.client_id = "c"
+    client.grpc_handler = SimpleNamespace(
+        get_model_from_combiner=lambda model_id: ScaleoutModel(), send_status=lambda *args: None
+    )
+    client.set_custom_callback("f", fails)
+    task = client.task_receiver._current_task = Task(request)
+    client.task_receiver._run_task(task)
+    return task
+
+all_of_them(drive, run, {"validate": ("Fedn_Validation", {}), "custom": ("Custom_f", {"a": 1})})
 """
 
 _SECOND = """
@@ -113,7 +136,18 @@ def drive(function):
     runtime.task_receiver._current_tasks.append(task)
     runtime.task_receiver._run_task(task)
     return record
-all_of_them(drive)
+
+def run(fails, request):
+    runtime = Runtime()
+    client = EdgeClient(validate_callback=fails, runtime=runtime)
+    client.client_id = "c"
+    client.set_custom_callback("f", fails)
+    task = Task(request)
+    runtime.task_receiver._current_tasks.append(task)
+    runtime.task_receiver._run_task(task)
+    return task
+
+all_of_them(drive, run, {"validate": ("Scaleout_Validation", {}), "custom": ("Custom_f", {"parameters": {"a": 1}})})
 """
 _SCENARIOS = Path(__file__).with_name("client_scenarios.py").read_text()
 SCRIPTS = {"1.0": _SCENARIOS + _COMMON + _FIRST, "1.1": _SCENARIOS + _COMMON + _SECOND}
@@ -182,3 +216,26 @@ def ours(function: Any) -> dict[str, Any]:
     except (Exception, Logger.Aborted):
         pass
     return {"metrics": logger.metrics, "seen": seen, "sent": sent}
+
+
+NUMPY = get_helper("numpyhelper")
+WEIGHTS = {"0": np.array([1.0, 2.0], "float32"), "1": np.array([[3]], "int64")}
+EXAMPLES = {"training_metadata": {"num_examples": 4}}
+
+
+def site_with(train: Any = None, validate: Any = None, predict: Any = None, **commands: Any) -> Site:
+    """A site whose startup registers these."""
+
+    def startup(client: EdgeClient) -> None:
+        client.set_train_callback(train)
+        client.set_validate_callback(validate)
+        client.set_predict_callback(predict)
+        for name, callback in commands.items():
+            client.set_custom_callback(name, callback)
+
+    return Site(lambda: startup, "numpyhelper")
+
+
+def unchanged(model: ScaleoutModel, settings: dict[str, Any]) -> Any:
+    """A train callback that trains nothing."""
+    return model, EXAMPLES

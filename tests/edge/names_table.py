@@ -169,9 +169,9 @@ _THE_GUIDE = [
     Name("check_task_abort stops a session", f"{_SITE}::test_an_aborted_task_is_an_abort_however_its_callback_ends"),
     Name(
         "a validation after each new global model",
-        "edge/test_projects_run.py::test_a_torch_project_trains_predicts_and_answers",
+        "worker/test_edge_executor.py::test_the_incoming_model_is_validated_before_it_is_trained",
     ),
-    Name("build(), SCALEOUT_BUILD_OUTPUT_DIR", "notebook/test_project_verbs.py::test_build_makes_the_seed_of_the_loaded_project"),
+    Name("build(), SCALEOUT_BUILD_OUTPUT_DIR", "edge/test_seed.py::test_the_guides_build_writes_the_seed_with_scaleouts_helper"),
     Name(
         "scaleout run build -p client",
         "edge/test_project_init.py::test_scaleouts_own_build_command_makes_the_seed_of_a_written_folder",
@@ -186,7 +186,10 @@ _THE_GUIDE = [
         "--dispatcher: commands for train and validate", "edge/test_projects_run.py::test_a_legacy_project_trains_by_its_commands"
     ),
     Name("--dispatcher: models in temporary files", "edge/test_dispatcher.py::test_no_file_of_a_task_is_left"),
-    Name("exceptions in callbacks are reported", f"{_SITE}::test_an_exception_in_a_validation_is_one"),
+    Name(
+        "exceptions in callbacks are reported",
+        "worker/test_edge_executor.py::test_an_exception_in_any_callback_is_a_failure_with_the_users_line",
+    ),
     Name("a session that is stopped from the server", "edge/test_projects_run.py::test_an_abort_ends_the_commands_of_all_sites"),
     Name("an example project with PyTorch", "edge/test_projects_run.py::test_a_torch_project_trains_predicts_and_answers"),
 ]

@@ -81,3 +81,8 @@ def write(folder: Path, files: Mapping[str, str | bytes]) -> Path:
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def with_files(tmp_path: Path, **files: str | bytes) -> Path:
+    """Writes the importer project with other texts of its files; "__" stands for the dot of a name."""
+    return write(tmp_path / "client", {**IMPORTER, **{name.replace("__", "."): text for name, text in files.items()}})

@@ -92,6 +92,16 @@ def test_a_command_is_a_line_of_bash_with_its_files_last(start: Start, tmp_path:
     assert seen.exists()
 
 
+def test_a_command_of_several_lines_gets_its_files_at_the_end_of_the_last(start: Start) -> None:
+    client = start({"validate": "export A=1\ntest $A = 1 && python validate.py\n"})
+    assert client.callbacks["validate"](model()) == {"mean": 1.0}
+
+
+def test_what_a_command_prints_in_any_encoding_is_in_the_log(start: Start, capfd: pytest.CaptureFixture[str]) -> None:
+    start({"startup": r"printf 'gr\303\274n \377 50%%\r100%%'"})
+    assert capfd.readouterr().out == "grün \ufffd 50%\n100%"
+
+
 def test_settings_that_are_no_json_reach_the_command_as_text(start: Start, tmp_path: Path) -> None:
     kept = tmp_path / "kept.json"
     client = start({"train": f"bash -c 'cp $0-metadata {kept} && exit 3'"})

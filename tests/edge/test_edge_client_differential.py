@@ -7,9 +7,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pytest
 
-from .client_drivers import SCRIPTS, ours
+from reson_jupyter.edge.travel.client import EdgeClient
+from reson_jupyter.edge.travel.site import Site
+
+from .client_drivers import ENV, SCRIPTS, Logger, ours
 from .client_scenarios import EXAMPLES, SCENARIOS
 from .conftest import Scaleout
 
@@ -41,6 +45,31 @@ def test_a_number_of_examples_that_is_none_is_refused_where_scaleout_takes_it(th
     for name in ("nan", "True"):
         assert theirs("1.1")[name]["sent"] == [[1.0, 2.0]]
         assert ours(EXAMPLES[name])["sent"] is None
+
+
+@pytest.mark.parametrize("release", ["1.0", "1.1"])
+def test_a_callback_that_fails_is_a_success_to_scaleout_and_a_failure_here(
+    theirs: Theirs, release: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = [[{"a": 1}]]
+    assert theirs(release)["failing"] == {"validate": [[[]], "COMPLETED", {}], "custom": [called, "COMPLETED", None]}
+
+    def fails(*args: Any) -> Any:
+        seen.append(list(args))
+        raise ValueError("no data")
+
+    def startup(client: EdgeClient) -> None:
+        client.set_validate_callback(fails)
+        client.set_custom_callback("f", fails)
+
+    seen: list[Any] = []
+    site, logger = Site(lambda: startup, "numpyhelper"), Logger()
+    monkeypatch.setenv("RESON_DATA_ROOT", "")  # so that it is put back
+    with pytest.raises(ValueError, match="no data"):
+        site.commands(ENV, logger)["f"]({"a": 1})
+    assert seen == called
+    with pytest.raises(ValueError, match="no data"):
+        site.validate({"0": np.zeros(1)}, ENV, logger)
 
 
 def test_scaleout_1_0_sends_models_without_examples_which_is_why_the_rule_is_that_of_1_1(theirs: Theirs) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from tests.capture.conftest import session as session
 from tests.capture.conftest import shell as shell
 from tests.previews import kernel as kernel
 from tests.previews import submitted
-from tests.runs.conftest import write_image_shard, write_plain_shards
+from tests.runs.conftest import wait_for, write_image_shard, write_plain_shards
 from tests.runs.models import Line, fl_train
 
 from .project_folders import DISPATCHER, IMPORTER, write
@@ -181,7 +180,7 @@ def test_a_checkpoint_that_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_text("hello")
     with pytest.raises(JobError, match=r"x\.npz cannot be the seed: .* is no model of Scaleout's numpy or torch helper"):
         prepared(checkpoint=tmp_path / "x.npz")
-    with pytest.raises(JobError, match="there is no file nothing.npz"):
+    with pytest.raises(JobError, match=r"there is no file nothing\.npz"):
         prepared(checkpoint="nothing.npz")
 
 
@@ -203,16 +202,16 @@ def test_sites_that_are_there_are_counted_as_for_a_model(tmp_path: Path) -> None
 
 def test_every_shard_makes_a_site_and_may_hold_anything(tmp_path: Path) -> None:
     loaded(tmp_path)
-    write_plain_shards(tmp_path / "shards", 3)
-    result = prepared(tmp_path / "shards")
+    (tmp_path / "shards").mkdir()
+    result = prepared(write_plain_shards(tmp_path / "shards", 3))
     assert (len(result.shards), result.sites, result.job.config("meta.json")["min_clients"]) == (3, 0, 3)
 
 
 def test_labels_in_the_shards_tell_the_number_of_classes(tmp_path: Path) -> None:
     loaded(tmp_path)
     (tmp_path / "shards").mkdir()
-    write_image_shard(tmp_path / "shards" / "a.zip", [0, 4], seed=1)
-    assert executor_of(prepared(tmp_path / "shards"))["args"]["num_classes"] == 5
+    write_image_shard(tmp_path / "shards" / "a.zip", [0, 2], seed=1)
+    assert executor_of(prepared(tmp_path / "shards"))["args"]["num_classes"] == 3
 
 
 # What is refused
@@ -233,8 +232,10 @@ def test_a_model_that_is_passed_trains_though_a_project_is_loaded(tmp_path: Path
 
 def test_a_secret_that_came_into_a_project_since_it_was_read_does_not_ship(tmp_path: Path) -> None:
     loaded(tmp_path)
-    (tmp_path / "importer" / "client" / "run.sh").write_text("export AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG+bPxRfiCYzzQQ12abcd\n")
-    with pytest.raises((JobError, ProjectError), match="run.sh"):
+    (tmp_path / "importer" / "client" / "run.sh").write_text(
+        "export AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG+bPxRfiCYzzQQ12abcd\n"
+    )
+    with pytest.raises((JobError, ProjectError), match=r"run\.sh"):
         prepared()
 
 
@@ -281,17 +282,6 @@ def test_a_captured_startup_without_build_says_where_it_belongs(notebook: Notebo
     assert refused.value.hint and "In[1]" in refused.value.hint and "--checkpoint FILE" in refused.value.hint
 
 
-def test_a_module_that_is_called_as_one_of_the_jobs_packages_is_refused(
-    notebook: Notebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "reson_edge.py").write_text("x = 1\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    notebook.run(CELL.replace("import os\n", "import os\nfrom reson_edge import x\n").replace("part + 1", "part + x"))
-    with pytest.raises(JobError, match=r"reson_edge\.py is called as the package reson_edge that the job brings along"):
-        prepared()
-    sys.modules.pop("reson_edge", None)
-
-
 @pytest.mark.parametrize("first", ["startup", "command"])
 def test_commands_ship_beside_callbacks(notebook: Notebook, tmp_path: Path, first: str) -> None:
     if first == "startup":
@@ -329,9 +319,28 @@ def test_a_preview_shows_the_sites_and_every_file(tmp_path: Path) -> None:
     preview = reson.preview(name="importer")
     assert preview.obstacles == ()
     assert [shard.site for shard in preview.shards] == ["site-1", "site-2"]
-    paths = [file.path for file in preview.files]
-    assert "model/seed.npz" in paths and "scripts/project/data/table.bin" in paths
-    assert "importer: " in repr(preview) and preview._repr_html_()
+    texts = {file.path: file.text for file in preview.files}
+    assert texts["model/seed.npz"] is None and texts["scripts/project/data/table.bin"] is None
+    assert texts["scripts/project/run.sh"] == "echo hello\n"
+    shown = repr(preview)
+    assert "reson_edge/ (" in shown and "startup.py" in shown and "numpy_helper.py" not in shown
+    assert "no text, which is not shown" in preview._repr_html_()
+
+
+def test_a_preview_tells_what_of_a_project_has_changed_since_the_last_submit(tmp_path: Path) -> None:
+    session = loaded(tmp_path)
+    submitted(model=None, name="importer")
+    assert reson.preview(name="importer").since.changes is not None and not reson.preview(name="importer").since.changes
+    for name, content in {"data/table.bin": BINARY[::-1], "run.sh": b"echo bye\n", "new.txt": b"new\n"}.items():
+        assert session.project is not None
+        (session.project.folder / name).write_bytes(content)
+    changes = reson.preview(name="importer").since.changes
+    assert changes is not None
+    assert {change.path: change.kind for change in changes.files} == {
+        "scripts/project/data/table.bin": "changed",
+        "scripts/project/run.sh": "changed",
+        "scripts/project/new.txt": "added",
+    }
 
 
 def test_what_a_run_shipped_can_be_read_again_and_shows_the_users_own_files(tmp_path: Path) -> None:
@@ -342,16 +351,17 @@ def test_what_a_run_shipped_can_be_read_again_and_shows_the_users_own_files(tmp_
     assert origin.job.files == prepared(**{}).job.files | {"configs/meta.json": origin.job.files["configs/meta.json"]}
     assert json.loads(origin.job.files["configs/meta.json"])["name"] == "importer"
     assert origin.config.model.model_class == "reson_edge.weights.SeedModel"
-    assert read_origin(open_store(run.record.store), run.id).job.files == origin.job.files
+    assert read_origin(open_store(run._record.store), run.id).job.files == origin.job.files
 
 
 def test_a_rerun_ships_all_of_the_project_and_its_seed(tmp_path: Path) -> None:
     loaded(tmp_path)
     run = submitted(model=None, name="importer")
     again = run.rerun(learning_rate=0.5)
-    store = open_store(again.record.store)
-    assert store.get(f"{again.record.prefix}/scripts/project/data/table.bin") == BINARY
-    assert store.stat(f"{again.record.prefix}/model/seed.npz") is not None
+    wait_for(lambda: again.state.done, 20)
+    store = open_store(run._record.store)
+    assert store.get(f"{again._record.prefix}/scripts/project/data/table.bin") == BINARY
+    assert store.stat(f"{again._record.prefix}/model/seed.npz") is not None
     assert again.config.training.learning_rate == 0.5
 
 
@@ -373,6 +383,8 @@ def test_a_run_of_callbacks_cannot_be_evaluated_here_and_says_what_can(tmp_path:
 
 
 # Its rehearsal
+
+_STARTUP = "def startup(client):\n"
 
 
 def steps(rehearsal: reson.Rehearsal) -> list[str]:
@@ -399,10 +411,11 @@ def test_where_the_data_is_elsewhere_no_callback_is_tried(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("startup", "sentence"),
     [
-        ("import nosuchmodule\ndef startup(client): ...\n", r"startup: .*nosuchmodule"),
-        ("def startup(client):\n    1 / 0\n", r"startup: .*project/startup\.py, line 2: ZeroDivisionError"),
-        ("def startup(client):\n    client.set_train_callback(lambda m, s: (m, {}))\n", r"return value: .*num_examples=None"),
-        ("def startup(client): ...\n", r"train: .*the train callback is missing"),
+        (f"import nosuchmodule\n{_STARTUP}    pass\n", r"project/startup\.py, line 1: ModuleNotFoundError: No module named"),
+        (f"{_STARTUP}    1 / 0\n", r"'startup': project/startup\.py, line 2: ZeroDivisionError"),
+        (f"{_STARTUP}    client.set_train_callback(lambda m, s: (m, {{}}))\n", r"'return value': .* returned num_examples=None"),
+        (f"{_STARTUP}    client.set_train_callback(lambda m, s: 1 / 0)\n", r"'train': project/startup\.py, line 2: ZeroDivision"),
+        (f"{_STARTUP}    pass\n", r"'train': NotOnNVFlare: the train callback is missing"),
     ],
 )
 def test_a_rehearsal_that_fails_tells_the_step_and_the_users_line(startup: str, sentence: str, tmp_path: Path) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from reson_jupyter.edge.project import contents, read_project
 from reson_jupyter.errors import ProjectError
@@ -56,6 +59,19 @@ def test_names_that_no_store_takes_are_refused_in_one_line(folder: Path, name: b
     str(error).encode()
 
 
+@settings(max_examples=150, deadline=None)
+@given(name=st.one_of(st.binary(min_size=1, max_size=12), st.text(min_size=1, max_size=12).map(os.fsencode)))
+def test_any_name_that_a_file_can_have_ships_as_it_is_or_is_refused_in_one_line(name: bytes) -> None:
+    assume(not {b"/", b"\0"} & {bytes([byte]) for byte in name} and name not in (b".", b".."))
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(os.fsdecode(os.fsencode(scratch) + b"/" + name))
+        path.write_bytes(b"x")
+        try:
+            assert contents.read_files(Path(scratch)) in ({os.fsdecode(name): b"x"}, {})
+        except ProjectError as error:
+            assert error.message.isprintable()
+
+
 @pytest.mark.parametrize(
     "path",
     [".env", "config/.env.production", ".netrc", "id_rsa", "keys/id_ed25519", ".ssh/config", ".aws/credentials", "store.P12"],
@@ -96,6 +112,14 @@ def test_a_secret_in_a_file_is_refused_by_its_place_and_never_shown(folder: Path
 def test_every_secret_is_named_at_once(folder: Path) -> None:
     write(folder, {"a.py": "password = 'hunter2-and-more'\n", "b.py": "\npassword = 'hunter2-and-more'\n"})
     assert refused(folder).message == (f"these must not leave {folder}:\n  a.py, line 1: a password\n  b.py, line 2: a password")
+
+
+def test_a_file_that_gets_a_secret_is_looked_at_again(folder: Path) -> None:
+    project = read_project(folder)
+    project.files()
+    write(folder, {"steps.py": IMPORTER["steps.py"] + "password = 'hunter2-and-more'\n"})
+    with pytest.raises(ProjectError, match=r"steps\.py, line 3: a password"):
+        project.files()
 
 
 def test_a_secret_that_came_after_the_project_was_read_is_refused_as_well(folder: Path) -> None:

@@ -108,7 +108,8 @@ def test_a_build_runs_in_an_empty_folder_and_without_the_kernels_keys(tmp_path: 
     monkeypatch.setenv("RESON_S3_SECRET", "do not tell")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "do not tell")
     monkeypatch.setenv("MY_OWN", "may be told")
-    look = "    print(sorted(os.listdir('.')), os.getcwd() == folder, [k for k in os.environ if k[:4] in ('RESO', 'AWS_', 'MY_O')])\n"
+    look = "    keys = [key for key in os.environ if key[:4] in ('RESO', 'AWS_', 'MY_O')]\n"
+    look += "    print(os.listdir('.'), os.getcwd() == folder, keys)\n"
     found = project(tmp_path, PLAIN_BUILD.replace("    np.savez", f"{look}    np.savez"))
     assert seed_of(found).output == "building\n[] True ['MY_OWN']\n"
     assert sorted(os.listdir(found.folder)) == sorted(IMPORTER), "nothing is written beside the user's files"
@@ -123,7 +124,7 @@ def test_a_build_may_write_into_the_current_folder_or_beside_its_files(tmp_path:
 
 
 def test_the_seed_that_was_in_the_folder_before_is_not_what_was_built(tmp_path: Path) -> None:
-    with pytest.raises(JobError, match="build.. wrote no model, and no other file"):
+    with pytest.raises(JobError, match=r"build\(\) wrote no model, and no other file"):
         seed_of(legacy(tmp_path, "echo done", **{"seed.npz": npz(tmp_path)}))
 
 

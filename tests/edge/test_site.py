@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -25,12 +23,7 @@ from reson_jupyter.edge.travel.messages import ModelStatus, TaskRequest
 from reson_jupyter.edge.travel.model import ScaleoutModel
 from reson_jupyter.edge.travel.site import Site
 
-from .client_drivers import ENV, Logger
-
-NUMPY = get_helper("numpyhelper")
-WEIGHTS = {"0": np.array([1.0, 2.0], "float32"), "1": np.array([[3]], "int64")}
-EXAMPLES = {"training_metadata": {"num_examples": 4}}
-Start = Callable[..., Site]
+from .client_drivers import ENV, EXAMPLES, NUMPY, WEIGHTS, Logger, site_with, unchanged
 
 
 @pytest.fixture(autouse=True)
@@ -41,26 +34,6 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def logger() -> Logger:
     return Logger()
-
-
-def site_with(train: Any = None, validate: Any = None, predict: Any = None, **commands: Any) -> Site:
-    """A site whose startup registers these."""
-
-    def startup(client: EdgeClient) -> None:
-        client.set_train_callback(train)
-        client.set_validate_callback(validate)
-        client.set_predict_callback(predict)
-        for name, callback in commands.items():
-            client.set_custom_callback(name, callback)
-
-    return Site(lambda: startup, "numpyhelper")
-
-
-def unchanged(model: ScaleoutModel, settings: dict[str, Any]) -> Any:
-    return model, EXAMPLES
-
-
-# Startup
 
 
 def test_startup_runs_once_and_not_before_the_first_task(logger: Logger) -> None:
@@ -84,53 +57,6 @@ def test_the_data_root_stands_in_the_environment_before_startup(logger: Logger) 
     seen = []
     Site(lambda: lambda client: seen.append(os.environ["RESON_DATA_ROOT"]), "numpyhelper").started(ENV, logger)
     assert seen == ["/data"]
-
-
-def test_a_startup_that_fails_is_tried_again_by_the_next_task(logger: Logger) -> None:
-    attempts = []
-
-    def startup(client: EdgeClient) -> None:
-        attempts.append(client)
-        if len(attempts) == 1:
-            raise ValueError("not yet")
-
-    site = Site(lambda: startup, "numpyhelper")
-    with pytest.raises(ValueError, match="not yet"):
-        site.started(ENV, logger)
-    assert site.started(ENV, logger) is attempts[1]
-
-
-def test_startup_logs_before_any_task(logger: Logger) -> None:
-    def startup(client: EdgeClient) -> None:
-        client.send_status("ready")
-        client.log_attributes({"gpu": "none"})
-        client.check_task_abort()
-
-    logger.abort()
-    Site(lambda: startup, "numpyhelper").started(ENV, logger)
-    assert (logger.lines, logger.attributes) == (["info: ready"], {"gpu": "none"})
-
-
-def test_a_task_and_a_command_at_once_start_the_code_once(logger: Logger) -> None:
-    began, go, clients = threading.Event(), threading.Event(), []
-
-    def startup(client: EdgeClient) -> None:
-        clients.append(client)
-        began.set()
-        assert go.wait(5)
-
-    site = Site(lambda: startup, "numpyhelper")
-    threads = [threading.Thread(target=site.started, args=(ENV, logger)) for _ in range(2)]
-    threads[0].start()
-    assert began.wait(5)
-    threads[1].start()
-    go.set()
-    for thread in threads:
-        thread.join()
-    assert len(clients) == 1
-
-
-# Training
 
 
 def test_train_gets_the_global_model_and_the_settings(logger: Logger) -> None:
@@ -187,51 +113,6 @@ def test_the_numbers_of_the_metadata_are_metrics(logger: Logger) -> None:
     assert sorted(result["weights"]) == ["0", "1"]
 
 
-MODEL = ScaleoutModel.from_model_params([np.ones(2)], NUMPY)
-PROMISE = 'it must return (model, {"training_metadata": {"num_examples": n}})'
-MISSING = f"returned num_examples=None; {PROMISE}, with n > 0"
-
-
-@pytest.mark.parametrize(
-    ("returned", "message"),
-    [
-        (None, f"returned a NoneType; {PROMISE}"),
-        (MODEL, f"returned a ScaleoutModel; {PROMISE}"),
-        ((MODEL,), f"returned a tuple; {PROMISE}"),
-        ((None, EXAMPLES), "returned a NoneType as model; make one by ScaleoutModel.from_model_params"),
-        (([np.ones(2)], EXAMPLES), "returned a list as model"),
-        ((MODEL, None), MISSING),
-        ((MODEL, {}), MISSING),
-        ((MODEL, {"num_examples": 4}), MISSING),
-        ((MODEL, {"training_metadata": 4}), MISSING),
-        ((MODEL, {"training_metadata": {"num_examples": 0}}), "returned num_examples=0;"),
-        ((MODEL, {"training_metadata": {"num_examples": -2}}), "returned num_examples=-2;"),
-        ((MODEL, {"training_metadata": {"num_examples": True}}), "returned num_examples=True;"),
-        ((MODEL, {"training_metadata": {"num_examples": "4"}}), "returned num_examples='4';"),
-        ((MODEL, {"training_metadata": {"num_examples": float("nan")}}), "returned num_examples=nan;"),
-        ((MODEL, {"training_metadata": {"num_examples": float("inf")}}), "returned num_examples=inf;"),
-        ((ScaleoutModel(), EXAMPLES), "returned a model that numpyhelper cannot read: "),
-    ],
-)
-def test_what_train_must_not_return_is_told_with_site_and_round(logger: Logger, returned: Any, message: str) -> None:
-    with pytest.raises((ValueError, TypeError), match=re.escape(f"site-1, round 2: the train callback {message}")):
-        site_with(lambda model, settings: returned).train(WEIGHTS, {**ENV, "CURRENT_ROUND": 1}, logger)
-
-
-@pytest.mark.parametrize("examples", [1, 0.5, np.int64(3), np.float32(3), torch.tensor(3)])
-def test_examples_may_be_any_number_above_0(logger: Logger, examples: Any) -> None:
-    meta = {"training_metadata": {"num_examples": examples}}
-    assert site_with(lambda model, settings: (model, meta)).train(WEIGHTS, ENV, logger)["samples"] == examples
-
-
-def test_a_startup_without_a_train_callback_is_told(logger: Logger) -> None:
-    with pytest.raises(NotOnNVFlare, match=r"site-1, round 1: the train callback is missing; startup\(client\) must call"):
-        site_with().train(WEIGHTS, ENV, logger)
-
-
-# Where a callback stands
-
-
 def test_a_callback_knows_session_round_and_model(logger: Logger) -> None:
     seen = []
     site = Site(lambda: lambda client: client.set_train_callback(lambda model, settings: train(client, model)), "numpyhelper")
@@ -259,9 +140,6 @@ def test_every_task_counts_its_steps_from_0(logger: Logger) -> None:
     assert logger.metrics == [[{"v": 1.0}, 0], [{"t": 1.0}, 0]]
 
 
-# Aborts
-
-
 @pytest.mark.parametrize("ends", ["return", "raise", "stop"])
 def test_an_aborted_task_is_an_abort_however_its_callback_ends(logger: Logger, ends: str) -> None:
     def train(model: ScaleoutModel, settings: dict[str, Any]) -> Any:
@@ -274,17 +152,6 @@ def test_an_aborted_task_is_an_abort_however_its_callback_ends(logger: Logger, e
 
     with pytest.raises(Logger.Aborted):
         site_with(train).train(WEIGHTS, ENV, logger)
-
-
-def test_a_callback_that_stops_by_itself_is_a_failure(logger: Logger) -> None:
-    def train(model: ScaleoutModel, settings: dict[str, Any]) -> Any:
-        raise StoppedException("enough")
-
-    with pytest.raises(StoppedException, match="enough"):
-        site_with(train).train(WEIGHTS, ENV, logger)
-
-
-# Validation
 
 
 def test_validate_gets_the_global_model_and_its_dict_is_returned(logger: Logger) -> None:
@@ -301,28 +168,9 @@ def test_what_is_no_number_in_a_validation_is_a_line(logger: Logger) -> None:
     assert logger.lines == ["info: the validate callback also returned {'matrix': [[1, 2]], 'good': True}"]
 
 
-def test_a_validation_may_return_nothing_but_no_list(logger: Logger) -> None:
-    assert site_with(validate=lambda model: None).validate(WEIGHTS, ENV, logger) == {}
-    with pytest.raises(TypeError, match="site-1, round 1: the validate callback returned a list; it must return a dict"):
-        site_with(validate=lambda model: [1]).validate(WEIGHTS, ENV, logger)
-    with pytest.raises(TypeError, match="site-1, final validation: the validate callback returned a float"):
-        site_with(validate=lambda model: 0.5).validate(WEIGHTS, {**ENV, "CURRENT_ROUND": 2}, logger)
-
-
-def test_an_exception_in_a_validation_is_one(logger: Logger) -> None:
-    def validate(model: ScaleoutModel) -> Any:
-        raise KeyError("labels")
-
-    with pytest.raises(KeyError, match="labels"):
-        site_with(validate=validate).validate(WEIGHTS, ENV, logger)
-
-
 @pytest.mark.parametrize(("validate", "can"), [(len, True), (None, False)])
 def test_a_site_knows_whether_it_can_validate(logger: Logger, validate: Any, can: bool) -> None:
     assert site_with(validate=validate).can_validate(ENV, logger) is can
-
-
-# Commands
 
 
 def test_commands_go_by_their_plain_names(logger: Logger) -> None:
@@ -336,55 +184,12 @@ def test_a_command_gets_its_params_and_an_empty_dict_if_there_are_none(logger: L
     assert [command({"a": 1}), command(None), command([])] == [["got", {"a": 1}], ["got", {}], ["got", []]]
 
 
-def test_an_exception_in_a_command_is_one(logger: Logger) -> None:
-    with pytest.raises(ZeroDivisionError):
-        site_with(f=lambda params: 1 / 0).commands(ENV, logger)["f"]({})
-
-
-def test_a_command_knows_where_it_stands_also_before_the_first_round(logger: Logger) -> None:
-    seen = []
-
-    def startup(client: EdgeClient) -> None:
-        client.set_custom_callback("f", lambda params: seen.append(vars(client.current_logging_context)))
-
-    env = {key: value for key, value in ENV.items() if "ROUND" not in key}
-    Site(lambda: startup, "numpyhelper").commands(env, logger)["f"]({"a": 1})
-    (context,) = seen
-    assert (context["session_id"], context["round_id"], context["model_id"]) == ("job", "", "")
-    assert (context["request"].type, json.loads(context["request"].data)) == ("Custom_f", {"a": 1})
-
-
-def test_a_command_beside_a_task_logs_to_its_own_logger(logger: Logger) -> None:
-    other = Logger()
-
-    def startup(client: EdgeClient) -> None:
-        client.set_custom_callback("f", lambda params: client.log_metric({"command": 1}))
-        client.set_train_callback(lambda model, settings: train(client, model))
-
-    def train(client: EdgeClient, model: ScaleoutModel) -> Any:
-        context = client.current_logging_context
-        for call in (lambda: site.commands(ENV, other)["f"]({}), lambda: client.log_metric({"thread": 2}, context=context)):
-            thread = threading.Thread(target=call)
-            thread.start()
-            thread.join()
-        client.log_metric({"task": 3})
-        return model, EXAMPLES
-
-    site = Site(lambda: startup, "numpyhelper")
-    site.train(WEIGHTS, ENV, logger)
-    assert other.metrics == [[{"command": 1.0}, 0]]
-    assert logger.metrics == [[{"thread": 2.0}, 0], [{"task": 3.0}, 1]]
-
-
 def test_the_commands_of_this_process_are_those_of_its_site(monkeypatch: pytest.MonkeyPatch, logger: Logger) -> None:
     monkeypatch.setattr(site_module, "_site", None)
     with pytest.raises(RuntimeError, match="no site of a run"):
         site_module.commands(ENV, logger)
     site_module.open_site(lambda: lambda client: client.set_custom_callback("f", len), "numpyhelper")
     assert site_module.commands(ENV, logger)["f"]([1, 2]) == 2
-
-
-# Predictions and models
 
 
 def test_predict_runs_with_the_newest_global_model(logger: Logger) -> None:
@@ -460,6 +265,18 @@ def test_a_model_that_is_sent_stays_at_the_site_and_says_so(inside: Any) -> None
     assert response.status is ModelStatus.OK
     assert "the server gets the one that the train callback returns" in response.message
     assert values == [9.0]
+
+
+def test_a_model_that_was_sent_is_gone_with_its_round(logger: Logger) -> None:
+    sent = ScaleoutModel.from_model_params([np.ones(1)], NUMPY)
+    sent.model_id = "mine"
+    site = site_with(unchanged)
+    site.train(WEIGHTS, ENV, logger)
+    site.keep(sent)
+    assert site.model("mine").checksum == sent.checksum
+    site.train(WEIGHTS, {**ENV, "CURRENT_ROUND": 1}, logger)
+    with pytest.raises(NotOnNVFlare, match="there are: job-1"):
+        site.model("mine")
 
 
 def test_a_prediction_that_the_code_asks_for_is_a_line(inside: Any, logger: Logger) -> None:

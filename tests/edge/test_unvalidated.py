@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from reson_jupyter.backend.progress import RunProgress
-from reson_jupyter.backend.run.live import LiveRun
 from reson_jupyter.backend.run.stages import stages_of
 from reson_jupyter.events import RunState
 from tests.backend.test_verdict import event, judge, trained

@@ -53,8 +53,8 @@ def test_a_project_travels_to_the_sites_trains_and_answers(tmp_path: Path) -> No
     run = reson.submit(name="points", training=TRAINING.replace(held=True), federation=rounds(2), check=False)
     wait_for(lambda: run.state.done or [site.phase for site in run.progress.sites.values()] == ["training"] * 3)
     assert not run.state.done, run.reason
-    answers = run.command("where", 7)
-    assert {site: answer.value["asked"] for site, answer in answers.items()} == dict.fromkeys(SITES, 7)
+    answers = run.command("where", {"x": 7})
+    assert {site: answer.value["asked"] for site, answer in answers.items()} == dict.fromkeys(SITES, {"x": 7})
     assert len({answer.value["folder"] for answer in answers.values()}) == 3, "each site has its own copy"
     run.command("go_on")
     run.wait(120)

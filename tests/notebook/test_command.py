@@ -169,7 +169,7 @@ def test_help_is_printed_and_nothing_else_happens(shell: InteractiveShell, line:
 def test_the_overview_names_every_verb_by_subject_with_examples(shell: InteractiveShell) -> None:
     _, text = run(shell, "%reson help")
     subjects = [line for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")]
-    assert subjects == ["configure:", "try and submit:", "runs:", "data and sites:", "for example:"]
+    assert subjects == ["configure:", "try and submit:", "runs:", "data and sites:", "Scaleout Edge:", "for example:"]
     for name, verb in reson_parser().verbs.items():
         assert name == "help" or (f"  {name} " in text and verb.about in text)
     assert "run = %reson submit --name digits --shards ./shards --rounds 5" in text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import sys
 import threading
 from collections.abc import Callable
@@ -12,18 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 from nvflare.apis.dxo import MetaKey, from_shareable
-from nvflare.apis.shareable import ReturnCode, Shareable
+from nvflare.apis.event_type import EventType
+from nvflare.apis.fl_constant import FLContextKey
+from nvflare.apis.shareable import ReturnCode, Shareable, make_reply
 
 import reson_jupyter.edge.travel
 from reson_jupyter.edge.travel import EdgeClient, ScaleoutModel, get_helper
 from reson_jupyter.edge.travel import site as site_module
 from reson_jupyter.edge.travel import weights as weights_module
-from reson_jupyter.worker import CLIENT, source
 from reson_jupyter.worker.edge_executor import EdgeExecutor
 
 from .loopback import Server
 from .requests import answers, put
-from .test_adapter_loading import top_level
 
 NUMPY = get_helper("numpyhelper")
 WEIGHTS = {"0": np.array([1.0, 2.0], "float32"), "1": np.float64(6.7)}
@@ -44,6 +43,7 @@ def executor(monkeypatch: pytest.MonkeyPatch) -> Callable[[Startup], EdgeExecuto
         module = ModuleType("some_model_def")
         module.startup = startup  # type: ignore[attr-defined]
         module.reson_commands = site_module.commands  # type: ignore[attr-defined]
+        module.a_long_name = lambda params: "the notebook's"  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "some_model_def", module)
         return EdgeExecutor(
             data_root="/somewhere",
@@ -134,6 +134,17 @@ def test_the_final_model_is_validated(task: Any, server: Server) -> None:
 def test_a_site_without_a_validate_callback_does_not_pretend_to_have_validated(task: Any, server: Server) -> None:
     assert task(name="validate", round_=2).get_return_code() == ReturnCode.TASK_UNSUPPORTED
     assert (server.phases(), server.of("metrics"), server.of("error")) == ([], [], [])
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("validate", []), ("train", ["site-1 answered TASK_UNSUPPORTED; its own log says why"])]
+)
+def test_to_have_nothing_to_validate_with_is_no_error_but_nothing_to_train_with_is(
+    server: Server, name: str, told: list[str]
+) -> None:
+    props = {FLContextKey.TASK_NAME: name, FLContextKey.TASK_RESULT: make_reply(ReturnCode.TASK_UNSUPPORTED)}
+    server.fire(EventType.BEFORE_PROCESS_SUBMISSION, peer="site-1", **props)
+    assert [error["data"]["message"] for error in server.of("error")] == told
 
 
 # Failures
@@ -270,10 +281,11 @@ def test_the_predict_callback_answers_predict(executor: Any, server: Server) -> 
     assert command(server, "predict")["value"] == [1.0, 2.0]
 
 
-def test_only_what_startup_registered_is_a_command(executor: Any, server: Server) -> None:
+def test_only_what_startup_and_the_notebook_registered_is_a_command(executor: Any, server: Server) -> None:
     executor(lambda client: [client.set_custom_callback(name, len) for name in ("b", "a")])
-    for name in ("startup", "predict", "c"):
-        assert command(server, name)["error"] == f"there is no command {name!r}; there are: a, b"
+    for name in ("startup", "predict", "a_long_name", "c"):
+        assert command(server, name)["error"] == f"there is no command {name!r}; there are: a, b, short"
+    assert command(server, "short")["value"] == "the notebook's"
 
 
 def test_an_exception_in_a_command_is_an_error_with_the_users_line(executor: Any, server: Server) -> None:
@@ -310,20 +322,3 @@ def test_a_command_is_stopped_with_the_run(executor: Any, server: Server) -> Non
     assert began.wait(8)
     server.abort_signal.trigger(True)
     assert answers(server.events, request)["site-1"]["ok"] is False
-
-
-# As it travels
-
-
-def test_it_is_joined_below_the_executor_and_disturbs_neither_that_nor_what_follows() -> None:
-    text = source("edge_executor")
-    assert "from ." not in text
-    own = top_level(tree := ast.parse(text))
-    assert {name for name in own if not name.startswith("_reson_")} == {"EdgeExecutor"}
-    imported = {alias.asname for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names}
-    assert all(name and name.startswith("_reson_") for name in imported)
-    joined = "\n".join(map(source, ("executor", "edge_executor", *CLIENT)))
-    namespace: dict[str, Any] = {"__name__": "custom_client_executor"}
-    exec(compile(joined, "custom_client_executor.py", "exec"), namespace)
-    assert issubclass(namespace["EdgeExecutor"], namespace["GenericClientExecutor"])
-    assert namespace["EdgeExecutor"].says_phases is True

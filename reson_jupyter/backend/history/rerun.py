@@ -59,7 +59,8 @@ def rerun(record: RunRecord, store: Store, target: Target, connection: ResonTech
         for site, shard in origin.submitted["sites"].items()
     }
     target.check(job, store, sites, connection)
-    rehearsal_notes = _rehearse(job, store, next(iter(stored.values()), None), checkpoint)
+    here = record.target == "local" and not stored
+    rehearsal_notes = _rehearse(job, store, next(iter(stored.values()), None), checkpoint, here)
     said = ", ".join(f"{field}={value!r}" for field, value in changes.items())
     notes = [f"rerun of {record.id}{f' with {said}' if said else ''}", *_other_versions(origin), *rehearsal_notes]
     new = RunRecord.new(name, record.target, record.store)
@@ -84,7 +85,9 @@ def changed(origin: Origin, changes: Mapping[str, Any]) -> tuple[str, RunConfig]
         raise ConfigError(f"name: give text, not {name!r}.")
     before = origin.config
     training = before.training.replace(**parts["training"])
-    federation = _for_sites(before.federation.replace(**parts["federation"]), len(origin.submitted["sites"]))
+    sites = origin.submitted["sites"].values()
+    shards = sum(bool(shard["sha256"]) for shard in sites)
+    federation = _for_sites(before.federation.replace(**parts["federation"]), len(sites), shards)
     model = before.model.replace(**parts["model"])
     if before.training.num_classes and before.model.model_args.get("num_classes") == before.training.num_classes:
         model = _for_classes(model, training.num_classes, given="model_args" in changes)
@@ -117,13 +120,14 @@ def _part_of(field: str) -> str:
     return "training"
 
 
-def _for_sites(federation: FederationConfig, sites: int) -> FederationConfig:
+def _for_sites(federation: FederationConfig, sites: int, shards: int) -> FederationConfig:
     if "min_clients" not in federation.model_fields_set:
         return federation.replace(min_clients=sites)
     if federation.min_clients > sites:
+        there_are = f"{shards} shards, so only" if shards else "only"
         raise JobError(
-            f"min_clients is {federation.min_clients}, but the run has {sites} shards, so only {sites} sites",
-            "Lower min_clients, or submit a run with more shards.",
+            f"min_clients is {federation.min_clients}, but the run has {there_are} {sites} sites",
+            f"Lower min_clients, or submit a run with more {'shards' if shards else 'sites'}.",
         )
     return federation
 
@@ -164,7 +168,7 @@ def _shards(origin: Origin, store: Store) -> dict[str, ObjectInfo]:
     return found
 
 
-def _rehearse(job: Job, store: Store, shard: ObjectInfo | None, checkpoint: ObjectInfo | None) -> list[str]:
+def _rehearse(job: Job, store: Store, shard: ObjectInfo | None, checkpoint: ObjectInfo | None, without_shard: bool) -> list[str]:
     """Rehearses the job as a submit does, with the first shard where it is small; returns the notes."""
     default_training = nvflare_config.executor_args(job.config("config_fed_client.json"))["train_fn"] == "rt_train_model"
     with tempfile.TemporaryDirectory(prefix="reson-rerun-") as folder:
@@ -172,7 +176,7 @@ def _rehearse(job: Job, store: Store, shard: ObjectInfo | None, checkpoint: Obje
         samples = _fetched(store, shard, here / "shard.zip") if shard and shard.bytes <= _REHEARSED_SHARD else None
         weights = _fetched(store, checkpoint, here / checkpoint.name) if checkpoint else None
         job = replace(job, checkpoint=weights)
-        rehearsal = rehearse_told(job, samples, default_training=default_training, hint=_HINT)
+        rehearsal = rehearse_told(job, samples, default_training=default_training, hint=_HINT, without_shard=without_shard)
     return [f"rehearsal: {note}" for note in rehearsal.notes]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import tempfile
 import time
@@ -58,8 +59,8 @@ def rehearse(
         record = _Record(on_step)
         train = _lay_out(job, shard, folder, record.notes, without_shard)
         places = {"RESON_DATA_ROOT": folder / "data", "RESONTECH_OUT_DIR": folder / "out", "TMPDIR": folder / "tmp"}
-        if job.project:
-            places["RESON_PROJECT"] = job.project
+        if project := os.environ.get("RESON_PROJECT") or job.project:  # as the sites of this machine have it
+            places["RESON_PROJECT"] = Path(project)
         variables = environment() | {name: str(place) for name, place in places.items()}
         task = {"folder": str(folder), "train": train, "environment": variables}
         # A spare may have been killed, for its memory, since anybody looked.

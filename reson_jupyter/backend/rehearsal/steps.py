@@ -304,7 +304,7 @@ class Steps:
             error = self._errors[0]
             message, text = error["message"].replace(ROUND, ""), error["traceback"].replace(ROUND, "")
             trained = "the train callback" if self._edge else f"{self._arguments.get('train_fn')}()"
-            if trained in message and "model_def.py" not in text:
+            if any(f"{trained}{then}" in message for then in (" returned", ":")) and "model_def.py" not in text:
                 self._begin("return value")  # what the user's function returned is wrong, not what it did
             raise Refused(message, text)
 

@@ -75,6 +75,14 @@ class PlatformTarget(DetachedTarget):
             raise _wrong_store(url)
         return open_platform(url, connection)[1]
 
+    def check(self, job: Job, store: Store, sites: Mapping[str, Shard | None], connection: ResonTechConfig) -> None:
+        """Refuses a project that does not travel, unless the workers are chosen one by one: others do not have it."""
+        if job.project and not connection.worker_ids:
+            raise TargetError(
+                "the project is a local package, and the platform's workers do not have it",
+                "Load it without local_package, so that it travels; or name workers that have it by worker_ids.",
+            )
+
     def adapt(self, job: Job, record: RunRecord, store: Store, sites: Mapping[str, Shard | None]) -> Job:
         """The job for sites that are far apart, with the way for its server to report into the bucket."""
         return federated(job, make_link(store, record.prefix))

@@ -168,7 +168,11 @@ class _Search:
 
     def _overwritten(self, cell: Cell, found: Reach) -> Iterator[Missing]:
         """Names of which a statement needs the meaning that its own cell has overwritten: the kernel has it no more."""
-        early = reads_before_a_change(cell, found, self._sources.by_value if cell.number == self._own.number else ())
+        if cell.number == self._own.number:
+            early = reads_before_a_change(cell, found, self._sources.by_value)
+        else:  # what ships in such a name's place is what a later statement of the cell made of it
+            values = {name for name, home in self._homes.items() if isinstance(home, Piece) and home.kind == "value"}
+            early = reads_before_a_change(cell, found, {name for name in values if self._bindings.number(name) == cell.number})
         for unit, name in chain(reads_of_earlier_meanings(cell, found), early):
             reason = f"as it was before {cell.label} gave it another meaning; the kernel has that no more"
             yield Missing(cell.label, unit, name, reason, f"Give one of the two meanings of {name} another name.")

@@ -16,7 +16,6 @@ from .environment import read_environment
 from .project import Project
 from .yaml_file import PROJECT_FILE, read_yaml, required_text
 
-_OF_THE_JOB = BUNDLED | {"reson_edge"}
 _SIGNATURES = {"startup": "startup(client)", "build": "build()"}
 
 
@@ -88,7 +87,7 @@ def _mapping(config: object, folder: Path) -> Mapping[str, Any]:
 def _check_names(files: Mapping[str, bytes], folder: Path) -> None:
     """Makes sure that no module of the project hides one of those that every job has."""
     for path in files:
-        if (name := path.split("/")[0].removesuffix(".py")) in _OF_THE_JOB:
+        if (name := path.split("/")[0].removesuffix(".py")) in BUNDLED:
             raise ProjectError(
                 f"{folder / path}: {name} is also the name of one of the modules that every job has", "Rename yours."
             )

@@ -92,11 +92,10 @@ class Dispatcher:
             CommandFailed: it ended with an error.
             StoppedException: the task was aborted; the command, with all that it started, is ended then.
         """
-        line = shlex.join(map(str, files))
-        command = f"{self._commands[name]} {line}".strip()
+        command = f"{self._commands[name].strip()} {shlex.join(map(str, files))}"  # YAML may end a command with a new line
         process = subprocess.Popen(
             ["bash", "-c", command], cwd=self._folder, env=self._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
+            stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", start_new_session=True,
         )  # fmt: skip
         assert process.stdout is not None
         last: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -152,7 +151,7 @@ def _files(model: ScaleoutModel, outgoing: str) -> Iterator[tuple[Path, Path]]:
 
 def _json_of(path: Path, name: str, means: str) -> Any:
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise CommandFailed(f'the command "{name}" ended without {means}, of scaleoututil.helpers.helpers') from None
     except ValueError as error:

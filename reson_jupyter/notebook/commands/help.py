@@ -16,7 +16,8 @@ for example:
   %reson attach digits-01k2...
 
 %reson help VERB tells of one. Tab completes verbs, flags, fields and the ids of runs.
-Cells are captured by %%reson_model, %%reson_train, %%reson_executor, %%reson_persistor, %%reson_command and %%reson_startup."""
+Cells are captured by %%reson_model, %%reson_train, %%reson_executor, %%reson_persistor and %%reson_command;
+callbacks of Scaleout Edge by %%reson_startup."""
 
 
 @dataclass(frozen=True)
