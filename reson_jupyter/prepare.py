@@ -14,6 +14,7 @@ from .capture.roles.model_check import check_model
 from .capture.text.module import combine
 from .cautions import Caution
 from .config import FederationConfig, TrainingConfig
+from .edge.names import PROVIDED, travel_files
 from .errors import CaptureError
 from .home import home
 from .parts import Parts, parts_of
@@ -82,6 +83,7 @@ def _build(
             model_source=module.source,
             model_lines=SourceMap.of(module.lines),
             local_modules={file.path: file.text for capture in parts.captures.values() for file in capture.files},
+            bundled=_bundled(parts),
             model_args=(request.model_config or session.model_config).model_args,
             accepts_num_classes=parts.model.accepts_num_classes,
             train_fn=parts.functions.get("train", ""),
@@ -95,6 +97,12 @@ def _build(
             checkpoint=existing_file(request.checkpoint) if request.checkpoint else None,
         )
     )
+
+
+def _bundled(parts: Parts) -> dict[str, bytes]:
+    """What Scaleout's imports mean, where something that ships has such: its helpers are of use to any model."""
+    imported = {name.split(".")[0] for capture in parts.captures.values() for name in capture.imports}
+    return travel_files() if imported & PROVIDED else {}
 
 
 def _check_calls(job: Job, model: type, captures: Mapping[str, Capture]) -> None:

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import Phase, assume, event, given, settings
+from hypothesis import Phase, assume, event, example, given, settings
 from hypothesis import strategies as st
 
 from reson_jupyter.capture.across.gather import Gathered, gather
@@ -77,8 +77,22 @@ def shipped_value(source: str) -> str:
         del sys.modules["shipped"]
 
 
+# A block reads a class of another cell, whose name its own cell then gives to a text.
+_OVERWRITTEN = [
+    "import math, os",
+    "class b:\n    value = str(math)\n    def method(self):\n        # comment\n        return __class__, 'x'\n",
+    "if len(str((lambda a, *, b=(1, str(b)): (a, b, str(math)))(1))) > 3:\n"
+    "    c = (lambda a, *, b=(1, str(b)): (a, b, str(math)))(1)\nelse:\n    def c():\n        return str(b)\n"
+    "@(lambda f: f)\ndef b(x=str(c)):\n    match x:\n        case (1, y):\n            return y\n    return (2, 3)\n"
+    "b: object = f'{[str(c) for i in range(2) if i]!r}'  # comment\n",
+    "@(lambda f: f)\ndef Target(x=str(math)):\n    match x:\n        case (1, y):\n            return y\n"
+    "    return {k: (str(os), v) for k, v in [(1, {k: (1, v) for k, v in [(1, str(c))]})]}\n",
+]
+
+
 @some
 @given(sessions())
+@example(_OVERWRITTEN)
 def test_what_ships_is_what_the_kernel_holds_or_nothing_ships(cells: list[str]) -> None:
     kernel = kernel_after(cells)
     found = gathered(cells, kernel)

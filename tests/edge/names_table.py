@@ -141,7 +141,7 @@ _THE_GUIDE = [
     Name("python_env is left out", "edge/test_project.py::test_without_python_env_the_environment_is_left_to_the_sites"),
     Name("entry_points", _GUIDE),
     Name("python_env.yaml", _GUIDE),
-    Name("build.py", "edge/test_project.py::test_a_build_script_without_build_is_refused"),
+    Name("build.py", "edge/test_project_refusals.py::test_a_build_script_without_build_is_refused"),
     Name("startup.py", "edge/test_startup_of.py::test_startup_registers_callbacks_that_find_their_neighbours_and_their_folder"),
     Name(".scaleoutignore", "edge/test_project_ignore.py::test_a_line_means_what_it_means_in_a_gitignore"),
     Name('get_helper("numpyhelper")', _IMPORTS, "scaleoututil.helpers.helpers:get_helper"),

@@ -50,7 +50,9 @@ def test_the_custom_command_and_the_prediction_are_answered_by_both_sites_during
     assert len({digits for _, digits in predicted}) == 1, "both have the same global model"
 
 
-def test_the_trained_model_knows_digits_that_no_site_had_and_is_a_file_for_scaleout(outputs: dict[str, str], folder: Path) -> None:
+def test_the_trained_model_knows_digits_that_no_site_had_and_is_a_file_for_scaleout(
+    outputs: dict[str, str], folder: Path
+) -> None:
     (accuracy,) = re.findall(r"accuracy on digits that no site had: ([\d.]+)", of(outputs, "table ="))
     assert float(accuracy) >= 0.9
     with np.load(folder / "trained.npz") as trained:

@@ -92,7 +92,7 @@ def test_the_sites_get_the_requirements_without_scaleouts_own_packages(tmp_path:
         ("scaleout", False),
         ("Scaleout==1.0.7 ; python_version > '3.9'", False),
         ("scaleoututil>=1", False),
-        ("fedn", False),
+        ("fedn", True),
         ("scaleout-models", True),
         ("--index-url https://pypi.example/simple", True),
         ("git+https://git.example/nets.git", True),

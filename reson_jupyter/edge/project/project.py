@@ -16,8 +16,8 @@ from .ignore import only_shipped_here
 
 Kind: TypeAlias = Literal["importer", "dispatcher"]
 
-# The sites have these names from the job itself; "fedn" is what the client was called before.
-_PROVIDED = frozenset({"scaleout", "scaleoututil", "fedn"})
+# The sites have these from the job itself.
+_PROVIDED = frozenset({"scaleout", "scaleoututil"})
 
 
 @dataclass(frozen=True)

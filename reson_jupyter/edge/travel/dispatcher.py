@@ -56,6 +56,8 @@ class Dispatcher:
             "validate": (self._client.set_validate_callback, self._validate),
             "predict": (self._client.set_predict_callback, self._predict),
         }
+        if not self._folder.is_symlink():  # else it is the site's own
+            _make_executable(self._folder)
         if "startup" in self._commands:
             self._run("startup")
         for name, (register, callback) in callbacks.items():
@@ -138,6 +140,15 @@ class Dispatcher:
         _, found, traceback = said.rpartition(_TRACEBACK)
         # So torch marks the traceback of a worker process in an error: it is the failure.
         return f"{what}:\n\nOriginal {found}{traceback}" if found else f"{what}: {said.splitlines()[-1]}\n\n{said}"
+
+
+def _make_executable(folder: Path) -> None:
+    """Gives scripts of the project the mode that a job's files lose on their way, so that a command may be "./train.sh"."""
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink() and not os.access(path, os.X_OK):
+            with path.open("rb") as file:
+                if file.read(2) == b"#!":
+                    path.chmod(path.stat().st_mode | 0o111)
 
 
 @contextlib.contextmanager

@@ -168,8 +168,10 @@ class ScaleoutModel:
     def checksum(self) -> str:
         """The sha256 of the model's file, in hexadecimal."""
         if self._checksum is None:
-            with self.get_stream() as stream:
-                self._checksum = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+            digest = hashlib.sha256()
+            for chunk in self.get_filechunk_stream():
+                digest.update(chunk.data)
+            self._checksum = digest.hexdigest()
         return self._checksum
 
     def verify_checksum(self, checksum: str | None) -> bool:

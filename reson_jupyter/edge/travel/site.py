@@ -81,7 +81,8 @@ class Site:
                 client._site = self
                 client.set_name(env["SITE_NAME"])
                 client.set_client_id(env["SITE_NAME"])
-                self._find_startup()(client)
+                with self._logging_to(logger):
+                    self._find_startup()(client)
                 self._client = client
             return self._client
 
@@ -206,11 +207,16 @@ class Site:
         """Has the thread run a task; whatever it raises once it is aborted, or returns, is an abort."""
         if not request.type.startswith(("Custom_", "Fedn_Prediction")):
             self._newest = logger
+        with self._logging_to(logger), client.logging_context(LoggingContext(request=request)):
+            yield
+
+    @contextmanager
+    def _logging_to(self, logger: Any) -> Iterator[None]:
+        """Has this thread's code log to `logger`, and stop when its task is aborted."""
         before = getattr(self._thread, "logger", None)
         self._thread.logger = logger
         try:
-            with client.logging_context(LoggingContext(request=request)):
-                yield
+            yield
         except Exception:
             logger.check_task_abort()
             raise
