@@ -337,5 +337,5 @@ def _named(name: str) -> RunRecord | None:
 def _rehearse(prepared: Prepared, target: str) -> Rehearsal:
     here = bool(prepared.sites) and target == "local"  # its sites have what this machine has
     shard = prepared.shards[0].path if prepared.shards else None
-    hint = "Nothing was uploaded. Correct the cell and run it again."
+    hint = f"Nothing was uploaded. Correct {'the project' if prepared.is_project else 'the cell and run it again'}."
     return rehearse_told(prepared.job, shard, default_training=prepared.default_training, hint=hint, without_shard=here)

@@ -84,7 +84,9 @@ def prepare_edge(request: Request, session: Session, sites: int = 0) -> Prepared
     notes.append(f"starts from {seed.path.name}: {counted(seed.numbers, 'number')}, {seed.helper}")
     job = _build(request, code, seed, training, federation, requirements.lines)
     refuse_leaks(job, notes)
-    return Prepared(job, report.shards if report else (), tuple(notes), None, default_training=False, sites=here)
+    return Prepared(
+        job, report.shards if report else (), tuple(notes), None, False, sites=here, is_project=code.project is not None
+    )
 
 
 def _refuse_parts_of_a_model(request: Request, session: Session) -> None:
@@ -108,7 +110,7 @@ def _code(request: Request, session: Session) -> _Code:
             notes.append(f"{project.title}: scaleout.yaml or python_env.yaml was changed since it was loaded, and was read anew")
         notes += [f"training: the callbacks of {project.title}", *map(Caution, project.notes())]
     elif startup:
-        notes.append(f"training: the callbacks of {startup.name} of {startup.cell}")
+        notes.append(f"training: the callbacks of {startup.cell}")
     return _Code(project, startup, dict(sorted(commands.items())), tuple(notes))
 
 

@@ -33,6 +33,7 @@ class Prepared:
         model_class: The live class of the model; None where there is no such class here.
         default_training: Whether the default image classification trains.
         sites: How many sites a run without shards has where sites come into being with it; 0 if it needs shards.
+        is_project: Whether a project folder trains, and not cells.
     """
 
     job: Job
@@ -41,6 +42,7 @@ class Prepared:
     model_class: type[torch.nn.Module] | None
     default_training: bool
     sites: int = 0
+    is_project: bool = False
 
 
 def checked_shards(folder: str | Path | None, training: TrainingConfig, default_training: bool) -> ShardsReport | None:

@@ -88,11 +88,20 @@ _OVERWRITTEN = [
     "@(lambda f: f)\ndef Target(x=str(math)):\n    match x:\n        case (1, y):\n            return y\n"
     "    return {k: (str(os), v) for k, v in [(1, {k: (1, v) for k, v in [(1, str(c))]})]}\n",
 ]
+# A default calls a lambda, which reads what later has another meaning.
+_CALLED_IN_A_DEFAULT = [
+    "import math, os",
+    "c = 'text'\n",
+    "def d(p=(lambda a: (a, str(c)))(1)):\n    return p\n",
+    "def c(x=1):\n    return x\n",
+    "def b():\n    return str(d)\nc = {}\nc['k'] = str(b)\ndef Target(p=str(d)):\n    return p, c\n",
+]
 
 
 @some
 @given(sessions())
 @example(_OVERWRITTEN)
+@example(_CALLED_IN_A_DEFAULT)
 def test_what_ships_is_what_the_kernel_holds_or_nothing_ships(cells: list[str]) -> None:
     kernel = kernel_after(cells)
     found = gathered(cells, kernel)

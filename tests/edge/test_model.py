@@ -99,7 +99,7 @@ def test_a_stream_is_read_from_where_it_stands() -> None:
 
 @pytest.mark.parametrize("stream", ["seed.npz", Path("seed.npz"), b"weights"])
 def test_a_stream_that_is_no_open_file_is_refused(stream: Any) -> None:
-    with pytest.raises(TypeError, match="from_stream reads an open file, not a .*; from_file takes a path"):
+    with pytest.raises(TypeError, match=r"from_stream reads an open file, not a .*; from_file takes a path"):
         ScaleoutModel.from_stream(stream)
 
 

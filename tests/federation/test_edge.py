@@ -54,7 +54,7 @@ def test_a_project_travels_to_the_sites_trains_and_answers(tmp_path: Path) -> No
     wait_for(lambda: run.state.done or [site.phase for site in run.progress.sites.values()] == ["training"] * 3)
     assert not run.state.done, run.reason
     answers = run.command("where", {"x": 7})
-    assert {site: answer.value["asked"] for site, answer in answers.items()} == dict.fromkeys(SITES, {"x": 7})
+    assert {site: answer.value["asked"] for site, answer in answers.items()} == {site: {"x": 7} for site in SITES}
     assert len({answer.value["folder"] for answer in answers.values()}) == 3, "each site has its own copy"
     run.command("go_on")
     run.wait(120)

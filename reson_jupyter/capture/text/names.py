@@ -194,13 +194,21 @@ def changes_of(nodes: Iterable[ast.AST]) -> set[str]:
 
 def _called_lambdas(node: ast.AST) -> set[str]:
     """Names in lambdas that are called where they stand, as in (lambda x: x + N)(1); not in functions, which run later."""
-    found, todo = set[str](), list(ast.iter_child_nodes(node)) if not isinstance(node, _FUNCTION) else []
+    found, todo = set[str](), list(_run_at_once(node))
     while todo:
         inner = todo.pop()
         if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Lambda):
             found.update(name.id for name in ast.walk(inner.func) if isinstance(name, ast.Name))
-        todo.extend(ast.iter_child_nodes(inner) if not isinstance(inner, _FUNCTION | ast.Lambda) else [])
+        todo.extend(_run_at_once(inner))
     return found
+
+
+def _run_at_once(node: ast.AST) -> Iterable[ast.AST]:
+    """The parts of a node that run where it stands: of a function its decorators and its defaults."""
+    if not isinstance(node, _FUNCTION | ast.Lambda):
+        return ast.iter_child_nodes(node)
+    defaults = (*node.args.defaults, *(default for default in node.args.kw_defaults if default is not None))
+    return defaults if isinstance(node, ast.Lambda) else (*node.decorator_list, *defaults)
 
 
 def _hints(nodes: Iterable[ast.AST], future_annotations: bool) -> Iterator[str]:
