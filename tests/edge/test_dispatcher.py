@@ -220,8 +220,10 @@ def test_no_file_of_a_task_is_left(start: Start, tmp_path: Path, monkeypatch: py
     assert os.listdir(place) == []
 
 
-def test_a_script_of_the_project_may_be_the_command_though_a_jobs_files_lose_their_mode(start: Start) -> None:
-    script = '#!/usr/bin/env bash\nexec python train.py "$@"\n'
-    client = start({**COMMANDS, "train": "./train.sh"}, **{"train.sh": script})
+def test_a_script_of_the_project_may_be_the_command_though_a_jobs_files_lose_their_mode(start: Start, tmp_path: Path) -> None:
+    folder = tmp_path / "app" / "custom" / "project"
+    folder.mkdir(parents=True)
+    (folder / "train.sh").write_text('#!/usr/bin/env bash\nexec python train.py "$@"\n')
+    client = start({**COMMANDS, "train": "./train.sh"})
     trained, _ = client.callbacks["train"](model(), SETTINGS)
     assert len(trained.get_model_params(HELPER)) == len(PARAMS)

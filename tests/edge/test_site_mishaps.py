@@ -49,9 +49,22 @@ def test_startup_logs_before_any_task(logger: Logger) -> None:
         client.log_attributes({"gpu": "none"})
         client.check_task_abort()
 
-    logger.abort()
-    Site(lambda: startup, "numpyhelper").started(ENV, logger)
+    site = Site(lambda: startup, "numpyhelper")
+    site.started(ENV, logger)
     assert (logger.lines, logger.attributes) == (["info: ready"], {"gpu": "none"})
+
+
+def test_an_abort_ends_a_startup_that_looks_for_it(logger: Logger) -> None:
+    went_on = []
+
+    def startup(client: EdgeClient) -> None:
+        client.check_task_abort()
+        went_on.append(True)
+
+    logger.abort()
+    with pytest.raises(Logger.Aborted):
+        Site(lambda: startup, "numpyhelper").started(ENV, logger)
+    assert not went_on
 
 
 def test_a_task_and_a_command_at_once_start_the_code_once(logger: Logger) -> None:
