@@ -164,6 +164,8 @@ def resume(endpoint: S3Endpoint, folder: Path) -> None:
     with counted(endpoint, 100 * MIB) as line:
         killed = subprocess.Popen([sys.executable, __file__, "--send", url, str(folder)])
         while parts_there(endpoint) < BIG // PART_BYTES // 2:
+            if killed.poll() is not None:
+                sys.exit("the upload that was to be killed ended by itself")
             time.sleep(0.01)
         killed.send_signal(signal.SIGKILL)
         killed.wait()
