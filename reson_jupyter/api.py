@@ -206,7 +206,7 @@ def submit(
     destination.check(prepared.job, opened, sites, connection)
     notes = [*survey.notes, *prepared.notes]
     if check:
-        notes += (f"rehearsal: {note}" for note in _rehearse(prepared, where).notes)
+        notes += _rehearse(prepared, where).said
     record = RunRecord.new(request.name, where, opened.url)
     federation = request.federation or session.federation
     submission = Submission(prepared.job, sites, federation, record, opened, destination, connection)

@@ -91,7 +91,10 @@ def _model(captured: Capture | None, config: ModelConfig) -> Model:
             raise CaptureError(f"model_class {config.model_class!r} cannot be imported here: {error}", hint) from None
         return Model(config.model_class, require_kind(live, "model"), accepts_num_classes(live))
     if captured is None:
-        hint = "Put %%reson_model on the first line of the cell that defines it and run that cell, or pass model=Net."
+        hint = (
+            "Put %%reson_model on the first line of the cell that defines it and run that cell, or pass model=Net. "
+            "Of Scaleout Edge: put %%reson_startup on the cell that defines startup(client), or %reson project load FOLDER."
+        )
         raise CaptureError("there is no model", hint)
     if name and name != captured.name:
         raise CaptureError(f"model_class is {name!r}, but the model is {captured.name}", "Leave model_class empty.")

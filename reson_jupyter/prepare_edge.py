@@ -143,6 +143,7 @@ def _build(
             model_path=SEED_MODEL,
             model_source=source,
             model_lines=lines,
+            project_lines=_project_lines(code.project),
             local_modules={file.path: file.text for capture in code.captures for file in capture.files},
             bundled=travel_files() | _project_files(code.project),
             edge=True,
@@ -173,6 +174,17 @@ def _project_files(project: Project | None) -> dict[str, bytes]:
     if project is None or project.local_package:
         return {}
     return {f"{PROJECT}/{path}": data for path, data in project.files().items()}
+
+
+def _project_lines(project: Project | None) -> dict[str, SourceMap]:
+    """What people call the lines of a project's code: a file is named with the folder as it is called here."""
+    if project is None:
+        return {}
+    return {
+        f"{PROJECT}/{path}": SourceMap.of((f"{project.folder.name}/{path}", line + 1) for line in range(data.count(b"\n") + 1))
+        for path, data in project.files().items()
+        if path.endswith(".py")
+    }
 
 
 def _requirements(request: Request, code: _Code) -> Requirements:

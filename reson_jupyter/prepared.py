@@ -115,7 +115,8 @@ def existing_file(path: str | Path) -> Path:
     """Returns a file by its full path. Raises `JobError` if there is none."""
     found = expanded(path, JobError).resolve()
     if not found.is_file():
-        raise JobError(f"there is no file {path}")
+        what = "That is a folder; name a file in it." if found.is_dir() else f"It was looked for as {found}: correct the path."
+        raise JobError(f"there is no file {path}", what)
     return found
 
 

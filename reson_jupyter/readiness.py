@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .capture.capture import Capture
 from .capture.roles.contract import require_model_arguments
-from .errors import CaptureError, ConfigError, ResonError
+from .errors import CaptureError, ConfigError, ProjectError, ResonError
 from .review import question_of
 from .session import Session
+
+if TYPE_CHECKING:
+    from .edge.project import Project
 
 _NO_MODEL = "There is no model: put %%reson_model on the first line of the cell that defines it, and run that cell."
 
@@ -44,10 +48,23 @@ def _of_startup(session: Session) -> Iterator[str]:
     by_hand = "or name a file of weights: %reson submit --checkpoint FILE."
     if project and not project.folder.is_dir():
         yield f"There is no folder {str(project.folder)!r} any more, of the {project.title}."
+    elif project and (problem := problem_of(project)):
+        yield _sentence(problem.message)
     elif project and not project.build:
         yield f"The {project.title} has no entry point that makes its seed model: add build to scaleout.yaml, {by_hand}"
     elif captured and not captured.functions:
         yield f"The startup of {captured.cell} has no seed model: define build() in that cell, {by_hand}"
+
+
+def problem_of(project: Project) -> ProjectError | None:
+    """Returns why a project that was loaded could not be loaded as its folder is now; None if nothing is seen."""
+    from .edge.project import reread
+
+    try:
+        reread(project)
+    except ProjectError as error:
+        return error
+    return None
 
 
 def _of_model(session: Session) -> Iterator[str]:

@@ -12,11 +12,16 @@ if TYPE_CHECKING:
     from .config import Config
     from .session import Session
 
+_TO_CAPTURE = (
+    "put %%reson_model on the cell that defines the model, or %%reson_startup on that of startup(client); "
+    "or %reson project load FOLDER"
+)
+
 
 def session_card(session: Session) -> Card:
     """Returns the card of a session as it is now."""
     there = ", ".join(held(session).values())
-    rows = [("captured", there or "nothing: put %%reson_model on the cell that defines the model")]
+    rows = [("captured", there or f"nothing: {_TO_CAPTURE}")]
     rows += [("not captured", f"{refusal.key} of {refusal.cell}: {refusal.message}") for refusal in session.refusals.values()]
     parts = {"training": session.training, "federation": session.federation, "model": session.model_config}
     rows += [(name, text) for name, config in parts.items() if (text := _changes(config))]

@@ -47,7 +47,8 @@ class JobParts:
 
     `model_source` is the text of model_def.py; empty when `model_path` names a class that every site can import. `train_fn` is
     empty when the user gave only a model: the adapter then trains it. `local_modules` are the user's files that ship beside the
-    scripts, by their path such as "mymodels/blocks.py"; `bundled` are other files that do. `commands` are the functions of
+    scripts, by their path such as "mymodels/blocks.py"; `bundled` are other files that do, and `project_lines` tells what people
+    call those of a project, by path. `commands` are the functions of
     model_def.py that the notebook may call on the sites, by the names it calls them. With `edge`, the callbacks train that
     `train_fn`, a startup of Scaleout Edge, registers.
     """
@@ -56,6 +57,7 @@ class JobParts:
     model_path: str
     model_source: str = ""
     model_lines: SourceMap = field(default_factory=SourceMap)
+    project_lines: Mapping[str, SourceMap] = field(default_factory=dict)
     local_modules: Mapping[str, str] = field(default_factory=dict)
     bundled: Mapping[str, bytes] = field(default_factory=dict)
     edge: bool = False
@@ -223,7 +225,8 @@ def _refuse_others(folder: Path, own: Collection[Path]) -> None:
 
 def _sources(parts: JobParts) -> dict[str, SourceMap]:
     scripts = {"custom_client_executor.py": parts.executor, "custom_persistor.py": parts.persistor}
-    return {"model_def.py": parts.model_lines} | {name: module.lines for name, module in scripts.items() if module}
+    modules = {name: module.lines for name, module in scripts.items() if module}
+    return {"model_def.py": parts.model_lines, **modules, **parts.project_lines}
 
 
 def _model_args(parts: JobParts) -> dict[str, Any]:

@@ -190,6 +190,11 @@ def executor_args(client: Json) -> Json:
     return args
 
 
+def has_callbacks(client: Json) -> bool:
+    """Whether callbacks of Scaleout train, by config_fed_client.json."""
+    return bool(executor_args(client)["model_class"] == SEED_MODEL)
+
+
 def meta(name: str, federation: FederationConfig) -> Json:
     """Returns meta.json; the job is called as the federation config says, else as the run."""
     job_name = federation.job_name if "job_name" in federation.model_fields_set else name

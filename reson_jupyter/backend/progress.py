@@ -79,6 +79,7 @@ class RunProgress:
 
     Attributes:
         place: Where the target runs it, such as a federation's server; "" if that was not said.
+        callbacks: Whether callbacks of Scaleout train, whose model is none that a notebook could call.
         versions: What the submitting kernel had, by package, of what the job requires.
         planned: The sites that were submitted to. A target that names its sites itself has others instead: whoever is heard of
             and was not planned takes the place of one that was planned and never heard of, so that their number is right.
@@ -93,13 +94,11 @@ class RunProgress:
     """
 
     def __init__(self) -> None:
-        self.name = ""
-        self.target = ""
-        self.place = ""
+        self.name = self.target = self.place = ""
         self.versions: dict[str, str] = {}
         self.planned: tuple[str, ...] = ()
-        self.num_rounds = 0
-        self.min_clients = 0
+        self.num_rounds = self.min_clients = 0
+        self.callbacks = False
         self.digest = ""
         self.notes: list[str] = []
         self.warnings: list[str] = []
@@ -185,6 +184,7 @@ class RunProgress:
         self.notes, self.warnings = list(data.get("notes", [])), list(data.get("warnings", []))
         self.num_rounds, self.min_clients = data["num_rounds"], data["min_clients"]
         self.place, self.versions = data.get("place", ""), dict(data.get("versions", {}))
+        self.callbacks = data.get("callbacks", False)
         self.planned = tuple(data["sites"])
         self.sites = {name: SiteProgress(name, shard["shard"]) for name, shard in data["sites"].items()}
         # Runs that were submitted before there were any have no lines.

@@ -20,7 +20,7 @@ from .history import history
 from .history.origin import digests, versions
 from .interruptible import done_unless
 from .job import Job
-from .nvflare_config import rounds_of
+from .nvflare_config import has_callbacks, rounds_of
 from .record import RunLock, RunRecord, keep_project
 from .run.handle import Run
 from .sending import Sending, Shard
@@ -174,6 +174,7 @@ class Submission:
         data = {
             "name": self._job.name,
             "target": self._record.target,
+            "callbacks": has_callbacks(job.config("config_fed_client.json")),
             "place": place,
             "num_rounds": rounds["num_rounds"],
             "min_clients": rounds["min_clients"],

@@ -21,7 +21,9 @@ class SubmitConfig(Config):
 
     name: str = Field("", max_length=100, description="Name of the run, as people see it in lists and views.")
     shards_dir: str = Field(
-        "", description="Folder with one zip for each site; empty: the sites have their data themselves (only with target flare)."
+        "",
+        description="Folder with one zip for each site; empty: the sites have their data themselves "
+        "(with target flare, and with callbacks of Scaleout Edge on this machine).",
     )
     target: Literal["local", "flare", "reson"] = Field(
         default_factory=_target_of_the_environment,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -21,13 +18,14 @@ from ..capture.capture import Capture
 from ..errors import JobError
 from ..home import folder_of_home
 from ..source_map import SourceMap
+from .build_run import OUTPUT_FOLDER, run_build, shown
 from .names import travel_files
 from .project import Project
 from .travel.weights import Spec, read_seed, spec_of
 
 LIMIT = 300.0
 _KEPT = 8  # seeds; an edited cell has another one
-_SHOWN_LINES = 12
+_LONGEST = 500  # characters of an exception's text
 _CELL = "model_def.py"  # what a captured cell is called on the sites, too
 
 
@@ -63,6 +61,8 @@ class Seed:
             ) from None
         if not any(value.is_floating_point() or value.is_complex() for value in weights.values()):
             raise JobError(f"{path} cannot be the seed: it holds whole numbers only, so there is nothing to train")
+        if wild := [key for key, value in weights.items() if not value.isfinite().all()]:
+            raise JobError(f"{path} cannot be the seed: {wild[0]} holds values that are NaN or infinite, which no average mends")
         return cls(path, helper, spec_of(weights), output)
 
 
@@ -117,7 +117,7 @@ def seed_of(source: Project | Capture, *, anew: bool = False, limit: float = LIM
     with tempfile.TemporaryDirectory(prefix="reson-seed-", ignore_cleanup_errors=True) as name:
         scratch = Path(name).resolve()
         output = _built(parts, scratch, limit)
-        kept = _keep(_model_in(scratch / "work", output), folder, parts.digest)
+        kept = _keep(_model_in(scratch / "work", parts.files, output), folder, parts.digest)
     return Seed.read(kept, output)
 
 
@@ -139,7 +139,7 @@ def _built(parts: _Source, scratch: Path, limit: float) -> str:
     _write(code, parts.files)
     _write(travel, travel_files())
     out.mkdir()
-    variables = {**environment(), "SCALEOUT_BUILD_OUTPUT_DIR": str(out), "PYTHONDONTWRITEBYTECODE": "1"}
+    variables = {**environment(), OUTPUT_FOLDER: str(out), "PYTHONDONTWRITEBYTECODE": "1"}
     if parts.command:
         del variables["PYTHONSAFEPATH"]  # its scripts import from their folder
         variables["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), variables.get("PATH", os.defpath)])
@@ -148,50 +148,29 @@ def _built(parts: _Source, scratch: Path, limit: float) -> str:
     else:
         script = str(Path(__file__).with_name("seed_process.py"))
         command, cwd = [sys.executable, "-P", script, str(code), parts.entry, str(travel), str(told)], out
-    exit_code, output = _run(command, cwd, variables, scratch / "output", limit)
+    exit_code, output = run_build(command, cwd, variables, limit)
     output = output.replace(f"{code}{os.sep}", "")
     if exit_code:
-        how = _told(told, code, parts.lines) if told.is_file() else f"{parts.command or 'it'} ended with exit code {exit_code}"
+        how = _told(told, code, parts.lines) or f"{parts.command or 'it'} ended with exit code {exit_code}"
         raise JobError(
-            f"the seed model could not be built: {how}{_shown(output)}", "Correct that, or name a file: checkpoint=FILE."
+            f"the seed model could not be built: {how}{shown(output)}", "Correct that, or name a file: checkpoint=FILE."
         )
     return output
 
 
-def _run(command: list[str], cwd: Path, variables: Mapping[str, str], log: Path, limit: float) -> tuple[int, str]:
-    """The exit code, and what was printed. Whatever the build started is ended with it."""
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            command, cwd=cwd, env=variables, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            exit_code = process.wait(limit)
-        except subprocess.TimeoutExpired:
-            message = f"the seed model could not be built: it was not done after {limit:g} s"
-            hint = "Build it yourself, and name its file: checkpoint=FILE."
-            raise JobError(f"{message}{_shown(log.read_text(errors='replace'))}", hint) from None
-        finally:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    return exit_code, log.read_text(errors="replace")
-
-
 def _told(file: Path, code: Path, lines: SourceMap) -> str:
-    """Where in the user's code the build failed, and how."""
-    said = json.loads(file.read_text())
-    message: str = said["message"]
-    for name, line in reversed(said["places"]):
+    """Where in the user's code the build failed, and how; "" where that is not told."""
+    try:
+        said = json.loads(file.read_text())
+        message, places = said["message"][:_LONGEST], said["places"]
+    except (OSError, ValueError, TypeError, KeyError):  # it ended before, or the build itself wrote to that file
+        return ""
+    for name, line in reversed(places):
         if Path(name).is_relative_to(code):
             path = str(Path(name).relative_to(code))
             cell, number = (lines.place(line) if path == _CELL else None) or (path, line)
             return f"{cell}, line {number}: {message}"
-    return message
-
-
-def _shown(output: str) -> str:
-    return "".join(f"\n  | {line}" for line in output.strip().splitlines()[-_SHOWN_LINES:])
+    return str(message)
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -206,12 +185,15 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
 # What it wrote
 
 
-def _model_in(work: Path, output: str) -> Path:
+def _model_in(work: Path, given: Mapping[str, bytes], output: str) -> Path:
     """The one model file that the build wrote: to its output folder, or else, as some do, beside its own files."""
+    before = {work / "client" / name for name in given}
     written: list[Path] = []
     for place in (work / "out", work):
-        written = [path for path in sorted(place.rglob("*")) if path.is_file() and path.stat().st_mtime > 0]
-        models = [path for path in written if _is_model(path)]
+        files = [path for path in sorted(place.rglob("*")) if path.is_file()] if place.is_dir() else []
+        # A copy may have the times of what was copied, so they say something of a file only that was there before.
+        written = [path for path in files if path not in before or path.stat().st_mtime > 0]
+        models = [path for path in written if not _fault(path)]
         if len(models) > 1:  # it may have written other weights beside them
             models = [path for path in models if path.stem == "seed"] or models
         if len(models) == 1:
@@ -220,18 +202,22 @@ def _model_in(work: Path, output: str) -> Path:
             names = ", ".join(path.name for path in models)
             raise JobError(f"build() wrote several models: {names}", "Let one of them be called seed.npz or seed.pt.")
     names = ", ".join(path.name for path in written)
+    found = f"only {names}" if names else "and no other file"
+    if len(written) == 1:
+        found += f": {_fault(written[0])}"
     raise JobError(
-        f"build() wrote no model, {f'only {names}' if names else 'and no other file'}{_shown(output)}",
+        f"build() wrote no model, {found}{shown(output)}",
         "Have it save the model into the folder os.environ['SCALEOUT_BUILD_OUTPUT_DIR'], as seed.npz or seed.pt.",
     )
 
 
-def _is_model(path: Path) -> bool:
+def _fault(path: Path) -> str:
+    """Why a file is no model; "" if it is one."""
     try:
         read_seed(path)
-    except (OSError, ValueError):
-        return False
-    return True
+    except (OSError, ValueError) as error:
+        return str(error)
+    return ""
 
 
 def _keep(built: Path, folder: Path, digest: str) -> Path:

@@ -20,7 +20,9 @@ def main(code: str, entry: str, travel: str, told: str) -> int:
     sys.path.append(travel)  # a Scaleout that is installed here comes first
     try:
         _build(path)
-    except BaseException as error:  # whatever the user's code raises, it has not built a model then
+    except BaseException as error:  # whatever else the user's code raises, it has not built a model then
+        if isinstance(error, SystemExit) and error.code in (None, 0):
+            return 0  # as a script that is done may say
         frames = error.__traceback__
         while frames and not frames.tb_frame.f_code.co_filename.startswith(code):
             frames = frames.tb_next
@@ -28,6 +30,7 @@ def main(code: str, entry: str, travel: str, told: str) -> int:
         if isinstance(error, SyntaxError) and error.filename:
             places.append([error.filename, error.lineno])
         message = traceback.format_exception_only(error)[-1].strip()
+        Path(told).parent.mkdir(parents=True, exist_ok=True)  # it may be the user's code that removed it
         Path(told).write_text(json.dumps({"message": message, "places": places}))
         traceback.print_exception(type(error), error, frames)
         return 1

@@ -13,6 +13,7 @@ def load(ipython: InteractiveShell) -> None:
     from ..api import on_run
     from ..edge.names import install
     from ..session import current_session
+    from .capturing.cell_parser import let_help_stand_alone
     from .capturing.kernel import kernel_of
     from .capturing.magics import CaptureMagics
     from .commands.reson import ResonMagics
@@ -26,6 +27,7 @@ def load(ipython: InteractiveShell) -> None:
         session.kernel = kernel_of(ipython)
     install()
     ipython.register_magics(CaptureMagics, ResonMagics)
+    let_help_stand_alone(ipython)
     complete_lines(ipython)
     show_rehearsals(ipython)
     show_results(ipython)

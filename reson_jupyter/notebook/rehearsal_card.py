@@ -116,11 +116,12 @@ def _size(facts: Facts) -> str:
 def _shipped_text(job: Job, label: str) -> str | None:
     """The text of a cell as far as it shipped, each line in its place; a file of the user's shipped whole."""
     if f"scripts/{label}" in job.files:
-        return job.files[f"scripts/{label}"].decode()
+        return job.files[f"scripts/{label}"].decode(errors="replace")
     lines: dict[int, str] = {}
     for name, source in job.sources.items():
-        text = job.files[f"scripts/{name}"].decode().splitlines()
+        # A project that lies at the sites is not in the job.
+        text = job.files.get(f"scripts/{name}", b"").decode(errors="replace").splitlines()
         for span in source.spans:
             if span.cell == label:
-                lines |= {span.line + number: text[span.first - 1 + number] for number in range(span.count)}
+                lines |= {span.line + number: text[span.first - 1 + number] for number in range(min(span.count, len(text)))}
     return "\n".join(lines.get(number, "") for number in range(1, max(lines, default=0) + 1)) or None

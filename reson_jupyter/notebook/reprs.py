@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import display
 
 from ..backend.run.compare import Comparison
 from ..backend.run.handle import Run
@@ -12,9 +13,12 @@ from ..capture.capture import Capture
 from ..errors import RehearsalFailed
 from .capturing.cards import CaptureCard
 from .comparison_bundle import comparison_bundle
-from .live.current_cell import has_view
+from .live.current_cell import has_view, is_first_of_cell
 from .project_card import ProjectCard
 from .rehearsal_card import RehearsalCard
+
+if TYPE_CHECKING:
+    from ..edge.project import Project
 
 
 def show_results(shell: InteractiveShell) -> None:
@@ -25,11 +29,16 @@ def show_results(shell: InteractiveShell) -> None:
     html: Any = formatter.formatters["text/html"]
     html.for_type(Capture, lambda capture: CaptureCard(capture)._repr_html_())
     html.for_type(RehearsalFailed, lambda failed: RehearsalCard(failed.rehearsal)._repr_html_())
-    project = "reson_jupyter.edge.project.project", "Project"  # by name: only who has a project imports what reads one
-    html.for_type_by_name(*project, lambda project: ProjectCard(project)._repr_html_())
-    text: Any = formatter.formatters["text/plain"]
-    text.for_type_by_name(*project, lambda project, printer, _: printer.text(repr(ProjectCard(project))))
+    own: Any = formatter.ipython_display_formatter
+    # By name: only who has a project imports what reads one.
+    own.for_type_by_name("reson_jupyter.edge.project.project", "Project", _show_project)
     # Under a view of the run, its card would say the same, and go stale.
     html.for_type(Run, lambda run: None if has_view(run.id) else run._repr_html_())
     bundles: Any = formatter.mimebundle_formatter
     bundles.for_type(Comparison, lambda comparison, **_: comparison_bundle(comparison))
+
+
+def _show_project(project: Project) -> None:
+    """Its card, once: the magic that loads it shows it, and it may be the cell's result as well."""
+    if is_first_of_cell(project):
+        display(ProjectCard(project))

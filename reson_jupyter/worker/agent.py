@@ -275,7 +275,10 @@ class ResonAgent(_reson_Widget):
         if hasattr(module, "reson_commands"):  # user code that registers its commands itself
             functions = {key: getattr(module, function) for key, function in self._commands.items()}
             functions |= module.reson_commands(**offered)
-            function, there = functions.get(name), sorted(functions)
+            # Scaleout has a command's name with a prefix as well.
+            function, there = functions.get(name, functions.get(name.removeprefix("Custom_"))), sorted(functions)
+            if name == "predict" and function is None:
+                raise _reson_Refused("there is no predict callback; startup(client) must call client.set_predict_callback(...)")
         else:
             function = getattr(module, self._commands.get(name, name), None)
             there = sorted({*self._commands, *_reson_functions(module)})

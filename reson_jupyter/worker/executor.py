@@ -210,10 +210,12 @@ def outgoing_weights(weights: Mapping[str, Any], template: Weights, where: str) 
     for key, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise ValueError(f"{where}: the weights of {key} are not finite (NaN or infinite); the training diverged")
-        if tensor.dtype == torch.int64 and (tensor.abs() > 2**53).any():
-            raise ValueError(f"{where}: {key} has integers beyond 2**53, which no average keeps")
     half = (torch.bfloat16, torch.float16)
-    return {key: (tensor.float() if tensor.dtype in half else tensor).numpy() for key, tensor in tensors.items()}
+    arrays = {key: (tensor.float() if tensor.dtype in half else tensor).numpy() for key, tensor in tensors.items()}
+    for key, array in arrays.items():
+        if array.dtype in ("int64", "uint64") and array.size and not -(2**53) <= array.min() <= array.max() <= 2**53:
+            raise ValueError(f"{where}: {key} has integers beyond 2**53, which no average keeps")
+    return arrays
 
 
 def checked(weights: Mapping[str, Any], template: Weights, where: str) -> Weights:

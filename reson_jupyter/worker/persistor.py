@@ -144,7 +144,8 @@ def read_checkpoint(path: str) -> Mapping[str, Any]:
     """
     if is_npz(path):
         with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+            # In this machine's byte order, as torch knows no other.
+            return {key: value.astype(value.dtype.newbyteorder("="), copy=False) for key, value in arrays.items()}
     content = torch.load(path, map_location="cpu", weights_only=True)
     for key in ("model", "state_dict"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):

@@ -156,6 +156,9 @@ class ResonPreparation(_reson_Executor):
         try:
             module = _reson_importlib.import_module(agent.adapter_module)
         except BaseException as exc:  # whatever it raises or ends with
+            if getattr(exc, "says_all", False):
+                found.problems.append(str(exc))
+                return
             found.fail(f"{agent.adapter_module}.py cannot be imported", self._messenger.failure(exc))
             return
         if self._own_training:

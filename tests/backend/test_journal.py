@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -72,6 +75,25 @@ def test_a_store_that_is_away_holds_nobody_up_and_loses_nothing(store: Slow, jou
     events = EventLogReader(store, PREFIX).read()
     assert [e.data["message"] for e in events if e.type is EventType.LOG] == [str(number) for number in range(51)]
     assert [e.seq for e in events] == list(range(len(events)))
+
+
+def test_a_full_disk_that_takes_no_word_of_it_either_loses_nothing(
+    store: Slow, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = threading.Event()
+
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            told.set()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    store.there.clear()
+    journal.say_state(RunState.FAILED, "no space")
+    assert told.wait(5)
+    store.there.set()
+    assert journal.close(10)
+    assert EventLogReader(store, PREFIX).read()[-1].data["reason"] == "no space"
 
 
 def test_it_gives_up_at_last(store: Slow, journal: Journal) -> None:

@@ -65,6 +65,13 @@ def test_own_training_gets_the_first_samples_one_epoch_and_what_is_no_sample(tmp
     assert rehearsal.facts.metrics == {"rows": 8, "lines": 8, "words": 3, "epochs": 1, "own": 1}, "two batches of four"
 
 
+@pytest.mark.parametrize(("rows", "said"), [(1, "1 sample"), (2, "2 samples"), (0.5, "0.5 samples")])
+def test_how_many_samples_came_back_is_told_with_the_step(tmp_path: Path, rows: float, said: str) -> None:
+    train = f"    return {{'weights': {{'weight': model.weight.detach() + 1}}, 'samples': {rows}}}\n"
+    steps = rehearse(own_job(train), table_shard(tmp_path / "shard.zip", 4)).steps
+    assert [step.detail for step in steps if step.name == "return value"] == [said]
+
+
 def test_a_shard_of_the_users_own_form_is_there_as_a_whole(tmp_path: Path) -> None:
     shard = write_shard(tmp_path / "shard.zip", {"manifest.ndjson": "no json\n", "data/table.csv": "1,2\n"})
     train = "    assert open(env['DATA_ROOT'] + '/data/table.csv').read() == '1,2\\n'\n" + ADD_ONE

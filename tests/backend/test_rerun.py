@@ -51,7 +51,7 @@ def shards(tmp_path: Path) -> Path:
 def first(store: Store, shards: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A run whose reruns are taken to have been rehearsed well."""
     monkeypatch.setattr(
-        "reson_jupyter.backend.history.rerun.rehearse_told", lambda *_, **__: SimpleNamespace(notes=("it went well",))
+        "reson_jupyter.backend.history.rerun.rehearse_told", lambda *_, **__: SimpleNamespace(said=["rehearsal: it went well"])
     )
     run, _ = submitted(store, Nowhere(store), shards)
     return run
@@ -228,7 +228,7 @@ def test_a_rerun_is_told_to_whoever_shows_runs(store: Store, first: Run) -> None
 
 
 def test_over_a_bucket_no_byte_of_the_data_is_sent_or_read(shards: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("reson_jupyter.backend.history.rerun.rehearse_told", lambda *_, **__: SimpleNamespace(notes=()))
+    monkeypatch.setattr("reson_jupyter.backend.history.rerun.rehearse_told", lambda *_, **__: SimpleNamespace(said=[]))
     monkeypatch.setattr("reson_jupyter.backend.history.rerun._REHEARSED_SHARD", 10)
     with s3_server() as endpoint:
         for name, value in endpoint.environment.items():

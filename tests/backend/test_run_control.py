@@ -110,7 +110,7 @@ def test_what_cannot_be_asked_is_refused_before_anybody_is(staged: Staged, ask: 
 
 
 ALL = [
-    lambda run: run.command("count"),
+    lambda run: run.command("count", timeout=0.3),
     lambda run: run.skip_round("site-1"),
     lambda run: run.set_log_level("debug"),
     lambda run: run.reset_errors(),
@@ -130,6 +130,51 @@ def test_a_run_that_has_not_begun_is_asked_nothing(tmp_path: Path, ask: Callable
     staged = Staged(tmp_path, [good_run()[0], state("uploading")])
     with pytest.raises(RunError, match="is uploading: its sites are not there yet"):
         ask(staged.run())
+
+
+def test_a_command_waits_until_the_sites_are_in_their_first_round(tmp_path: Path) -> None:
+    staged = Staged(tmp_path, [good_run()[0], state("uploading")])
+    staged.answer_with(value=1)
+    run = staged.run()
+    there: list[bool] = []
+    asked = staged.target.on_request
+    staged.target.on_request = lambda request: (there.append(run.progress.sites["site-2"].round == 0), asked(request))[1]
+
+    def come() -> None:
+        staged.say(state("running"), event("prepared", "site-1"), event("round_started", None, 0))
+        staged.say(event("site", "site-1", 0, phase="training"))
+        staged.say(event("site", "site-2", 0, phase="training"))
+
+    threading.Timer(0.5, come).start()
+    assert {site: answer.value for site, answer in run.command("count").items()} == {"site-1": 1, "site-2": 1}
+    assert there == [True]
+
+
+def test_a_site_that_is_late_does_not_keep_the_others_from_being_asked(tmp_path: Path) -> None:
+    log = [*good_run()[:2], state("running"), event("round_started", None, 0), event("site", "site-1", 0, phase="training")]
+    staged = Staged(tmp_path, log)
+    staged.target.on_request = lambda request: staged.say(
+        event("answer", "site-1", request=request["id"], ok=True, value=1)
+    )  # fmt: skip
+    answers = staged.run().command("count", timeout=2)
+    assert answers["site-1"].value == 1 and not answers["site-2"].ok
+
+
+def test_a_site_that_cannot_train_is_not_waited_for(tmp_path: Path) -> None:
+    log = [*good_run()[:2], state("running"), event("prepared", "site-2", problems=["no torch"]), *in_round(0)[:2]]
+    staged = Staged(tmp_path, log)
+    staged.answer_with(value=1)
+    asked = time.monotonic()
+    staged.run().command("count")
+    assert time.monotonic() - asked < 5
+
+
+def test_the_end_of_a_run_ends_the_waiting_for_its_sites(tmp_path: Path) -> None:
+    staged = Staged(tmp_path, [good_run()[0], state("starting")])
+    threading.Timer(0.3, staged.say, [state("failed", "Too bad.")]).start()
+    with pytest.raises(RunError, match=r"is over \(failed\)"):
+        staged.run().command("count")
+    assert staged.target.requests == []
 
 
 def test_a_run_that_cannot_be_reached_says_so(staged: Staged) -> None:

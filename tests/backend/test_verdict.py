@@ -66,6 +66,20 @@ def test_whatever_is_missing_of_a_trained_model_fails_the_run_and_is_named(log: 
     assert said in reason
 
 
+def unchanged(callbacks: bool) -> list[Event]:
+    log = [*good_run(), event("model", None, 1, digest="initial", finite=True)]
+    log[0].data["callbacks"] = callbacks
+    return log
+
+
+def test_callbacks_that_return_the_model_as_it_came_have_run_all_the_same() -> None:
+    state, reason = judge(unchanged(callbacks=True))
+    assert state == RunState.DEGRADED
+    assert reason.startswith("the final model is the seed, unchanged: ") and "ScaleoutModel.from_model_params" in reason
+    assert judge(unchanged(callbacks=False))[0] == RunState.FAILED
+    assert judge(without(unchanged(callbacks=True), "aggregated", 1))[0] == RunState.FAILED
+
+
 def test_the_first_error_is_named_as_the_cause() -> None:
     log = [*good_run()[:3], event("error", "site-2", 0, message="ValueError: bad", traceback="..."), event("run_ended")]
     assert judge(log, 0) == (RunState.FAILED, "No site ever returned a trained model: site-2 in round 1: ValueError: bad")

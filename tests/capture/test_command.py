@@ -154,7 +154,7 @@ def test_a_name_is_needed_and_nothing_runs_without(notebook: Notebook, session: 
 def test_a_failed_capture_keeps_the_earlier_command_and_says_so(notebook: Notebook, session: Session) -> None:
     notebook.run("%%reson_command a\ndef a(params): return 1\n")
     outcome = notebook.run("%%reson_command a\ndef a(): return 1\n")
-    assert "The command a from In[1] stays captured." in outcome.text
+    assert "The command a from In[1] no longer holds" in outcome.text
     assert session.captures["command a"].cell == "In[1]"
 
 

@@ -90,10 +90,11 @@ def kernel(started: BlockingKernelClient) -> Kernel:
     reset = (
         "%reset -f\nimport sys\nfrom reson_jupyter.session import Session\n"
         "sys.modules[Session.__module__]._current = Session()\ndel sys, Session\n"
-        "get_ipython().history_manager.reset()\nget_ipython().execution_count = 0\n"
+        "get_ipython().history_manager.reset()\nget_ipython().execution_count = 1\n"
         "import reson_jupyter\nreson_jupyter.load_ipython_extension(get_ipython())\ndel reson_jupyter\n"
     )
-    assert kernel.run(reset).errors == []
+    # Silently, as a cell that counts would count on, some versions of IPython before it runs and some after.
+    assert started.execute_interactive(reset, silent=True, timeout=60)["content"]["status"] == "ok"
     return kernel
 
 
@@ -213,3 +214,20 @@ def test_top_level_await_works_although_the_kernel_is_busy(kernel: Kernel) -> No
 def test_the_card_appears_under_the_cell(kernel: Kernel) -> None:
     reply = kernel.run("%%reson_model\n" + MODEL)
     assert [card.splitlines()[0] for card in reply.cards] == ["Reson: captured the model Net from In[1], 7 lines ship"]
+
+
+BLANK = ["", "\n", "\n\n", "\n   \n", "\n\t\n\n"]
+
+
+@pytest.mark.parametrize("end", BLANK)
+@pytest.mark.parametrize("start", ["", "\n \n"])
+def test_blank_lines_around_a_cell_change_neither_its_number_nor_its_lines(kernel: Kernel, start: str, end: str) -> None:
+    kernel.run("1 + 1")
+    reply = kernel.run(start + "%%reson_startup\n\ndef startup(client):\n    client.set_train_callback(print)" + end)
+    assert "captured the startup from In[2], " in reply.cards[0]
+    lines = kernel.run("import reson_jupyter as reson", lines="reson.session().captures['startup'].module.lines").value
+    assert [place for place in lines if place[1]] == [("In[2]", start.count("\n") + line) for line in (3, 4)]
+    reply = kernel.run("%%reson_model\nimport nowhere_to_be_found" + end)
+    assert reply.errors[0]["ename"] == "ModuleNotFoundError"
+    reply = kernel.run(start + "%%reson_model\nclass Net:\n    pass" + end)
+    assert "In[5] defines no subclass" in "".join(reply.errors[0]["traceback"])

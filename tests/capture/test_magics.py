@@ -111,7 +111,7 @@ def test_a_failed_capture_keeps_the_earlier_one_and_says_so(notebook: Notebook, 
     assert outcome.text.splitlines() == [
         "CaptureError: In[2], line 4, column 17: Net needs 'absent', which is not defined anywhere",
         "  Define absent in the cell.",
-        "  The model Net from In[1] stays captured.",
+        "  The model Net from In[1] no longer holds, as the kernel has something else now: mend this cell, or run In[1] again.",
     ]
     assert session.captures["model"] is kept
 

@@ -127,8 +127,47 @@ def test_parameters_with_defaults_are_no_obstacle(notebook: Notebook, session: S
 def test_a_refused_cell_leaves_the_earlier_startup(notebook: Notebook, session: Session) -> None:
     notebook.run(SMALL)
     before = captured(session)
-    assert "The startup from In[1] stays captured." in refused(notebook, "def startup():\n    pass\n")
+    assert "The startup from In[1] stays captured." in refused(notebook, "other = 1\n")
     assert captured(session) is before
+
+
+def test_a_refused_cell_that_redefined_the_functions_does_not_promise_what_check_would_refuse(
+    notebook: Notebook, session: Session
+) -> None:
+    notebook.run(SMALL)
+    said = refused(notebook, "def startup():\n    pass\n")
+    assert "stays captured" not in said
+    assert (
+        "The startup from In[1] no longer holds, as the kernel has something else now: mend this cell, or run In[1] again."
+        in said
+    )
+    assert captured(session).cell == "In[1]"
+    assert notebook.run(SMALL).result.success and session.kernel and outdated(session.captures, session.kernel) == {}
+
+
+def test_a_refused_cell_that_changed_what_still_ships_says_so(notebook: Notebook, session: Session) -> None:
+    notebook.run("%%reson_startup\nRATE = 1\n" + SMALL.partition("\n")[2] + "def rate():\n    return RATE\nHOOK = rate\n")
+    said = refused(notebook, "RATE = 2\n")
+    assert "The startup from In[1] stays captured" in said
+
+
+@pytest.mark.parametrize("helper", ["numpyhelper", "binaryhelper", "torchhelper"])
+def test_a_helper_that_another_cell_made_ships_as_the_statement_that_made_it(
+    notebook: Notebook, session: Session, helper: str
+) -> None:
+    notebook.run(f"from scaleoututil.helpers.helpers import get_helper\nNAME = {helper!r}\nhelper = get_helper(NAME)\n")
+    outcome = notebook.run(SMALL + "def build():\n    helper.save([], 'seed.npz')\n")
+    assert outcome.result.success, outcome.text
+    source = captured(session).source
+    assert "from scaleoututil.helpers.helpers import get_helper\n" in source and "helper = get_helper(NAME)\n" in source
+    assert session.kernel is not None and outdated(session.captures, session.kernel) == {}
+
+
+@pytest.mark.parametrize("made", ["get_helper(str('numpyhelper'))", "get_helper('numpyhelper'); helper.mine = 1"])
+def test_a_helper_that_its_statement_does_not_tell_is_refused(notebook: Notebook, made: str) -> None:
+    notebook.run(f"from scaleoututil.helpers.helpers import get_helper\nhelper = {made}\n")
+    said = refused(notebook, SMALL.partition("\n")[2] + "def build():\n    helper.save([], 'seed.npz')\n")
+    assert "build needs 'helper'" in said and "make it inside what ships, or in this cell" in said
 
 
 def test_names_of_this_package_are_refused_with_the_names_that_ship(notebook: Notebook) -> None:

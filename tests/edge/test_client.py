@@ -57,8 +57,8 @@ def test_callbacks_are_taken_by_the_constructor_or_one_by_one() -> None:
     client.set_validate_callback(max)
     assert (client.train_callback, client.validate_callback, client.predict_callback) == (min, max, sum)
     client.set_predict_callback(None)
-    client.set_inference_callback(abs)
-    assert (client.predict_callback, client.inference_callback) == (None, abs)
+    client.set_inference_callback(pow)
+    assert (client.predict_callback, client.inference_callback) == (None, pow)
 
 
 @pytest.mark.parametrize("name", ["set_train_callback", "set_validate_callback", "set_predict_callback"])

@@ -74,7 +74,7 @@ def test_a_client_that_only_trains_ends_well_and_claims_no_validation(tmp_path: 
         if not run.state.done:
             run.abort()
     assert (run.state, run.reason, run.errors()) == (reson.RunState.FINISHED, "", [])
-    assert places == {"project/startup.py"}, "where it waits is the user's code, not ours"
+    assert places == {"client/startup.py"}, "where it waits is the user's code, not ours"
     logged = [(m["name"], m["step"]) for m in run.metrics if (m["site"], m["round"]) == ("site-1", 1) and m["step"] is not None]
     assert logged == [("a", 0), ("b", 1), ("c", 1), ("d", 10), ("e", 11)]
     assert (run.progress.validated, run.progress.excused) == ([], ["site-1", "site-2"])

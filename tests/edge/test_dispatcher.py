@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -207,6 +208,32 @@ def test_what_a_startup_leaves_running_holds_nothing_up_and_goes_on(start: Start
     process = psutil.Process(int((tmp_path / "pid").read_text()))
     assert process.is_running()
     process.kill()
+
+
+_LEAVES = """
+    import subprocess, sys
+    for index in (0, 1):
+        process = subprocess.Popen(["sleep", "300"], start_new_session=bool(index), stdout=subprocess.DEVNULL)
+        open(f"{sys.argv[-1]}.{index}", "w").write(str(process.pid))
+"""
+
+
+@pytest.mark.parametrize("how", ["", "exit 3;", "sleep 300;"])
+def test_what_a_command_leaves_running_ends_with_it_whatever_its_session(start: Start, tmp_path: Path, how: str) -> None:
+    pids = [tmp_path / "pid.0", tmp_path / "pid.1"]
+    client = start({"train": f"python leaves.py {tmp_path}/pid; {how} python train.py"}, leaves=_LEAVES)
+    if how.startswith("sleep"):
+        client.abort_when = lambda: pids[1].exists() and bool(pids[1].read_text())
+    with pytest.raises((CommandFailed, Stopped)) if how else contextlib.nullcontext():
+        client.callbacks["train"](model(), SETTINGS)
+    assert [_is_dead(int(pid.read_text())) for pid in pids] == [True, True]
+
+
+def test_output_without_an_end_of_line_is_not_held_whole(start: Start) -> None:
+    client = start({"validate": "head -c 2000000 /dev/zero | tr '\\0' x; exit 3 #"})
+    with pytest.raises(CommandFailed, match="ended with the exit code 3") as caught:
+        client.callbacks["validate"](model())
+    assert len(str(caught.value)) < 200_000
 
 
 def test_no_file_of_a_task_is_left(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from reson_jupyter.edge.travel.helper_base import HelperBase
-from reson_jupyter.edge.travel.helpers import get_helper, load_metadata, save_metadata, save_metrics
+from reson_jupyter.edge.travel.helpers import get_helper
 
 NUMPY = get_helper("numpyhelper")
 BINARY = get_helper("binaryhelper")
@@ -40,11 +40,7 @@ def _state(*values: Any) -> OrderedDict[str, torch.Tensor]:
 
 
 def test_a_helper_says_its_name() -> None:
-    assert [get_helper(name).name for name in ("numpyhelper", "binaryhelper", "torchhelper")] == [
-        "numpyhelper",
-        "binaryhelper",
-        "torchhelper",
-    ]
+    assert (NUMPY.name, BINARY.name, TORCH.name) == ("numpyhelper", "binaryhelper", "torchhelper")
 
 
 def test_every_call_gives_a_new_helper() -> None:
@@ -62,7 +58,7 @@ def test_the_numpy_helper_does_not_import_torch(scaleout: Any, tmp_path: Path) -
     script = "import sys; sys.path.insert(0, sys.argv[1]); from travel.helpers import get_helper; get_helper('numpyhelper')"
     (tmp_path / "travel").mkdir()
     (tmp_path / "travel/__init__.py").touch()
-    for name in ("helpers", "helper_base", "numpy_helper"):
+    for name in ("helpers", "helper_base", "numpy_helper", "npz"):
         source = Path(sys.modules["reson_jupyter.edge.travel.helpers"].__file__ or "").parent / f"{name}.py"
         (tmp_path / f"travel/{name}.py").write_bytes(source.read_bytes())
     assert scaleout("1.0", script, tmp_path) == ""
@@ -145,11 +141,11 @@ def _npz(**arrays: Any) -> bytes:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "No data left"),
+        (b"", "it is no npz, an archive of arrays"),
         (b"hello", "numpyhelper can read"),
-        (_npy(), "npy file"),
-        (_npz(weights=np.ones(2)), r"its keys are \['weights'\]"),
-        (_npz(**{"0": np.ones(2), "2": np.ones(2)}), "its keys are"),
+        (_npy(), "it is no npz, an archive of arrays"),
+        (_npz(weights=np.ones(2)), "its arrays are called 'weights'; helper.save"),
+        (_npz(**{"0": np.ones(2), "2": np.ones(2)}), "its arrays are called '0', '2'"),
         (_npz(**{"0": np.array([{}])}), "Object arrays cannot be loaded"),
         (_npz(**{"0": np.ones(2)})[:-30], "numpyhelper can read"),
     ],
@@ -157,15 +153,6 @@ def _npz(**arrays: Any) -> bytes:
 def test_what_is_no_file_of_the_numpy_helper_is_refused(data: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         NUMPY.load(io.BytesIO(data))
-
-
-@given(st.binary(max_size=200) | st.binary(max_size=100).map(lambda data: _npz(**{"0": np.ones(3)})[: 100 + len(data)] + data))
-def test_bytes_of_any_kind_are_read_or_refused(data: bytes) -> None:
-    try:
-        found = NUMPY.load(io.BytesIO(data))
-    except ValueError:
-        return
-    assert all(isinstance(array, np.ndarray) for array in found)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -359,18 +346,3 @@ def test_a_users_own_helper_may_stand_on_the_base() -> None:
             return []
 
     assert Own().name == "Own"
-
-
-def test_metadata_and_metrics_lie_beside_a_model_as_json(tmp_path: Path) -> None:
-    save_metadata({"num_examples": 7}, str(tmp_path / "out"))
-    save_metrics({"accuracy": 0.5}, str(tmp_path / "scores"))
-    assert load_metadata(str(tmp_path / "out")) == {"num_examples": 7}
-    assert json.loads((tmp_path / "scores").read_text()) == {"accuracy": 0.5}
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["out-metadata", "scores"]
-
-
-def test_what_json_cannot_say_leaves_the_old_file(tmp_path: Path) -> None:
-    save_metrics({"accuracy": 0.5}, str(tmp_path / "scores"))
-    with pytest.raises(TypeError):
-        save_metrics({"accuracy": np.float32(0.5)}, str(tmp_path / "scores"))
-    assert json.loads((tmp_path / "scores").read_text()) == {"accuracy": 0.5}

@@ -12,6 +12,7 @@ import pytest
 
 import reson_jupyter as reson
 from reson_jupyter import edge
+from reson_jupyter.backend.run.card import run_card
 from reson_jupyter.errors import RunFailed
 from reson_jupyter.session import Session
 from tests.runs.conftest import rounds, wait_for
@@ -182,6 +183,21 @@ def test_its_callback_hears_of_an_abort(held: Callable[[], reson.Run]) -> None:
     assert (run.state, run.errors()) == (reson.RunState.ABORTED, [])
     said = [event.data["phase"] for event in run.events() if event.type == "site" and "phase" in event.data]
     assert said.count("aborted") == 2, "neither site went on until it was killed"
+
+
+def test_a_first_version_that_returns_the_model_as_it_came_runs_and_answers_from_the_start(project: Path) -> None:
+    code = (project / "startup.py").read_text()
+    assert "params + number" in code
+    (project / "startup.py").write_text(code.replace("params + number", "params"))
+    run = reson.submit(name="importer", federation=rounds(2))
+    answers = run.command("predict", timeout=120)
+    assert [answer.ok for answer in answers.values()] == [True, True], answers
+    run.wait(120)
+    assert run.state is reson.RunState.DEGRADED and "the seed, unchanged" in run.reason
+    (warning,) = (text for text in run.progress.warnings if "as it came" in text)
+    assert warning.startswith("rehearsal: the train callback returned the model as it came")
+    assert params_of(run.model()).shape == (10,)
+    assert ("next", "run.model(), run.metrics.to_pandas()") in run_card(run).rows
 
 
 def test_another_kernel_gets_its_model_too(project: Path, tmp_path: Path) -> None:

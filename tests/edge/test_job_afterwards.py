@@ -124,21 +124,21 @@ def test_a_rehearsal_registers_the_callbacks_and_tries_them(tmp_path: Path) -> N
     assert (rehearsal.facts.parameters, rehearsal.facts.samples, rehearsal.facts.bytes_up) == (10, 1, 40)
 
 
-def test_where_the_data_is_elsewhere_no_callback_is_tried(tmp_path: Path) -> None:
+def test_where_the_data_is_elsewhere_callbacks_are_registered_and_none_is_tried(tmp_path: Path) -> None:
     session = loaded(tmp_path)
     session.configure(target="flare")
     rehearsal = reson.check()
-    assert steps(rehearsal) == ["import", "construct", "load weights"]
+    assert steps(rehearsal) == ["import", "construct", "load weights", "startup"]
     assert "training was not rehearsed: no shard was named" in rehearsal.notes
 
 
 @pytest.mark.parametrize(
     ("startup", "sentence"),
     [
-        (f"import nosuchmodule\n{_STARTUP}    pass\n", r"project/startup\.py, line 1: ModuleNotFoundError: No module named"),
-        (f"{_STARTUP}    1 / 0\n", r"'startup': project/startup\.py, line 2: ZeroDivisionError"),
+        (f"import nosuchmodule\n{_STARTUP}    pass\n", r"client/startup\.py, line 1: ModuleNotFoundError: No module named"),
+        (f"{_STARTUP}    1 / 0\n", r"'startup': client/startup\.py, line 2: ZeroDivisionError"),
         (f"{_STARTUP}    client.set_train_callback(lambda m, s: (m, {{}}))\n", r"'return value': .* returned num_examples=None"),
-        (f"{_STARTUP}    client.set_train_callback(lambda m, s: 1 / 0)\n", r"'train': project/startup\.py, line 2: ZeroDivision"),
+        (f"{_STARTUP}    client.set_train_callback(lambda m, s: 1 / 0)\n", r"'train': client/startup\.py, line 2: ZeroDivision"),
         (f"{_STARTUP}    pass\n", r"'train': NotOnNVFlare: the train callback is missing"),
     ],
 )

@@ -63,6 +63,25 @@ def test_a_folder_that_is_only_called_client_goes_by_the_one_around_it(tmp_path:
     assert read_project(write(tmp_path / "digits", IMPORTER)).title == "project digits"
 
 
+def test_a_client_folder_beside_the_notebook_is_not_called_after_the_notebooks_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write(tmp_path / "notebooks" / "client", IMPORTER)
+    monkeypatch.chdir(folder.parent)
+    assert read_project("client").title == "project client"
+
+
+def test_names_that_may_mean_something_else_at_a_site_are_told(tmp_path: Path) -> None:
+    odd = ["torch.py", "numpy/__init__.py", "Data.txt", "data.txt"]
+    ordinary = ["lib/json.py", "json.txt", "numpy_tools.py", "tools/__init__.py"]
+    folder = write(tmp_path, {**IMPORTER, **dict.fromkeys([*odd, *ordinary], "")})
+    assert read_project(folder).notes() == (
+        "Data.txt and data.txt are one file where a site's disk does not tell capitals from small letters",
+        "numpy/__init__.py: the sites have another module numpy, and `import numpy` may get either; better rename it",
+        "torch.py: the sites have another module torch, and `import torch` may get either; better rename it",
+    )
+
+
 def test_files_are_read_anew_each_time_and_the_digest_follows_them(tmp_path: Path) -> None:
     folder = write(tmp_path / "client", IMPORTER)
     project = read_project(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import subprocess
 import tempfile
@@ -74,7 +75,19 @@ def test_any_name_that_a_file_can_have_ships_as_it_is_or_is_refused_in_one_line(
 
 @pytest.mark.parametrize(
     "path",
-    [".env", "config/.env.production", ".netrc", "id_rsa", "keys/id_ed25519", ".ssh/config", ".aws/credentials", "store.P12"],
+    [
+        *(
+            ".env",
+            "config/.env.production",
+            ".netrc",
+            "id_rsa",
+            "keys/id_ed25519",
+            ".ssh/config",
+            ".aws/credentials",
+            "store.P12",
+        ),
+        *("id_rsa.bak", ".netrc.bak", ".env~", "id_ed25519.old.1", ".vault-token", "credentials.json", "client_secret.json"),
+    ],
 )
 def test_files_for_secrets_are_refused_by_name_whatever_is_in_them(folder: Path, path: str) -> None:
     write(folder, {path: "DEBUG=1"})
@@ -83,7 +96,9 @@ def test_files_for_secrets_are_refused_by_name_whatever_is_in_them(folder: Path,
     assert "List it in .scaleoutignore" in str(error.hint)
 
 
-@pytest.mark.parametrize("path", [".env.example", ".env.template", "environment.py", "id_rsa.pub", "token.py", "ca.pem"])
+@pytest.mark.parametrize(
+    "path", [".env.example", ".env.template", "environment.py", "id_rsa.pub", "token.py", "ca.pem", "steps.py.bak"]
+)
 def test_files_that_only_sound_like_it_ship(folder: Path, path: str) -> None:
     write(folder, {path: "x = 1\n"})
     assert path in read_project(folder).files()
@@ -107,6 +122,28 @@ def test_a_secret_in_a_file_is_refused_by_its_place_and_never_shown(folder: Path
     error = refused(folder)
     assert f"{path}, line {line}: " in error.message
     assert not [part for part in ("ghp_", "hunter2", "gh0st") if part in str(error)]
+
+
+TOKEN = "ghp_" + "0123456789abcdefghijABCDEFGHIJ4567"
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "found"),
+    [
+        ("notes.txt", f"one\ntoken {TOKEN}\n".encode("utf-16"), "notes.txt, line 2: a GitHub token"),
+        ("notes.txt", codecs.BOM_UTF16_BE + "password: hunter2-and-more\n".encode("utf-16-be"), "notes.txt, line 1: a password"),
+        ("state.bin", b"\0\1\xff" + TOKEN.encode() + b"\0\2", "state.bin: a GitHub token"),
+        ("state.bin", b"\0\1\xff" + TOKEN.encode("utf-16-le") + b"\2", "state.bin: a GitHub token"),
+        ("state.bin", b"\0\1\xff" + TOKEN.encode("utf-16-be") + b"\2", "state.bin: a GitHub token"),
+        (f"runs/{TOKEN}/log.txt", b"", "runs/(...)/log.txt: a GitHub token in its name"),
+    ],
+    ids=["utf-16", "utf-16-be", "binary", "wide", "wide-be", "name"],
+)
+def test_a_secret_is_found_in_any_encoding_in_binary_files_and_in_names(folder: Path, path: str, data: bytes, found: str) -> None:
+    write(folder, {path: data})
+    error = refused(folder)
+    assert error.message == f"these must not leave {folder}:\n  {found}"
+    assert TOKEN not in str(error)
 
 
 def test_every_secret_is_named_at_once(folder: Path) -> None:
@@ -133,6 +170,23 @@ def test_a_secret_that_came_after_the_project_was_read_is_refused_as_well(folder
 def test_a_link_within_the_folder_ships_as_the_file_it_leads_to(folder: Path) -> None:
     (folder / "again.py").symlink_to("steps.py")
     assert read_project(folder).files()["again.py"] == IMPORTER["steps.py"].encode()
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        (".env", ".env, a file for secrets, which must not leave {folder}"),
+        ("data/patients.csv", "data/patients.csv, which .scaleoutignore keeps at home"),
+        ("models/deep/big.bin", "models/deep/big.bin, which .scaleoutignore keeps at home"),
+        ("venv/lib/site.py", "venv/lib/site.py, which .scaleoutignore keeps at home"),
+    ],
+)
+def test_what_is_kept_at_home_does_not_ship_through_a_link_either(folder: Path, target: str, why: str) -> None:
+    write(folder, {".scaleoutignore": ".env\ndata/\n*.bin\n", "venv/pyvenv.cfg": "", target: "x"})
+    (folder / "notes.txt").symlink_to(target)
+    assert refused(folder).message == f"notes.txt is a link to {why.replace('{folder}', str(folder))}"
+    write(folder, {".scaleoutignore": ".env\ndata/\n*.bin\nnotes.txt\n"})
+    assert sorted(read_project(folder).files()) == sorted({*IMPORTER, ".scaleoutignore"})
 
 
 def test_links_that_lead_out_of_the_folder_are_refused(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -103,6 +104,39 @@ def test_an_ignore_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     folder = write(tmp_path, {**IMPORTER, ".scaleoutignore": b"data/\n\xff\xfe\n"})
     with pytest.raises(ProjectError, match=r"\.scaleoutignore cannot be read"):
         read_project(folder)
+
+
+def of_an_ignore_file(folder: Path) -> str:
+    with pytest.raises(ProjectError) as caught:
+        read_project(folder)
+    return caught.value.message.replace(str(folder), "*")
+
+
+def test_an_ignore_file_that_is_no_ordinary_file_is_refused_without_reading_it(tmp_path: Path) -> None:
+    folder = write(tmp_path, IMPORTER)
+    (folder / ".scaleoutignore").symlink_to("/dev/zero")
+    assert of_an_ignore_file(folder) == "*/.scaleoutignore is no ordinary file"
+    (folder / ".scaleoutignore").unlink()
+    os.mkfifo(folder / ".scaleoutignore")
+    assert of_an_ignore_file(folder) == "*/.scaleoutignore is no ordinary file"
+
+
+def test_an_ignore_file_without_end_is_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path, IMPORTER)
+    with (folder / ".scaleoutignore").open("wb") as file:
+        file.truncate(200 << 30)  # a file with a hole, as big as no memory
+    assert of_an_ignore_file(folder) == "*/.scaleoutignore is too big for a list of patterns"
+
+
+@pytest.mark.parametrize("line", ["*a" * 14 + "*b", "**/a/" * 4 + "**/b"])
+def test_a_line_that_would_take_minutes_to_match_is_refused(tmp_path: Path, line: str) -> None:
+    folder = write(tmp_path, {**IMPORTER, "a" * 250: "", ".scaleoutignore": f"# {line}\n\n{line}\n"})
+    assert of_an_ignore_file(folder) == f"*/.scaleoutignore, line 3: {line!r} has more than 4 stars"
+
+
+def test_a_line_may_have_stars_in_each_part(tmp_path: Path) -> None:
+    folder = write(tmp_path, {"a/b/c/d/e/f.csv": "", ".scaleoutignore": "*/*/*/*/**/*.c*v\n"})
+    assert shipped(folder) == {".scaleoutignore"}
 
 
 def test_an_ignore_file_with_a_byte_order_mark_counts_from_its_first_line(tmp_path: Path) -> None:

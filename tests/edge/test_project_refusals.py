@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -131,7 +132,12 @@ def test_an_environment_that_cannot_be_used_is_refused_with_its_place(tmp_path: 
         ("def startup(client:\n    pass\n", "{file}, line 1: this is no Python: '(' was never closed"),
         ("def start_up(client):\n    pass\n", "{file} defines no startup"),
         ("class Client:\n    def startup(self):\n        pass\n", "{file} defines no startup"),
-        (b"x = '\xff'\n", "{file}: this is no Python: 'utf-8' codec can't decode"),
+        (b"x = '\xff'\n", "{file}, line 1: this is no Python: (unicode error) 'utf-8' codec can't decode"),
+        ("# coding: klingon\n", "{file}: this is no Python: unknown encoding: klingon"),
+        ("async def startup(client): ...\n", "{file}, line 1: startup is async, and nobody would await it"),
+        ("\ndef startup(): ...\n", "{file}, line 2: startup() is called as startup(client)"),
+        ("def startup(client, settings): ...\n", "{file}, line 1: startup(client, settings) is called as startup(client)"),
+        ("def startup(client, *, lr): ...\n", "{file}, line 1: startup(client, *, lr) is called as startup(client)"),
         ("x = 1\0\n", "{file}: this is no Python: source code string cannot contain null bytes"),
     ],
 )
@@ -148,16 +154,47 @@ def test_a_startup_script_that_cannot_be_called_is_refused(tmp_path: Path, scrip
         "import callbacks\nstartup = callbacks.make()\n",
         "if True:\n    def startup(client): ...\n",
         "\ufeff" + STARTUP,
+        "# coding: latin-1\n# \xfcber\n".encode("latin-1") + STARTUP.encode(),
+        "def startup(client, rate=0.1, *, more=None): ...\n",
+        "def startup(*arguments): ...\n",
+        "import callbacks\n@callbacks.with_client\ndef startup(): ...\n",
+        "def startup(): ...\nimport callbacks\nstartup = callbacks.make(startup)\n",
     ],
 )
-def test_startup_may_come_about_in_any_way_that_python_knows(tmp_path: Path, script: str) -> None:
+def test_startup_may_come_about_in_any_way_that_python_knows(tmp_path: Path, script: str | bytes) -> None:
     assert read_project(with_files(tmp_path, startup__py=script, callbacks__py="")).entry == "startup.py"
+
+
+def test_what_is_no_python_says_what_to_do(tmp_path: Path) -> None:
+    error = refused(with_files(tmp_path, startup__py="def startup(:\n"))
+    assert error.hint == "Correct the file and try again; it is read anew each time."
+
+
+def test_a_build_that_wants_an_argument_is_refused(tmp_path: Path) -> None:
+    folder = with_files(tmp_path, build__py="import os\ndef build(out): ...\n")
+    error = refused(folder)
+    assert error.message == f"{folder / 'build.py'}, line 2: build(out) is called as build()"
+    assert error.hint == "Write def build():"
+
+
+def test_a_startup_script_that_would_displace_a_module_of_the_site_is_refused(tmp_path: Path) -> None:
+    folder = with_files(tmp_path, scaleout__yaml="entry_points: {startup: json.py}\n", json__py=STARTUP)
+    error = refused(folder)
+    assert error.message == f"{folder / 'json.py'}: the sites have another module json, which this would displace"
+    assert error.hint == "Rename it, for example startup_json.py, also in scaleout.yaml."
 
 
 def test_a_build_script_without_build_is_refused(tmp_path: Path) -> None:
     folder = with_files(tmp_path, build__py="def main(): ...\n")
     error = refused(folder)
     assert (error.message, error.hint) == (f"{folder / 'build.py'} defines no build", "Define build() at its top level.")
+
+
+def test_a_project_file_that_stays_at_home_itself_is_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path, {**IMPORTER, ".scaleoutignore": "*.yaml\n"})
+    assert refused(folder).message == f"scaleout.yaml itself is left out by .scaleoutignore of {folder}"
+    write(tmp_path, {".scaleoutignore": "*.yaml\n!scaleout.yaml\n"})
+    assert "scaleout.yaml" in read_project(folder).files()
 
 
 def test_a_script_that_stays_at_home_is_refused(tmp_path: Path) -> None:
@@ -169,6 +206,49 @@ def test_a_script_that_stays_at_home_is_refused(tmp_path: Path) -> None:
 def test_a_module_named_like_one_of_the_jobs_own_is_refused(tmp_path: Path, path: str) -> None:
     folder = write(tmp_path, {**IMPORTER, path: ""})
     assert refused(folder).message.startswith(f"{folder / path}: {path.split('/')[0].removesuffix('.py')} is also the name of")
+
+
+def bomb(levels: int, form: str, top: str) -> str:
+    """A few lines that stand for 10 ** levels values; `form` says how a level refers ten times to the one before."""
+    names = "abcdefghijkl"[:levels]
+    lines = [f"{own}: &{own} {form.replace('?', ', '.join([f'*{one}'] * 10))}" for one, own in pairwise(names)]
+    return "\n".join([f"a: &a {top}", *lines, ""])
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (bomb(9, "[?]", "[x]") + "python_env: *i\nentry_points: {startup: startup.py}\n", 3),
+        (bomb(9, "{<<: [?]}", "{x: 1}") + "entry_points: {startup: startup.py}\n", 3),
+    ],
+    ids=["lists", "merges"],
+)
+def test_a_file_that_stands_for_more_than_fits_into_memory_is_refused_unread(tmp_path: Path, text: str, line: int) -> None:
+    folder = with_files(tmp_path, scaleout__yaml=text)
+    error = refused(folder)
+    assert error.message == f"{folder / 'scaleout.yaml'}, line {line}: more than 10 aliases (*name) are not read"
+
+
+def test_a_file_may_refer_to_its_own_parts(tmp_path: Path) -> None:
+    text = "entry_points:\n  train: &same {command: python go.py}\n  validate: *same\n  predict: {<<: *same}\n"
+    commands = read_project(with_files(tmp_path, scaleout__yaml=text)).commands
+    assert commands == dict.fromkeys(["train", "validate", "predict"], "python go.py")
+
+
+@pytest.mark.parametrize("value", ["!!bool x", "!!int ''", "!!float ''", "!!timestamp foo"])
+def test_a_value_that_is_not_of_the_type_it_names_is_refused(tmp_path: Path, value: str) -> None:
+    folder = with_files(tmp_path, scaleout__yaml=f"entry_points: {value}\n")
+    assert refused(folder).message == f"{folder / 'scaleout.yaml'}: a value with a !! before it is not of that type"
+
+
+@pytest.mark.parametrize("name", ["x" * 5_000, "a\\0b", "\\ud800"], ids=["long", "null", "surrogate"])
+def test_names_that_no_file_can_have_are_names_of_no_file(tmp_path: Path, name: str) -> None:
+    folder = with_files(tmp_path, scaleout__yaml=f'python_env: "{name}"\nentry_points: {{startup: startup.py}}\n')
+    assert refused(folder).message.endswith(", which is no file of the project")
+    write(folder, {"scaleout.yaml": f'entry_points: {{startup: "{name}.py"}}\n'})
+    error = refused(folder)
+    assert error.message.endswith(", which is not there")
+    assert error.message.isprintable()
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

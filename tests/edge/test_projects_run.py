@@ -112,7 +112,7 @@ def test_a_command_that_fails_is_told_with_its_file_and_line(tmp_path: Path, sub
         run.wait(120)
     assert "OSError: no disk" in str(caught.value)
     failures = [failure.explained for failure in run.progress.failures if failure.traceback]
-    assert {failure.sentence for failure in failures} == {"project/train.py, line 14: OSError: no disk"}
+    assert {failure.sentence for failure in failures} == {"client/train.py, line 14: OSError: no disk"}
     assert {failure.where and failure.where.text for failure in failures} == {'raise OSError("no disk")'}
 
 

@@ -162,10 +162,12 @@ def test_validate_gets_the_global_model_and_its_dict_is_returned(logger: Logger)
 
 
 def test_what_is_no_number_in_a_validation_is_a_line(logger: Logger) -> None:
-    site_with(validate=lambda model: {"a": 1, "matrix": [[1, 2]], "b": np.float32(2), "good": True}).validate(
-        WEIGHTS, ENV, logger
-    )
-    assert logger.lines == ["info: the validate callback also returned {'matrix': [[1, 2]], 'good': True}"]
+    site = site_with(validate=lambda model: {"a": 1, "matrix": [[1, 2]], "b": np.float32(2), "good": True})
+    for _ in range(2):
+        site.validate(WEIGHTS, ENV, logger)
+    line = "info: the validate callback also returned {'matrix': [[1, 2]], 'good': True}"
+    said = "warning: no metric is made of 'good', 'matrix', which the validate callback returned: no number"
+    assert logger.lines == [line, said, line]
 
 
 @pytest.mark.parametrize(("validate", "can"), [(len, True), (None, False)])
@@ -277,6 +279,28 @@ def test_a_model_that_was_sent_is_gone_with_its_round(logger: Logger) -> None:
     site.train(WEIGHTS, {**ENV, "CURRENT_ROUND": 1}, logger)
     with pytest.raises(NotOnNVFlare, match="there are: job-1"):
         site.model("mine")
+
+
+def test_a_model_that_is_sent_under_the_id_of_the_global_one_does_not_take_its_place(logger: Logger) -> None:
+    sent = ScaleoutModel.from_model_params([np.array([9.0])], NUMPY)
+    site = site_with(unchanged, predict=lambda model: model.get_model_params(NUMPY)[0].tolist())
+    site.train(WEIGHTS, ENV, logger)
+    sent.model_id = "job-0"
+    site.keep(sent)
+    assert site.commands(ENV, logger)["predict"](None) == [1.0, 2.0]
+    assert sent.model_id != "job-0" and site.model(sent.model_id).checksum == sent.checksum
+
+
+def test_of_the_models_that_were_sent_the_newest_stay(logger: Logger) -> None:
+    site = site_with(unchanged)
+    site.train(WEIGHTS, ENV, logger)
+    models = [ScaleoutModel.from_model_params([np.array([float(number)])], NUMPY) for number in range(10)]
+    for model in models:
+        site.keep(model)
+    for model in models[-8:]:
+        assert site.model(str(model.model_id)).checksum == model.checksum
+    with pytest.raises(NotOnNVFlare, match="there is no model"):
+        site.model(str(models[1].model_id))
 
 
 def test_a_prediction_that_the_code_asks_for_is_a_line(inside: Any, logger: Logger) -> None:

@@ -265,6 +265,12 @@ def test_the_processes_have_a_home_of_their_own_and_none_of_the_users_secrets(mo
     assert (environment["HOME"], environment["TMPDIR"], environment["PATH"]) == ("/f/home", "/f/tmp", os.environ["PATH"])
 
 
+def test_the_sites_hear_where_a_project_is_that_does_not_travel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RESON_PROJECT", "client")
+    assert kits.base_environment(Path("/f"))["RESON_PROJECT"] == str(tmp_path.resolve() / "client")
+
+
 # how it shows itself
 
 

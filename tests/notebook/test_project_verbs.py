@@ -11,7 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import reson_jupyter as reson
 from reson_jupyter.edge.project import Project
-from reson_jupyter.errors import JobError, ProjectError
+from reson_jupyter.errors import CaptureError, JobError, ProjectError
 from reson_jupyter.notebook.project_card import ProjectCard
 from tests.notebook.typed import MODEL, run
 
@@ -65,6 +65,14 @@ def test_load_has_the_project_train_and_shows_its_card(shell: InteractiveShell, 
 def test_load_returns_the_project(shell: InteractiveShell, project: Path) -> None:
     run(shell, f"p = %reson project load {project}")
     assert shell.user_ns["p"] is reson.session().project
+
+
+@pytest.mark.parametrize(
+    "cell", ["%reson project load {0}", "%reson project load {0}\n%reson config num_rounds=3", "p = %reson project load {0}\np"]
+)
+def test_load_shows_the_card_once_wherever_it_stands_in_its_cell(shell: InteractiveShell, project: Path, cell: str) -> None:
+    assert shown(shell, cell.format(project)).count("Reson: the project importer trains") == 1
+    assert "Reson: the project importer trains" in shown(shell, "import reson_jupyter as r\nr.session().project")
 
 
 def test_load_takes_the_folder_around_it_and_paths_with_spaces_and_a_tilde(
@@ -224,3 +232,36 @@ def test_build_needs_something_to_build(shell: InteractiveShell) -> None:
 def test_tab_offers_what_can_come_next(shell: InteractiveShell, line: str, found: list[str]) -> None:
     _, offered = completed(shell, line)
     assert [text for text in offered if text in found] == found
+
+
+def test_tab_offers_folders_before_files_and_both_before_flags(shell: InteractiveShell, tmp_path: Path) -> None:
+    (tmp_path / "client").mkdir()
+    (tmp_path / "a.ipynb").write_text("")
+    assert completed(shell, "%reson project load ") == ("", ["client", "a.ipynb", "--local-package"])
+
+
+@pytest.mark.parametrize("line", ["%%reson_startup --help", "%%reson_model -h", "%%reson_command --help  "])
+def test_help_of_a_cell_magic_needs_no_cell(shell: InteractiveShell, line: str) -> None:
+    result, text = run(shell, line)
+    assert result.success and f"usage: {line.split()[0][1:]} [-h]" in text
+
+
+def test_a_cell_magic_alone_is_still_a_mistake(shell: InteractiveShell) -> None:
+    assert "the cell body is empty" in refused(shell, "%%reson_startup", UsageError)
+
+
+def test_submit_with_nothing_captured_names_every_way_to_have_something(shell: InteractiveShell) -> None:
+    text = refused(shell, "%reson submit --name nothing", CaptureError)
+    assert all(way in text for way in ("%%reson_model", "%%reson_startup", "%reson project load"))
+
+
+def test_a_checkpoint_that_is_not_there_is_told_with_where_it_was_looked_for(shell: InteractiveShell, tmp_path: Path) -> None:
+    shown(shell, STARTUP)
+    text = refused(shell, "%reson check --checkpoint nope.npz", JobError)
+    assert f"there is no file nope.npz\n  It was looked for as {tmp_path / 'nope.npz'}: correct the path." in text
+    assert "That is a folder; name a file in it." in refused(shell, "%reson check --checkpoint .", JobError)
+
+
+def test_the_card_of_an_empty_session_names_every_way_to_fill_it(shell: InteractiveShell) -> None:
+    text = shown(shell, "import reson_jupyter as r\nprint(r.session()._repr_html_())")
+    assert all(way in text for way in ("%%reson_model", "%%reson_startup", "%reson project load"))

@@ -283,8 +283,11 @@ def test_the_predict_callback_answers_predict(executor: Any, server: Server) -> 
 
 def test_only_what_startup_and_the_notebook_registered_is_a_command(executor: Any, server: Server) -> None:
     executor(lambda client: [client.set_custom_callback(name, len) for name in ("b", "a")])
-    for name in ("startup", "predict", "a_long_name", "c"):
+    for name in ("startup", "a_long_name", "c"):
         assert command(server, name)["error"] == f"there is no command {name!r}; there are: a, b, short"
+    need = "there is no predict callback; startup(client) must call client.set_predict_callback(...)"
+    assert command(server, "predict")["error"] == need
+    assert command(server, "Custom_a", [1, 2])["value"] == 2, "as Scaleout's own code calls it"
     assert command(server, "short")["value"] == "the notebook's"
 
 

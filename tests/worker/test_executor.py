@@ -103,6 +103,8 @@ def test_weights_arrive_in_the_models_dtypes_and_leave_as_floats(task: Any) -> N
         (lambda result: {"samples": 4}, "returned no weights"),
         (lambda result: {}, "returned no weights"),
         (lambda result: result["weights"].update(count=torch.tensor(2**60)), "count has integers beyond 2**53"),
+        (lambda result: result["weights"].update(count=torch.tensor(-(2**63))), "count has integers beyond 2**53"),
+        (lambda result: result["weights"].update(count=np.uint64(2**63 + 5)), "count has integers beyond 2**53"),
         (lambda result: result.update(samples=0), "samples=0"),
         (lambda result: result.update(samples=-1), "samples=-1"),
         (lambda result: result.update(samples=float("nan")), "samples=nan"),

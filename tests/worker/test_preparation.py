@@ -254,17 +254,6 @@ def test_the_secret_is_in_no_repr(shard: tuple[Shelf, dict[str, Any]]) -> None:
     assert "sesame" not in repr(executor) + str(executor)
 
 
-def test_code_that_cannot_be_imported_is_told_with_its_traceback(
-    server: Server, prepare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "broken_def.py").write_text("import nonesuch")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(server.agent, "adapter_module", "broken_def")
-    prepare()
-    assert told(server)["problems"] == ["broken_def.py cannot be imported: ModuleNotFoundError: No module named 'nonesuch'"]
-    assert 'broken_def.py", line 1' in server.of("error")[0]["data"]["traceback"]
-
-
 def test_a_site_that_joins_later_prepares_before_its_first_round(
     server: Server, module: ModuleType, shard: tuple[Shelf, dict[str, Any]]
 ) -> None:

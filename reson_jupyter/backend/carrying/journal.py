@@ -12,6 +12,7 @@ from ...events import Event, EventType, RunState, SiteTelemetry
 from ..event_log import EventLogReader, EventLogWriter
 from ..progress import RunProgress
 from ..store import Store
+from .aside import aside
 
 _BETWEEN = 0.1  # seconds between two deliveries
 _HEARTBEAT = 2.5
@@ -88,7 +89,7 @@ class Journal:
                     continue
                 beat, pause = time.monotonic(), _BETWEEN
             except StoreError as error:
-                print(f"the store did not take {len(events)} events: {error}", flush=True)
+                aside(f"the store did not take {len(events)} events: {error}")
                 pause = _RETRY
                 continue
             with self._delivered:

@@ -15,6 +15,11 @@ from ..progress import RunProgress
 from ..site_state import SiteProgress
 
 _SHOWN = 3  # sites with the same problem, and problems
+# No reason to fail a run of callbacks: its first version often only shows that everything is connected.
+_UNCHANGED = (
+    "the final model is the seed, unchanged: the train callback's model went through every round as it came; "
+    "look at what it gives ScaleoutModel.from_model_params: it must be the trained parameters"
+)
 
 
 @dataclass(frozen=True)
@@ -80,16 +85,20 @@ def _missing(run: RunProgress, files: int) -> str:
         return "The server never reported the final model"
     if not last["finite"]:
         return "The final model has values that are not finite (NaN or infinity)"
-    initial = run.models.get(None)
-    if initial is not None and initial["digest"] == last["digest"]:
+    if _is_untrained(run) and not run.callbacks:
         return "The final model is the untrained initial model"
     return ""
+
+
+def _is_untrained(run: RunProgress) -> bool:
+    initial, last = run.models.get(None), run.models.get(run.num_rounds - 1)
+    return initial is not None and last is not None and bool(initial["digest"] == last["digest"])
 
 
 def _flaws(run: RunProgress, validates: bool) -> list[str]:
     """What was missing on the way of a run that did end with a trained model."""
     sites = list(run.sites)
-    flaws = []
+    flaws = [_UNCHANGED] if _is_untrained(run) else []
     if not set(sites) <= set(run.planned):  # the target names its sites itself, so who was planned and never came has no name
         sites = [name for name, site in run.sites.items() if site.is_there]
         if len(sites) < len(run.planned):

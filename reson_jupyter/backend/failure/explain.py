@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ...source_map import SourceMap
-from ..job import SCRIPTS
-from .known import known
+from ..job import PACKAGES, PROJECT, SCRIPTS
+from .known import Code, known
 
 DEFAULT_TRAINING = "the default training"
 
@@ -27,7 +27,8 @@ _GROUP_RULE = re.compile(r"^[-+ ]*-{8,}")
 # NVFlare puts a job's scripts into .../app_site-1/custom/ or .../app/custom/; a module of the user's may be called custom too.
 _SHIPPED = re.compile(r"^(?:.*(?P<app>/app[^/]*)|.*)/custom/(?P<name>.+)$")
 # What ships beside code for Scaleout Edge is not the user's.
-_OURS = ("reson_edge/", "scaleout/", "scaleoututil/")
+_OURS = tuple(f"{name}/" for name in sorted(PACKAGES))
+_OF_PROJECT = f"{PROJECT}/"
 _INSTALLED = ("/site-packages/", "/dist-packages/", "/lib/python", "/lib64/python")
 
 
@@ -97,7 +98,7 @@ def explain(message: str, traceback: str, sources: Mapping[str, SourceMap]) -> E
     Args:
         message: What was said of it, its first line usually "ValueError: bad luck"; "" takes it from the traceback.
         traceback: The text of the traceback, with everything chained to it; may be cut, or "".
-        sources: Where the lines of the shipped scripts come from, by file name.
+        sources: Where the lines of the shipped scripts come from, by file name; those of a project by their path in the job.
     """
     blocks = list(_blocks(traceback, sources))
     told = message.strip().split("\n")[0].strip()
@@ -111,7 +112,7 @@ def explain(message: str, traceback: str, sources: Mapping[str, SourceMap]) -> E
     calls = _calls(exception) or _calls_around(blocks, index)
     where = next((frame for frame in reversed(calls) if frame.own), None)
     said = "\n".join([message, *(line for block in exception for line in block.said)])
-    cause, fix = known(told, said, where.text if where else "")
+    cause, fix = known(told, said, where.text if where else "", _code(blocks, where, sources))
     return Explained(told, where, calls, cause, fix, _rewritten(traceback, sources))
 
 
@@ -219,14 +220,24 @@ def _place(path: str, line: int, sources: Mapping[str, SourceMap]) -> tuple[str,
     name = shipped["name"]
     if name.startswith(_OURS):
         return name, line, False
+    if place := sources[name].place(line) if name in sources else None:
+        return *place, True
     if name not in SCRIPTS:
         return name, line, True
     if name not in sources:
         return name, line, False
-    place = sources[name].place(line)
-    if place:
-        return *place, True
     return (DEFAULT_TRAINING, 0, False) if name == "model_def.py" else (name, line, False)
+
+
+def _code(blocks: Sequence[_Block], where: Frame | None, sources: Mapping[str, SourceMap]) -> Code:
+    """What kind of code failed at a place; without one, what the run's is."""
+    files = {span.cell for name, lines in sources.items() if name.startswith(_OF_PROJECT) for span in lines.spans}
+    called = any(frame.source.startswith(_OURS) for block in blocks for frame in block.frames)
+    if where is None:
+        return Code.PROJECT if files else Code.CALLBACKS if called else Code.MODEL
+    if where.source in files or (called and where.source.startswith(_OF_PROJECT)):
+        return Code.PROJECT
+    return Code.CALLBACKS if called else Code.MODEL
 
 
 def _rewritten(text: str, sources: Mapping[str, SourceMap]) -> str:

@@ -106,8 +106,10 @@ def _allow_commands(local: Path) -> None:
 
 
 def base_environment(folder: Path) -> dict[str, str]:
-    """What every process of a federation has in its environment: a home of its own, and none of the user's keys to stores."""
+    """What every process of a federation has in its environment: a home of its own, none of the user's keys to stores."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("RESON", "AWS_", "NVFL"))}
+    if project := os.environ.get("RESON_PROJECT"):  # as a site's owner sets it; a site has another working folder
+        kept["RESON_PROJECT"] = str(Path(project).expanduser().resolve())
     return {
         **kept,
         "HOME": str(folder / "home"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...errors import ResonError, TargetError
 from ...events import EventType, RunState
+from ..carrying.aside import aside
 from ..carrying.hope import is_hopeless
 from ..carrying.journal import Journal
 from ..carrying.requests import Requests
@@ -145,7 +146,7 @@ class Following:
                     return self._end("")
                 self._listener.channel.stop()
             except ResonError as error:
-                print(error, flush=True)
+                aside(error)
                 return self._end("")
             self._journal.say(EventType.STOPPING, grace=STOP_GRACE)
         return now - self._stop_asked < STOP_GRACE or self._end("")

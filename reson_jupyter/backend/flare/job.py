@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import TargetError
+from ..carrying.aside import aside
 from .deploy import RUN_KEY
 from .session import FlareSession, Gone, JobGone, Unreachable
 
@@ -127,7 +128,7 @@ class JobWatch:
             except Gone as error:
                 self.lost = error.message
             except TargetError as error:
-                print(error, flush=True)
+                aside(error)
             self._ended.wait(_INTERVAL)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ...errors import ResonError
 from ...events import Event, EventType
+from ..carrying.aside import aside
 from ..carrying.channel import Channel, StoreChannel
 from ..carrying.journal import Journal
 from ..carrying.relay import Relay
@@ -71,7 +72,7 @@ class Listener:
         except ResonError as error:
             self._due = time.monotonic() + _STARTING_INTERVAL
             if not isinstance(error, Unreachable | JobGone):  # which is said by who asks after the job
-                print(error, flush=True)
+                aside(error)
             events = []
         if events or self.channel.telemetry.beat != self._beat:
             self._heard, self._beat = time.monotonic(), self.channel.telemetry.beat

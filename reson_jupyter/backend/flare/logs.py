@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from ...errors import ResonError
+from ..carrying.aside import aside
 
 _FOLDER = "logs"
 _WANTED = ".wanted"
@@ -125,7 +126,7 @@ class LogMirror:
                 news = f"The log of {name} cannot be brought here: {error.message}.\n"
             _append(path, news.encode())
         except OSError as error:  # the run's folder is gone, or the disk full
-            print(error, flush=True)
+            aside(error)
         except ResonError as error:
             if not self._told and self._is_wanted(name):
                 self._told = True

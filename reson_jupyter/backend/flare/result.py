@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...errors import TargetError
 from ...events import Event
+from ..carrying.aside import aside
 from ..carrying.tail import EventFile
 from .session import FlareSession
 
@@ -77,5 +78,5 @@ class JobResult:
                     if path.is_file():
                         errors[path.name.removeprefix("ERRORLOG_")] = path.read_text(errors="replace").strip()
         except TargetError as error:
-            print(error, flush=True)
+            aside(error)
         return {name: text for name, text in errors.items() if text}

@@ -63,7 +63,7 @@ class Origin:
     def sources(self) -> dict[str, str]:
         """The user's code as it was shipped, by file name, without this package's own files and what is no text."""
         scripts = {key.removeprefix("scripts/"): text for key, text in self.job.files.items() if key.startswith("scripts/")}
-        own = {name for name, lines in self.job.sources.items() if lines.spans} | (scripts.keys() - SCRIPTS)
+        own = {name for name, lines in self.job.sources.items() if lines.spans and name in scripts} | (scripts.keys() - SCRIPTS)
         own = {name for name in own if name.split("/")[0] not in PACKAGES and b"\0" not in scripts[name]}
         return {name: text.decode(errors="replace") for name, text in sorted(scripts.items()) if name in own}
 

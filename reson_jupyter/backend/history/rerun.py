@@ -176,8 +176,7 @@ def _rehearse(job: Job, store: Store, shard: ObjectInfo | None, checkpoint: Obje
         samples = _fetched(store, shard, here / "shard.zip") if shard and shard.bytes <= _REHEARSED_SHARD else None
         weights = _fetched(store, checkpoint, here / checkpoint.name) if checkpoint else None
         job = replace(job, checkpoint=weights)
-        rehearsal = rehearse_told(job, samples, default_training=default_training, hint=_HINT, without_shard=without_shard)
-    return [f"rehearsal: {note}" for note in rehearsal.notes]
+        return rehearse_told(job, samples, default_training=default_training, hint=_HINT, without_shard=without_shard).said
 
 
 def _fetched(store: Store, info: ObjectInfo, path: Path) -> Path:

@@ -17,6 +17,7 @@ from pathlib import Path
 from ...config import ResonTechConfig
 from ...errors import PlatformError, ResonError, StoreError
 from ...events import EventType, RunState
+from ..carrying.aside import aside
 from ..carrying.channel import StoreChannel
 from ..carrying.journal import Journal
 from ..carrying.relay import Relay
@@ -189,7 +190,7 @@ class Carrier:
         try:
             new = self._relay.take()
         except StoreError as error:
-            print(f"the bucket could not be read: {error}", flush=True)
+            aside(f"the bucket could not be read: {error}")
             new = []
         self._pause = _FASTEST if new else min(_SLOWEST, self._pause * _GROWTH)
         self._next_look = time.monotonic() + self._pause

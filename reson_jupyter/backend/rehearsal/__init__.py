@@ -7,11 +7,13 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ...cautions import Caution
 from ...errors import TargetError
+from ..failure.explain import explain
 from ..job import Job, write_nvflare_folder
 from .helper import Helper, environment, spare
 from .outcome import Facts, Rehearsal, Step, StepFailure
@@ -21,6 +23,12 @@ __all__ = ["Facts", "Rehearsal", "Step", "StepFailure", "rehearse", "warm"]
 
 LIMIT = 60.0
 _MAY_TAKE_LONG = ("startup", "validate", "train")
+_CAUTIONS = {
+    "training": "training left the weights unchanged: is the learning rate 0, or does the optimizer have others?",
+    "callback": "the train callback returned the model as it came; "
+    "what it gives ScaleoutModel.from_model_params must be the trained parameters",
+    "startup": "startup() was tried with an empty data folder, as the sites' data is not here, and did not come to its end",
+}
 _CALL = re.compile(r'^  File ".+", line \d+ in .+$', re.MULTILINE)  # of faulthandler
 
 
@@ -40,7 +48,7 @@ def rehearse(
     """Rehearses a job: import, construct, load weights, validate, train, return value, aggregate, save, reload.
 
     Without a shard, the default image classification trains on made-up images, and training of the user's own is left out unless
-    its sites have none either and are this machine. Callbacks are registered in a step "startup" before they are tried.
+    its sites have none either and are this machine. Callbacks are registered in a step "startup", also where none is tried.
 
     Args:
         job: The job.
@@ -96,6 +104,7 @@ class _Record:
 
     def __init__(self, on_step: Callable[[str], None] | None) -> None:
         self.notes: list[str] = []
+        self._cautions: list[dict[str, str]] = []
         self.steps: list[Step] = []
         self.failure: StepFailure | None = None
         self.unfinished = self.going_on = ""
@@ -113,6 +122,8 @@ class _Record:
             self.going_on = ""
         elif "note" in message:
             self.notes.append(message["note"])
+        elif "caution" in message:
+            self._cautions.append(message["caution"])
         elif "facts" in message:
             self._facts |= message["facts"]
         elif "failure" in message:
@@ -145,8 +156,14 @@ class _Record:
 
     def rehearsal(self, job: Job, output: str, seconds: float) -> Rehearsal:
         """All of it."""
-        notes, facts = tuple(self.notes), Facts(**self._facts)
+        notes, facts = (*self.notes, *(_caution(job, told) for told in self._cautions)), Facts(**self._facts)
         return Rehearsal(job, tuple(self.steps), self.failure, self.unfinished, notes, facts, output, seconds)
+
+
+def _caution(job: Job, told: Mapping[str, str]) -> Caution:
+    """What deserves attention; of an error, with its place in the user's code."""
+    text = _CAUTIONS[told["of"]]
+    return Caution(f"{text}: {explain(told['message'], told['traceback'], job.sources).sentence}" if "message" in told else text)
 
 
 def _lay_out(job: Job, shard: Path | None, folder: Path, notes: list[str], without_shard: bool) -> bool:

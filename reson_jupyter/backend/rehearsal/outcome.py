@@ -88,6 +88,11 @@ class Rehearsal:
         """Whether nothing went wrong; a training that took too long for a rehearsal is not wrong."""
         return self.failure is None
 
+    @property
+    def said(self) -> list[str]:
+        """The notes as those of a submit, which keep their kind."""
+        return [type(note)(f"rehearsal: {note}") for note in self.notes]
+
     @cached_property
     def explained(self) -> Explained | None:
         """The failure in terms of the notebook's cells."""

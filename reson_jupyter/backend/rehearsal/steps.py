@@ -27,6 +27,7 @@ SITE = "site-1"
 OWN_EXECUTOR = "custom_client_executor.GenericClientExecutor"
 EDGE_EXECUTOR = "custom_client_executor.EdgeExecutor"  # ours, too: it trains by the callbacks that a startup registers
 OWN_PERSISTOR = "custom_persistor.CustomPersistor"
+_NEVER_OF_DATA = (SyntaxError, NameError, AttributeError, ImportError)
 ROUND = f"{SITE}, round 1: "  # what the executor puts before its messages, and would only puzzle here
 
 
@@ -44,7 +45,8 @@ class Steps:
     Args:
         engine: The module `engine`.
         folder: The rehearsal's folder; the job lies in `job` below it.
-        say: Sends one message to the kernel: {"begin": step}, {"end": step, "seconds", "detail"}, {"note"}, {"facts"}.
+        say: Sends one message to the kernel: {"begin": step}, {"end": step, "seconds", "detail"}, {"note"},
+            {"caution": {"of", and those of a failure}}, {"facts"}.
     """
 
     def __init__(self, engine: Any, folder: Path, say: Callable[[dict[str, Any]], None]) -> None:
@@ -78,9 +80,9 @@ class Steps:
         self._step("import", self._import)
         self._step("construct", self._construct)
         self._step("load weights", self._load_weights)
+        if self._edge:
+            self._step("startup", self._start_up if train else self._start_up_elsewhere)
         if train:
-            if self._edge:
-                self._step("startup", self._start_up)
             self._train()
             self._step("return value", self._check_reply)
             self._step("aggregate", self._aggregate)
@@ -144,6 +146,16 @@ class Steps:
             self._validates = self._executor._validates(env, logger)
         return ""
 
+    def _start_up_elsewhere(self) -> str:
+        """As it is done at a site whose data is not here, so that only what no data could mend is an error."""
+        try:
+            return self._start_up()
+        except _NEVER_OF_DATA:
+            raise
+        except (Exception, SystemExit) as error:
+            self._say({"caution": {"of": "startup", **self.failure(error)["failure"]}})
+            return "unfinished"
+
     def _train(self) -> None:
         """One task of the site; an executor of ours validates first, if it can, and says when it begins to train."""
         self._begin("validate" if self._validates else "train")
@@ -188,9 +200,9 @@ class Steps:
         elif not 0 < float(samples) < float("inf"):
             raise Refused(f"the executor returned {samples!r} as its number of samples; it must be above 0")
         if all(np.array_equal(value, self._initial[key]) for key, value in weights.items()):
-            self._say({"note": "training left the weights unchanged: is the learning rate 0, or does the optimizer have others?"})
+            self._say({"caution": {"of": "callback" if self._edge else "training"}})
         self._facts(bytes_up=_size(weights), samples=None if samples is None else float(samples), metrics=self._metrics)
-        return "" if samples is None else f"{float(samples):g} samples"
+        return "" if samples is None else f"{float(samples):g} sample{'' if samples == 1 else 's'}"
 
     def _check_weights(self, dxo: DXO) -> dict[str, np.ndarray[Any, Any]]:
         missing, extra = sorted(self._initial.keys() - dxo.data.keys()), sorted(dxo.data.keys() - self._initial.keys())

@@ -49,6 +49,7 @@ def _next(run: Run) -> str:
     if not run.state.done:
         return f"run.wait(), run.info(), run.abort(); its live view: reson.attach({run.id!r})"
     if run.state in WITH_MODEL:
-        return "run.model(), run.metrics.to_pandas(), run.evaluate(data)"
+        tried = [] if run.progress.callbacks else ["run.evaluate(data)"]
+        return ", ".join(["run.model()", "run.metrics.to_pandas()", *tried])
     kept = ["run.model()"] if run.progress.rounds_done and run.progress.result else []
     return ", ".join([*kept, *([] if run.state is RunState.ABORTED else ["run.errors()"]), "run.logs()", "run.rerun()"])

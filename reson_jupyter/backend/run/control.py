@@ -17,6 +17,7 @@ from ...table import html_table
 from ..failure.explain import explain
 from ..progress import RunProgress
 from ..record import RunRecord
+from ..site_state import SiteProgress
 from ..targets.base import Target
 from .follow import Follower
 from .info import WORKING
@@ -88,10 +89,14 @@ class Control:
 
     def command(self, name: str, params: Mapping[str, Any], sites: str | Iterable[str] | None, timeout: float) -> Answers:
         """See `Run.command`."""
-        self._must_run()
+        self._must_go_on()
         if not isinstance(name, str) or not name:
             raise RunError(f"{name!r} is not the name of a command", "run.command('name') takes the name it was captured by.")
-        return self._ask("command", self._chosen(sites), timeout, command=name, params=_as_json(name, params))
+        self._chosen(sites)
+        plain = _as_json(name, params)
+        left = self._await_sites([sites] if isinstance(sites, str) else sites and list(sites), timeout)
+        # A target may have called its sites otherwise when they came.
+        return self._ask("command", self._chosen(sites), left, command=name, params=plain)
 
     def skip_round(self, site: str) -> None:
         """See `Run.skip_round`."""
@@ -159,14 +164,37 @@ class Control:
         self._target.request(self._record, {"id": request, "op": op, "sites": sites, **more})
         return request
 
-    def _must_run(self) -> None:
+    def _await_sites(self, named: Iterable[str] | None, timeout: float) -> float:
+        """Waits until the sites are in their first round, where alone they have a model; returns the seconds that are left.
+
+        Those that are late keep the others from being asked for half of the time at most.
+        """
+        until = time.monotonic() + timeout
+
+        def in_round() -> list[bool]:
+            run = self._progress
+            late = not (run.state.done or run.rounds_done)
+            return [not late or _has_come(run.sites[site]) for site in named or run.sites if site in run.sites]
+
+        if not self._follower.wait_for(lambda: any(in_round()), timeout):
+            raise self._not_yet(f" after {timeout:g} s", "Ask again later, or with a longer timeout.")
+        self._follower.wait_for(lambda: all(in_round()), (until - time.monotonic()) / 2)
+        self._must_go_on()
+        return until - time.monotonic()
+
+    def _must_go_on(self) -> None:
         state = self._progress.state
         if state.done:
             raise RunError(f"run {self._record.id} is over ({state.value}): there is nobody left to ask")
-        if state in _NOT_YET:
-            raise RunError(
-                f"run {self._record.id} is {state.value}: its sites are not there yet", "Try again once it is running."
-            )
+
+    def _must_run(self) -> None:
+        self._must_go_on()
+        if self._progress.state in _NOT_YET:
+            raise self._not_yet("", "Try again once it is running.")
+
+    def _not_yet(self, when: str, hint: str) -> RunError:
+        state = self._progress.state.value
+        return RunError(f"run {self._record.id} is {state}: its sites are not there yet{when}", hint)
 
     def _chosen(self, sites: str | Iterable[str] | None) -> list[str]:
         known = list(self._progress.sites)
@@ -184,6 +212,11 @@ class Control:
         refused = [f"{site}: {answer.summary}" for site, answer in answers.items() if not answer.ok]
         if refused:
             raise RunError("; ".join(refused), "The other sites did it." if len(refused) < len(answers) else None)
+
+
+def _has_come(site: SiteProgress) -> bool:
+    """Whether a site is in its first round, or will not come to it."""
+    return site.round is not None or site.problem is not None or bool(site.cannot_train)
 
 
 def why_not_skip(run: RunProgress, site: str) -> str:

@@ -16,7 +16,7 @@ from ...data.pictures import Picture, Pictures, holds_pictures, path_of, picture
 from ...data.pixels import png_of
 from ...data.shards import read_shard, unpack_shard
 from ...errors import RunError, ShardError
-from ..nvflare_config import SEED_MODEL, executor_args, read_client, read_server
+from ..nvflare_config import executor_args, has_callbacks, read_client, read_server
 from ..store import Store
 from .evaluation import Evaluation, Prediction
 from .result import load_module
@@ -57,7 +57,7 @@ def evaluate(
         ShardError: the data cannot be used.
     """
     client = json.loads(store.get(f"{prefix}/configs/config_fed_client.json"))
-    if executor_args(client)["model_class"] == SEED_MODEL:
+    if has_callbacks(client):
         raise RunError("what a run of Scaleout callbacks trains has no code here to be tried with", _CALLBACKS)
     training, _ = read_client(client)
     validate = executor_args(client)["validate_fn"].removeprefix(_DEFAULT_VALIDATE)

@@ -159,13 +159,13 @@ class Run:
             name: The name it was captured by with `%%reson_command`, or of any function of the shipped module.
             params: What the function gets as its first argument: a dict of what JSON holds.
             sites: Which sites; None for all.
-            timeout: Seconds after which a site that has not answered is given up; what it does it goes on doing.
+            timeout: Seconds until the sites must be in their first round and have answered; what one does it goes on doing.
 
         Returns:
             {site: Answer}; a site that raised, or did not answer, has an answer that says so.
 
         Raises:
-            RunError: there is no such site, or the run is over or has not begun; nothing was asked then.
+            RunError: there is no such site, the run is over, or no site has come in time; nothing was asked then.
             TargetError: the run cannot be reached.
         """
         with detachable(self.id):

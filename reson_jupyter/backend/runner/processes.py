@@ -136,12 +136,12 @@ def kill(processes: Iterable[psutil.Process], wait: float) -> None:
     psutil.wait_procs(asked, timeout=wait)
 
 
-def left_behind(data: Path) -> list[psutil.Process]:
-    """Every process that was started for the run with this data folder, whoever its parent is now."""
+def left_behind(folder: Path, mark: str = MARK) -> list[psutil.Process]:
+    """Every process that was started with this folder, a run's data folder, in its environment, whoever its parent is now."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.environ().get(MARK) == str(data) and process.pid != os.getpid():
+            if process.environ().get(mark) == str(folder) and process.pid != os.getpid():
                 found.append(process)
     return found
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import StoreError
+from ..carrying.aside import aside
 from ..interruptible import done_unless
 from ..store import Store
 
@@ -83,7 +84,7 @@ class RoundKeeper:
                 self._store.put_file(round_key(self._prefix, number), path)
             except StoreError as error:
                 if self._until is not None and time.monotonic() > self._until:
-                    print(f"round {number + 1} was not kept: {error}", flush=True)
+                    aside(f"round {number + 1} was not kept: {error}")
                     return False
                 time.sleep(_RETRY)
             else:

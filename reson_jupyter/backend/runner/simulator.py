@@ -112,7 +112,10 @@ class Simulator:
         """Has the reporter end the run in good order; False if the server is not up yet and nobody would hear it."""
         if not self.is_up():
             return False
-        (self._work.server / STOP_FILE).touch()
+        try:
+            (self._work.server / STOP_FILE).touch()
+        except OSError:  # the disk is full, so that nobody hears of it either
+            return False
         return True
 
     def stop(self, grace: float = 5.0) -> None:

@@ -26,6 +26,8 @@ _SAME_AGAIN = (
     *(GenericAlias, UnionType, typing.TypeVar, typing.ParamSpec, typing.NewType),
 )
 _SAME_AGAIN_NAMED = frozenset({"torch.device", "torch.dtype"})
+# The helpers of Scaleout Edge hold nothing but their name: ours, and those of an installed scaleout.
+_HELPERS = ("reson_jupyter.edge.travel.", "scaleoututil.helpers.")
 # An expression that asks for one of these is about the machine it runs on, so a site has to ask for itself.
 _MACHINE = re.compile(
     r"\b(torch\.(cuda|backends|accelerator|xpu|mps)|os\.(environ|getenv|cpu_count)|(platform|sys|shutil|psutil)\.)"
@@ -96,9 +98,10 @@ def same_again(value: object, said: ast.expr | None, namespace: Mapping[str, obj
     kind = type(value)
     if isinstance(value, _SAME_AGAIN) or kind.__module__ == "typing" or f"{kind.__module__}.{kind.__name__}" in _SAME_AGAIN_NAMED:
         return True
-    # A loss or an activation: a layer that has nothing to learn, made from what is written out.
+    # A loss or an activation: a layer that has nothing to learn, made from what is written out. A helper is made so, too.
     stateless = kind.__module__.startswith("torch.nn.") and not getattr(value, "state_dict", lambda: None)()
-    return stateless and isinstance(said, ast.Call) and all(map(_is_written_out, _inputs(said)))
+    is_helper = kind.__module__.startswith(_HELPERS) and set(vars(value)) <= {"name"}
+    return (stateless or is_helper) and isinstance(said, ast.Call) and all(map(_is_written_out, _inputs(said)))
 
 
 def asks_the_machine(node: ast.AST) -> bool:

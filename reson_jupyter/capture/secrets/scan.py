@@ -24,6 +24,8 @@ _JOINED = re.compile(
 )
 _NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _MOST_PARSED = 1_000_000  # characters; longer texts are data, which Python would take long to parse
+_COMMENTED = re.compile(r"\s*(?:#\s*)+")
+_LONGEST_INDENT = 1_000
 # A name with its value, in quotes or up to the end of the line: of Python's comments, JSON, .env, YAML, %env.
 _GIVEN = re.compile(
     r"""([\w.-]{1,120}+)(?:
@@ -93,8 +95,9 @@ def _in_plain_text(text: str, is_python: bool) -> Iterator[tuple[int, str]]:
 
 def _is_meant(text: str, match: re.Match[str], is_python: bool) -> bool:
     """Whether a value that a person may have chosen is given to a name, rather than spoken of."""
-    before = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
-    if is_python:
-        return bool(match["quoted"] and re.fullmatch(r"\s*(?:#\s*)+", before))  # an assignment that is commented out
+    if is_python:  # an assignment that is commented out
+        # A look back over all of a line that has thousands of names would take quadratic time.
+        start = text.rfind("\n", max(0, match.start() - _LONGEST_INDENT), match.start()) + 1
+        return bool(match["quoted"] and _COMMENTED.fullmatch(text, start, match.start()))
     # In text that is nearly Python, `password = args.password` gives no literal.
     return bool(match["quoted"] or not re.fullmatch(r"\D*|[A-Za-z_]\w*(?:\.\w+)+", match["bare"]))

@@ -133,7 +133,7 @@ def _loads(code: CodeType, name: str) -> bool:
     return any(step.argval == name and step.opname in _MODULE_LOADS for step in steps) or any(_loads(one, name) for one in inner)
 
 
-def parsed(text: str) -> ast.Module:
+def parsed(text: str | bytes) -> ast.Module:
     """Parses source without the warnings that Python has for it; they appeared when the cell ran."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

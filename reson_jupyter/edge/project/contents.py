@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ...backend.store.base import check_key
-from ...capture.secrets.leaks import find_leaks
 from ...errors import ProjectError, StoreError
 from ...names import printable
 from ...units import size
 from .ignore import IGNORE_FILE, Ignored
 from .secret_names import is_of_secrets
+from .secrets import find_secrets
 
 MOST_FILES = 5_000
 MOST_BYTES = 100_000_000
@@ -41,13 +41,12 @@ def read_files(folder: Path) -> dict[str, bytes]:
     """
     files = {entry.path: _read(entry) for entry in list_files(folder)}
     digests = {path: hashlib.sha256(data).digest() for path, data in files.items()}
-    leaks = find_leaks({path: data for path, data in files.items() if digests[path] not in _clean}, {})
-    if leaks.secrets:
+    if secrets := find_secrets({path: data for path, data in files.items() if digests[path] not in _clean}, files):
         hint = (
             "Take them out, or list their files in .scaleoutignore beside scaleout.yaml; "
             "a site gets secrets from its own environment: os.environ['NAME'] where it is needed."
         )
-        raise ProjectError(f"these must not leave {folder}:\n  " + "\n  ".join(leaks.secrets), hint)
+        raise ProjectError(f"these must not leave {folder}:\n  " + "\n  ".join(secrets), hint)
     _clean.update(digests.values())
     return files
 
@@ -83,10 +82,10 @@ def _walk(root: Path, below: PurePosixPath, ignored: Ignored) -> Iterator[Entry]
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(root, path, ignored)
         else:
-            yield _entry(root, path)
+            yield _entry(root, path, ignored)
 
 
-def _entry(root: Path, path: PurePosixPath) -> Entry:
+def _entry(root: Path, path: PurePosixPath, ignored: Ignored) -> Entry:
     """A file that ships. Raises `ProjectError`: it cannot."""
     shown = printable(os.fsencode(path).decode(errors="backslashreplace"))
     try:
@@ -99,19 +98,26 @@ def _entry(root: Path, path: PurePosixPath) -> Entry:
         raise ProjectError(f"{shown} is a file for secrets, which must not leave {root}", hint)
     file = root / path
     if file.is_symlink() and file.exists():
-        _refuse_outside(root, file, shown)
+        _refuse_link(root, file, shown, ignored)
     if not file.is_file():
         raise ProjectError(f"{shown} is no ordinary file", f"{_LIST_IT}.")
     return Entry(path.as_posix(), file, file.stat().st_size)
 
 
-def _refuse_outside(root: Path, link: Path, shown: str) -> None:
-    """Makes sure that a link leads to a file of the same folder."""
+def _refuse_link(root: Path, link: Path, shown: str, ignored: Ignored) -> None:
+    """Makes sure that a link leads to a file of the same folder that may ship itself."""
     target = link.resolve()
     if target.is_dir():
         raise ProjectError(f"{shown} is a link to a folder, {target}", f"Copy the folder to its place. Or: {_LIST_IT}.")
     if not target.is_relative_to(root.resolve()):
         raise ProjectError(f"{shown} is a link to {target}, outside of {root}", f"Copy the file to its place. Or: {_LIST_IT}.")
+    path = PurePosixPath(target.relative_to(root.resolve()))
+    if is_of_secrets(path):
+        hint = f"{_LIST_IT}; a site gets secrets from its own environment."
+        raise ProjectError(f"{shown} is a link to {path}, a file for secrets, which must not leave {root}", hint)
+    if ignored.file(path) or any(ignored.folder(folder) for folder in path.parents[:-1]):
+        hint = f"{_LIST_IT} as well. Or copy the file to its place."
+        raise ProjectError(f"{shown} is a link to {path}, which {IGNORE_FILE} keeps at home", hint)
 
 
 def _read(entry: Entry) -> bytes:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from pathlib import Path
 from typing import Any
 
 from ...errors import ProjectError
+from ...names import printable
 from .project import Environment
 from .yaml_file import PROJECT_FILE, read_yaml, required_text
 
@@ -20,10 +22,12 @@ def read_environment(folder: Path, named: str) -> Environment:
     Raises:
         ProjectError: it is not in the project's folder, or something in it is wrong.
     """
-    file = (folder / named).resolve()
-    if not file.is_relative_to(folder.resolve()) or not file.is_file():
+    file = _file(folder, named)
+    if file is None:
         hint = "Put it beside scaleout.yaml, or take python_env out if the sites see to their environment themselves."
-        raise ProjectError(f"{folder / PROJECT_FILE} has python_env: {named}, which is no file of the project", hint)
+        raise ProjectError(
+            f"{folder / PROJECT_FILE} has python_env: {printable(named):.200}, which is no file of the project", hint
+        )
     content = read_yaml(file)
     if not isinstance(content, dict):
         raise ProjectError(
@@ -39,11 +43,20 @@ def read_environment(folder: Path, named: str) -> Environment:
     )
 
 
+def _file(folder: Path, named: str) -> Path | None:
+    """A file in a folder; None if it is no file, or not in there."""
+    try:
+        file = (folder / named).resolve()
+        return file if file.is_relative_to(folder.resolve()) and file.is_file() else None
+    except (OSError, ValueError):  # no file can have such a name
+        return None
+
+
 def _refuse_slip(key: object, file: Path) -> None:
     if key not in _KEYS:
         near = difflib.get_close_matches(str(key), _KEYS, n=1)
         hint = f"Did you mean {near[0]}?" if near else f"It has: {', '.join(_KEYS)}."
-        raise ProjectError(f"{file}: nothing is called {key!r:.60} there", hint)
+        raise ProjectError(f"{file}: nothing is called {reprlib.repr(key):.60} there", hint)
 
 
 def _lines(content: dict[Any, Any], key: str, file: Path) -> tuple[str, ...]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from pathspec import GitIgnoreSpec, RegexPattern
 
 from ...errors import ProjectError
+from ...units import size
 
 IGNORE_FILE = ".scaleoutignore"
 
@@ -16,6 +18,10 @@ IGNORE_FILE = ".scaleoutignore"
 _NEVER = ("__pycache__/", "*.pyc", ".git/", ".hg/", ".svn/", ".ipynb_checkpoints/", ".scaleout/", ".DS_Store")
 # A virtual environment has this file; Scaleout's guide has people make one inside of the project.
 _OF_ENVIRONMENT = "pyvenv.cfg"
+_MOST_BYTES = 100_000
+# Python's `re` tries all ways to share a name out among the stars of a pattern: with more, one long name takes minutes.
+_MOST_STARS = 4
+_STARS = re.compile(r"\*+")
 
 
 class Ignored:
@@ -48,8 +54,15 @@ class Ignored:
 def ignore_lines(folder: Path) -> list[str]:
     """Returns the lines of a folder's .scaleoutignore; none if it has no such file. Raises `ProjectError`: it cannot be read."""
     file = folder / IGNORE_FILE
+    if file.exists() and not file.is_file():
+        raise ProjectError(f"{file} is no ordinary file", "It is a text file, with one pattern on a line.")
     try:
-        return file.read_text("utf-8-sig").splitlines()
+        with file.open("rb") as opened:
+            data = opened.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            hint = f"At most {size(_MOST_BYTES)} are read; a line such as data/ keeps a whole folder at home."
+            raise ProjectError(f"{file} is too big for a list of patterns", hint)
+        return data.decode("utf-8-sig").splitlines()
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
@@ -91,4 +104,15 @@ def _compiled(folder: Path, lines: Sequence[str]) -> list[RegexPattern]:
         except ValueError:
             hint = "Write it as in a .gitignore; a ! or # that begins a name, and a space that ends one, need a \\ before them."
             raise ProjectError(f"{folder / IGNORE_FILE}, line {number}: {line!r} is no pattern", hint) from None
+        if not line.startswith("#") and _most_stars(line) > _MOST_STARS:
+            raise ProjectError(
+                f"{folder / IGNORE_FILE}, line {number}: {line!r:.60} has more than {_MOST_STARS} stars",
+                "Write several lines that say less each.",
+            )
     return [pattern for pattern in GitIgnoreSpec.from_lines([*_NEVER, *lines]).patterns if isinstance(pattern, RegexPattern)]
+
+
+def _most_stars(line: str) -> int:
+    """How many stars share one name out among them, or, if those are more, how many `**` a path."""
+    parts = line.strip().split("/")
+    return max(parts.count("**"), *(len(_STARS.findall(part)) for part in parts))

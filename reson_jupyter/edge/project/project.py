@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 from .contents import read_files
 from .ignore import only_shipped_here
+from .module_names import name_notes
 
 Kind: TypeAlias = Literal["importer", "dispatcher"]
 
@@ -59,8 +60,9 @@ class Project:
 
     @property
     def title(self) -> str:
-        """What people call it: "project mnist"; a folder that is only called "client" goes by the one around it."""
-        named = self.folder.parent if self.folder.name == "client" and self.folder.parent.name else self.folder
+        """What people call it: "project mnist"; "client" beside the notebook goes by its own name, elsewhere by its parent's."""
+        around = self.folder.parent
+        named = around if self.folder.name == "client" and around.name and not _is_here(around) else self.folder
         return f"project {named.name}"
 
     def files(self) -> dict[str, bytes]:
@@ -98,15 +100,24 @@ class Project:
 
     def notes(self) -> tuple[str, ...]:
         """Returns sentences for people about what ships. Raises `ProjectError` as `files` does."""
-        found = only_shipped_here(self.folder, self.files())
-        return tuple(
+        files = self.files()
+        by_git = (
             f"{path} ships, though {pattern!r} of .scaleoutignore keeps it out of Scaleout's own packages; "
             "here the line means what it would in a .gitignore"
-            for path, pattern in found.items()
+            for path, pattern in only_shipped_here(self.folder, files).items()
         )
+        return (*by_git, *name_notes(files))
 
     def __repr__(self) -> str:
         return f"Project({str(self.folder)!r}, {self.kind}{', local package' if self.local_package else ''})"
+
+
+def _is_here(folder: Path) -> bool:
+    """Whether a folder is the one that the kernel works in."""
+    try:
+        return folder == Path.cwd()
+    except OSError:  # it was deleted
+        return False
 
 
 def _distribution(line: str) -> str:

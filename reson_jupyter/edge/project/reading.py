@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ...capture.imports.requirements import BUNDLED
-from ...capture.text.names import bound_in, parsed
 from ...errors import ProjectError
 from ...paths import expanded
-from .entry_points import Entries, entries_of
+from .entry_points import entries_of
 from .environment import read_environment
+from .ignore import IGNORE_FILE
 from .project import Project
+from .scripts import check_scripts
 from .yaml_file import PROJECT_FILE, read_yaml, required_text
-
-_SIGNATURES = {"startup": "startup(client)", "build": "build()"}
 
 
 def read_project(path: str | Path, *, local_package: bool = False) -> Project:
@@ -44,9 +42,13 @@ def read_project(path: str | Path, *, local_package: bool = False) -> Project:
         local_package=local_package,
     )
     files = project.files()
+    if PROJECT_FILE not in files:
+        raise ProjectError(
+            f"{PROJECT_FILE} itself is left out by {IGNORE_FILE} of {folder}", "Write !scaleout.yaml on its last line."
+        )
     if project.kind == "importer":
         _check_names(files, folder)
-        _check_scripts(entries, files, folder)
+        check_scripts(entries.scripts, files, folder)
     return project
 
 
@@ -91,26 +93,3 @@ def _check_names(files: Mapping[str, bytes], folder: Path) -> None:
             raise ProjectError(
                 f"{folder / path}: {name} is also the name of one of the modules that every job has", "Rename yours."
             )
-
-
-def _check_scripts(entries: Entries, files: Mapping[str, bytes], folder: Path) -> None:
-    """Makes sure that the scripts ship and define what is called in them."""
-    for name, script in entries.scripts.items():
-        if script not in files:
-            there = (folder / script).is_file()
-            problem = "is left out by .scaleoutignore" if there else "is not there"
-            raise ProjectError(f"{folder / PROJECT_FILE} has {name}: {script}, which {problem}", f"Put it beside {PROJECT_FILE}.")
-        try:
-            tree = parsed(files[script].decode("utf-8-sig"))
-        except (SyntaxError, ValueError) as error:
-            line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-            reason = error.msg if isinstance(error, SyntaxError) else error
-            raise ProjectError(f"{folder / script}{line}: this is no Python: {reason}") from None
-        if not _may_define(tree, name):
-            raise ProjectError(f"{folder / script} defines no {name}", f"Define {_SIGNATURES[name]} at its top level.")
-
-
-def _may_define(tree: ast.Module, name: str) -> bool:
-    """Whether a script may have a name once it has run; a star import may bring any."""
-    bound = set(bound_in(tree.body))
-    return name in bound or "*" in bound

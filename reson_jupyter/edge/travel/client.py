@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .callbacks import Callbacks, Predict, Train, Validate
 from .connection import ConnectToApiResult, GrpcConnectionOptions, NotOnNVFlare, Refreshed, connect
@@ -74,6 +76,14 @@ class EdgeClient(Callbacks):
         self._thread = threading.local()
         self._said_that_context_misses = False
 
+    if not TYPE_CHECKING:  # which finds wrong names itself
+
+        def __getattr__(self, name: str) -> Any:
+            """Raises AttributeError, with the name that was meant: only newer Pythons have that in a traceback that is sent."""
+            close = get_close_matches(name, [other for other in (*dir(type(self)), *vars(self)) if other[0] != "_"], 1)
+            meant = f"; did you mean {close[0]!r}?" if close else ""
+            raise AttributeError(f"'EdgeClient' object has no attribute {name!r}{meant}")
+
     # The task
 
     def check_task_abort(self) -> None:
@@ -114,7 +124,7 @@ class EdgeClient(Callbacks):
 
         Args:
             metrics: {name: number}; or one name, and the number in place of `step`.
-            step: Where the points stand; the context goes on from here. None: where the context stands.
+            step: Where the points stand, a number; the context goes on from here. None: where the context stands.
             commit: Whether the context's next step is one more.
             check_task_abort: Whether to stop, by `StoppedException`, a task that was aborted; what it logs here counts still.
             context: Where the task stands; None: that of the calling thread.
@@ -123,7 +133,7 @@ class EdgeClient(Callbacks):
             Whether it was logged: False in a thread without a context.
 
         Raises:
-            TypeError: a metric is no number.
+            TypeError: a metric or the step is no number; a metric's step counts all the same.
         """
         if isinstance(metrics, str):
             metrics, step = {metrics: step}, None
@@ -133,12 +143,8 @@ class EdgeClient(Callbacks):
                 self._said_that_context_misses = True
                 self._say("warning", _NO_CONTEXT)
             return False
-        if step is None:
-            step = context.step
-        else:
-            context.step = step
-        if commit:
-            context.step += 1
+        step = context.step if step is None else _step(step)
+        context.step = step + 1 if commit else step
         self._logger.put_metric(_numbers(metrics), step=step)
         return self._logged(check_task_abort)
 
@@ -296,4 +302,17 @@ def _number(name: Any, value: Any) -> float:
             return float(plain)
     except (TypeError, ValueError, RuntimeError):
         pass
+    except OverflowError:
+        raise TypeError(f"the metric {name!r} is too large for a number with a point") from None
     raise TypeError(f"the metric {name!r} is {value!r:.80}, which is no number")
+
+
+def _step(value: Any) -> Any:
+    """A plain number."""
+    try:
+        plain = value.item() if hasattr(value, "item") else value
+        if isinstance(plain, int | float) and math.isfinite(plain):
+            return plain
+    except (ValueError, RuntimeError, OverflowError):  # an array of many, a whole number beyond all others
+        pass
+    raise TypeError(f"the step is {value!r:.80}; it must be a whole number")

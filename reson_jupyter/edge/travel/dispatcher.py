@@ -12,16 +12,24 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+import psutil
+
 from .model import ScaleoutModel
 
 _POLL = 0.2  # seconds between two looks whether the task was aborted
 _REST = 1.0  # seconds for what a command has printed; what it left running may keep its output open for ever
+_LINE = 8192  # characters of a line that are read at once; a command may print without ever ending one
+_MARK = "RESON_COMMAND"  # environment variable by which all that a command started is known, whatever became of its parents
+_SWEEPS = 10  # processes may start others while they are looked for
 _KEPT_LINES = 200  # of what a command printed, for the failure that it may end with
+_MOST_TEXT = 100_000  # characters of these lines
+_MOST_OF_A_LINE = 1000
 _TRACEBACK = "Traceback (most recent call last):"
 
 
@@ -92,11 +100,15 @@ class Dispatcher:
 
         Raises:
             CommandFailed: it ended with an error.
-            StoppedException: the task was aborted; the command, with all that it started, is ended then.
+            StoppedException: the task was aborted.
+
+        Whatever the command started ends with it; only what the command "startup" leaves running goes on, to serve the others.
         """
         command = f"{self._commands[name].strip()} {shlex.join(map(str, files))}"  # YAML may end a command with a new line
+        mark = str(uuid.uuid4())
+        env = {**self._environment(), _MARK: mark}
         process = subprocess.Popen(
-            ["bash", "-c", command], cwd=self._folder, env=self._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            ["bash", "-c", command], cwd=self._folder, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, encoding="utf-8", errors="replace", start_new_session=True,
         )  # fmt: skip
         assert process.stdout is not None
@@ -106,12 +118,11 @@ class Dispatcher:
         try:
             self._wait(process)
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            if name != "startup" or process.poll() != 0:
+                _end(process, mark)
             reader.join(_REST)
         if process.returncode:
-            raise CommandFailed(self._failure(name, process.returncode, "".join(last)))
+            raise CommandFailed(self._failure(name, process.returncode, "".join(last)[-_MOST_TEXT:]))
 
     def _wait(self, process: subprocess.Popen[str]) -> None:
         while True:
@@ -139,7 +150,32 @@ class Dispatcher:
         said = said.replace(real, shown).strip() or "it printed nothing"  # its files are called as the job has them
         _, found, traceback = said.rpartition(_TRACEBACK)
         # So torch marks the traceback of a worker process in an error: it is the failure.
-        return f"{what}:\n\nOriginal {found}{traceback}" if found else f"{what}: {said.splitlines()[-1]}\n\n{said}"
+        return (
+            f"{what}:\n\nOriginal {found}{traceback}"
+            if found
+            else f"{what}: {said.splitlines()[-1][-_MOST_OF_A_LINE:]}\n\n{said}"
+        )
+
+
+def _end(process: subprocess.Popen[str], mark: str) -> None:
+    """Ends a command and all that it started: its group, and what has left that, too."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # nothing of it is left
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for _ in range(_SWEEPS):
+        if not (found := [other for other in psutil.process_iter() if _is_marked(other, mark)]):
+            return
+        for other in found:
+            with contextlib.suppress(psutil.Error):
+                other.kill()
+        psutil.wait_procs(found, _POLL)
+
+
+def _is_marked(process: psutil.Process, mark: str) -> bool:
+    try:
+        return process.environ().get(_MARK) == mark and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, OSError):  # it has ended, or is somebody else's
+        return False
 
 
 def _make_executable(folder: Path) -> None:
@@ -175,6 +211,6 @@ def _first(folder: str, others: str | None) -> str:
 
 def _pass_on(stream: IO[str], last: deque[str]) -> None:
     with stream:
-        for line in stream:
+        while line := stream.readline(_LINE):
             last.append(line)
             print(line, end="", flush=True)

@@ -17,6 +17,8 @@ _SITE_FILE = Path("local", "reson.json")
 class BadProject(Exception):
     """A project that cannot be run at this site; the message says why, and what its administrator can do."""
 
+    says_all = True  # to the site's preparation: nothing of the exception but its message is for people
+
 
 def local_folder(files: Mapping[str, str], workspace: Path) -> Path:
     """Returns the folder where this site has a project.

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from .helpers import get_helper
 from .messages import FileChunk as FileChunk
+from .npz import names_in_zip
 
 CHUNK_SIZE = 1024 * 1024  # bytes
 _MOST_IN_MEMORY = 10 * 1024 * 1024  # bytes; more is kept in a temporary file on the disk
@@ -115,13 +116,18 @@ class ScaleoutModel:
 
     @contextmanager
     def get_training_model_stream(self) -> Iterator[IO[bytes]]:
-        """Opens what a helper reads, for a `with` statement: the model's file, or the parameters in a file of Scaleout 1.1."""
+        """Opens what a helper reads, for a `with` statement: the model's file, or the parameters in a file of Scaleout 1.1.
+
+        Raises:
+            ValueError: the file is a damaged one of Scaleout 1.1.
+        """
         with self.get_stream() as stream:
-            if not _is_container(stream):
+            parameters = _parameters(stream)
+            if parameters is None:
                 stream.seek(0)
                 yield stream
                 return
-            with zipfile.ZipFile(stream) as container, container.open(_PARAMETERS) as parameters:
+            with parameters:
                 yield parameters
 
     def get_filechunk_stream(self, chunk_size: int = CHUNK_SIZE) -> Iterator[FileChunk]:
@@ -191,8 +197,11 @@ def _required(helper: Any) -> Any:
     return helper
 
 
-def _is_container(stream: IO[bytes]) -> bool:
-    if not zipfile.is_zipfile(stream):
-        return False
-    with zipfile.ZipFile(stream) as archive:
-        return {_PARAMETERS, _METADATA} <= set(archive.namelist())
+def _parameters(stream: IO[bytes]) -> IO[bytes] | None:
+    """The parameters in a file of Scaleout 1.1, opened; None if it is another file."""
+    if not {_PARAMETERS, _METADATA} <= set(names_in_zip(stream) or ()):
+        return None
+    try:
+        return zipfile.ZipFile(stream).open(_PARAMETERS)
+    except Exception as error:  # a damaged archive has many errors
+        raise ValueError(f"the model's file is damaged: its {_PARAMETERS} cannot be read ({error})") from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .helper_base import Arithmetic
+from .npz import read_npz
 
 Arrays = list[npt.NDArray[Any]]
 
@@ -87,7 +86,10 @@ class NumpyHelper(Arithmetic):
         """
         self.check_supported_file_type(file_type)
         if file_type == "npz":
-            return _read_npz(path)
+            try:
+                return list(read_npz(path).values())
+            except ValueError as error:
+                raise ValueError(f"this is no file that numpyhelper can read: {error}") from error
         if not hasattr(path, "read"):
             return [np.fromfile(path, dtype=np.float64)]
         data = path.read()
@@ -139,17 +141,3 @@ def _array(index: int, value: Any) -> npt.NDArray[Any]:
     if array.dtype.kind not in _NUMBERS:
         raise TypeError(f"array {index} holds {array.dtype}, no numbers; a model file has arrays of numbers only")
     return array
-
-
-def _read_npz(path: Any) -> Arrays:
-    try:
-        archive = np.load(path, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise ValueError("it is an npy file, one array without a key")
-        with archive:
-            keys = [str(index) for index in range(len(archive.files))]
-            if set(keys) != set(archive.files):
-                raise ValueError(f'its keys are {sorted(archive.files)}, not "0", "1", ...')
-            return [archive[key] for key in keys]
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"this is no file that numpyhelper can read: {error}") from error

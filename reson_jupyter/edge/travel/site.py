@@ -21,11 +21,14 @@ from .context import LoggingContext
 from .helpers import get_helper
 from .messages import ModelResponse, ModelStatus, TaskRequest
 from .model import ScaleoutModel
+from .places import raise_at
+from .settings import Settings
 from .weights import Value, from_params, to_params
 
 Startup = Callable[[EdgeClient], Any]
 _PROMISE = 'it must return (model, {"training_metadata": {"num_examples": n}})'
 _MOST_TEXT = 2000  # characters of what validate returns beside numbers
+_MOST_KEPT = 8  # models that were sent; each may be large, and a loop may send one in every step
 _site: Site | None = None
 
 
@@ -70,6 +73,7 @@ class Site:
         self._newest: Any = None  # logger of the newest task
         self._global: ScaleoutModel | None = None
         self._kept: dict[str, ScaleoutModel] = {}
+        self._no_metrics: set[str] = set()  # what validate returns that is no number, once it was said
 
     def started(self, env: Mapping[str, Any], logger: Any) -> EdgeClient:
         """The client, with the user's callbacks; what `startup` raises passes through, and the next task tries again."""
@@ -96,11 +100,14 @@ class Site:
         where = f"{_where(env)}: the train callback"
         if client.train_callback is None:
             raise NotOnNVFlare(f"{where} is missing; startup(client) must call client.set_train_callback(...)")
-        settings = dict(env)
+        settings = Settings(env)
         request = self._new_round("Fedn_ModelUpdate", weights, env, {"client_settings": settings})
         with self._task(client, logger, request):
             returned = client.train_callback(self.model(request.model_id), settings)
-        return self._contribution(returned, where)
+        try:
+            return self._contribution(returned, where)
+        except (TypeError, ValueError) as exc:
+            raise_at(client.train_callback, exc)
 
     def can_validate(self, env: Mapping[str, Any], logger: Any) -> bool:
         """Whether the user's code has a validate callback."""
@@ -118,11 +125,15 @@ class Site:
         with self._task(client, logger, request):
             metrics: Any = client.validate_callback(self.model(request.model_id))
         if metrics is not None and not isinstance(metrics, Mapping):
-            name = type(metrics).__name__
-            raise TypeError(f"{_where(env)}: the validate callback returned a {name}; it must return a dict of metrics")
+            text = f"{_where(env)}: the validate callback returned a {type(metrics).__name__}; it must return a dict of metrics"
+            raise_at(client.validate_callback, TypeError(text))
         found = dict(metrics or {})
         if others := {name: value for name, value in found.items() if not _is_number(value)}:
             logger.info(f"the validate callback also returned {others}"[:_MOST_TEXT])
+            if new := sorted({str(name) for name in others} - self._no_metrics):
+                self._no_metrics.update(new)
+                names = ", ".join(map(repr, new))
+                logger.warning(f"no metric is made of {names}, which the validate callback returned: no number"[:_MOST_TEXT])
         return found
 
     def commands(self, env: Mapping[str, Any], logger: Any) -> dict[str, Callable[[Any], Any]]:
@@ -152,7 +163,7 @@ class Site:
 
     def model(self, model_id: str) -> ScaleoutModel:
         """A copy of a model that is at the site."""
-        there = [*self._kept.values(), *([self._global] if self._global else [])]
+        there = [*([self._global] if self._global else []), *self._kept.values()]
         for model in there:
             if model.model_id == model_id:
                 with model.get_stream() as stream:
@@ -165,9 +176,16 @@ class Site:
         )
 
     def keep(self, model: ScaleoutModel) -> ModelResponse:
-        """Keeps a model at the site until the next round, under its id; it gets one if it has none."""
-        model.model_id = model.model_id or str(uuid.uuid4())
+        """Keeps a model at the site until the next round, or until many others were sent after it.
+
+        It is kept under its id; it gets one if it has none, or that of the global model, which stays what it is.
+        """
+        if not model.model_id or (self._global is not None and model.model_id == self._global.model_id):
+            model.model_id = str(uuid.uuid4())
+        self._kept.pop(model.model_id, None)
         self._kept[model.model_id] = model
+        for name in list(self._kept)[:-_MOST_KEPT]:
+            self._kept.pop(name, None)
         text = "the model stays at the site; the server gets the one that the train callback returns"
         return ModelResponse(status=ModelStatus.OK, message=text)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 
 from .helper_base import Arithmetic
+from .npz import opened
 
 Tensors = OrderedDict[str, torch.Tensor]
 
@@ -69,10 +69,11 @@ class TorchHelper(Arithmetic):
         Raises:
             ValueError: it is no file of a state_dict.
         """
-        try:
-            found = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-            raise ValueError("this is no file that torchhelper can read: it reads what it saved, a state_dict") from error
+        with opened(path) as stream:
+            try:
+                found = torch.load(stream, map_location="cpu", weights_only=True)
+            except Exception as error:  # torch says in many ways, and many lines, that it cannot
+                raise ValueError("this is no file that torchhelper can read: it reads what it saved, a state_dict") from error
         _require_tensors(found, ValueError, "this torch file holds no state_dict, tensors by name")
         return OrderedDict(found)
 

@@ -6,7 +6,6 @@ The numpy helper's arrays have the keys "0", "1", ..., as in its files; the torc
 from __future__ import annotations
 
 import os
-import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,11 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from .npz import names_in_zip, read_npz
+
 NUMPY = "numpyhelper"
 TORCH = "torchhelper"
 Value = np.ndarray[Any, Any] | torch.Tensor
 Spec = dict[str, dict[str, Any]]
-_SHOWN = 5
 
 
 class SeedModel(torch.nn.Module):
@@ -123,32 +123,22 @@ def read_seed(path: str | os.PathLike[str]) -> tuple[str, dict[str, torch.Tensor
         pass  # neither of the two below says so when there is no file
     try:
         helper, found = (NUMPY, _arrays(path)) if is_npz(path) else (TORCH, _state_dict(path))
-        return helper, {key: _tensor(value, key) for key, value in found.items()}
+        return helper, {key: _usable(_tensor(value, key), key) for key, value in found.items()}
     except (ValueError, TypeError) as error:
         raise ValueError(f"{Path(path).name} is no model of Scaleout's numpy or torch helper: {error}") from None
 
 
 def is_npz(path: str | os.PathLike[str]) -> bool:
     """Whether a file is one of numpy's archives; torch's are zips as well."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return all(name.endswith(".npy") for name in archive.namelist())
-    except zipfile.BadZipFile:
-        return False
+    names = names_in_zip(path)
+    return names is not None and all(name.endswith(".npy") for name in names)
 
 
 def _arrays(path: str | os.PathLike[str]) -> dict[str, Any]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            expected = [str(number) for number in range(len(file.files))]
-            if sorted(file.files, key=str) != sorted(expected):
-                names = ", ".join(map(repr, file.files[:_SHOWN]))
-                raise ValueError(f"its arrays are called {names}; helper.save([...], path) calls them '0', '1', ...")
-            if not expected:
-                raise ValueError("it has no arrays")
-            return {key: file[key] for key in expected}
-    except (OSError, zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f"it is damaged ({error})") from None
+    arrays = read_npz(path)
+    if not arrays:
+        raise ValueError("it has no arrays")
+    return arrays
 
 
 def _state_dict(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -182,12 +172,30 @@ def _dtype(name: str, key: str) -> torch.dtype:
 def _tensor(value: Any, key: str) -> torch.Tensor:
     """A value as a tensor on the CPU, outside of any graph."""
     if isinstance(value, torch.Tensor):
+        if value.is_meta:
+            raise TypeError(f"{key} is on the device 'meta', where a tensor has no numbers")
         return value.detach().cpu()
     array = np.array(value, order="C")  # a copy: what NVFlare received is read-only, and a view may run backwards
+    if not array.dtype.isnative:  # torch has no other byte order
+        array = array.astype(array.dtype.newbyteorder("="))
     try:
         return torch.from_numpy(array)
     except TypeError:
         raise TypeError(f"{key} holds {array.dtype}, which no average can be made of") from None
+
+
+def _usable(tensor: torch.Tensor, key: str) -> torch.Tensor:
+    """A tensor whose numbers are all there, and such that sites can send them. Raises `TypeError` if it is another."""
+    if tensor.layout != torch.strided or tensor.is_quantized:
+        raise TypeError(f"{key} is sparse or quantized, which no average can be made of; save {key}.to_dense() or .dequantize()")
+    if tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size():
+        raise TypeError(f"{key} is a view that repeats its numbers; save {key}.clone()")
+    try:
+        _array(torch.empty(0, dtype=tensor.dtype), key)
+    except TypeError:
+        name = str(tensor.dtype).removeprefix("torch.")
+        raise TypeError(f"{key} holds {name}, which no average can be made of; save {key}.float()") from None
+    return tensor
 
 
 def _array(value: Any, key: str) -> np.ndarray[Any, Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
+
+from IPython.core.interactiveshell import InteractiveShell
 
 from ...capture.roles.contract import Role
 from ..commands.parser import Parser
@@ -18,6 +21,18 @@ _ABOUT = {
     "command": "Run the cell and capture a function that run.command(NAME, params) calls on the sites while a run goes on: "
     "the one called NAME, else the cell's only one. It gets params, and env and logger if it takes them, and returns JSON.",
 }
+
+_ASKS_FOR_HELP = re.compile(rf"%%reson_({'|'.join(_ABOUT)})\s+(-h|--help)\s*")
+
+
+def let_help_stand_alone(shell: InteractiveShell) -> None:
+    """Has a shell take `%%reson_ROLE --help` without a cell below it, which it refuses of other cell magics."""
+    if _with_a_body not in shell.input_transformers_cleanup:
+        shell.input_transformers_cleanup.append(_with_a_body)
+
+
+def _with_a_body(lines: list[str]) -> list[str]:
+    return [*lines, "\n"] if len(lines) == 1 and _ASKS_FOR_HELP.fullmatch(lines[0]) else lines
 
 
 @cache

@@ -17,6 +17,7 @@ from ...capture.capture import Capture, capture_cell
 from ...capture.objects import made_beside
 from ...capture.roles.command import require_command_name
 from ...capture.roles.contract import Role
+from ...capture.stale import outdated
 from ...capture.text.cell import Cell, parse
 from ...errors import CaptureError
 from ...review import review_model
@@ -93,7 +94,7 @@ class CaptureMagics(Magics):
             parsed = parse(text, f"In[{number}]", first_line, magics, inherits_future, number)
             capture = _capture(role, parsed, self._kernel(shell, number), arguments)
         except CaptureError as error:
-            refused = _with_what_stays(role, arguments.command, error)
+            refused = _with_what_stays(f"{role} {arguments.command}".strip(), error)
             refusal = Refusal(f"{role} {arguments.command}".strip(), f"In[{number}]", refused.message, refused.hint or "")
             session.set_refusal(refusal)
             raise refused from None
@@ -135,10 +136,10 @@ def _capture(role: Role, cell: Cell, kernel: Kernel, arguments: argparse.Namespa
 def _place(shell: InteractiveShell, cell: str) -> tuple[int, int]:
     """Returns the cell's number and the line on which the text below the magic begins, as the user sees them."""
     inputs = shell.history_manager.input_hist_raw if shell.history_manager else [""]
-    above, found, rest = (inputs[-1] + "\n").rpartition(cell)
-    if found and not rest.strip():
-        return len(inputs) - 1, above.count("\n") + 1
-    return shell.execution_count, 2
+    # The shell records a cell without the blank lines at its end, and may count on before the cell has run.
+    visible, body = inputs[-1].rstrip(), cell.rstrip()
+    first_line = visible.removesuffix(body).count("\n") + 1 if visible.endswith(body) else 2
+    return max(len(inputs) - 1, 1), first_line
 
 
 def _runnable(cell: str, first_line: int) -> str:
@@ -150,9 +151,19 @@ def _runnable(cell: str, first_line: int) -> str:
     return "#\n" * (first_line - 1) + "".join(lines)
 
 
-def _with_what_stays(role: Role, command: str, error: CaptureError) -> CaptureError:
-    previous = current_session().capture(f"{role} {command}".strip())
+def _with_what_stays(key: str, error: CaptureError) -> CaptureError:
+    """Adds what has become of the earlier capture: the cell has run, and may have given its names another meaning."""
+    session = current_session()
+    previous = session.capture(key)
     if previous is None:
         return error
+    changed = outdated(session.captures, session.kernel).get(key) if session.kernel else None
     stays = f"The {previous.title} from {previous.cell} stays captured."
+    if changed and changed.ships:
+        stays = f"{stays[:-1]}, but {changed.what}."
+    elif changed:
+        stays = (
+            f"The {previous.title} from {previous.cell} no longer holds, as the kernel has something else now: "
+            f"mend this cell, or run {previous.cell} again."
+        )
     return CaptureError(error.message, f"{error.hint}\n  {stays}" if error.hint else stays)

@@ -6,6 +6,8 @@ import argparse
 import shlex
 from typing import TYPE_CHECKING
 
+from IPython.display import display
+
 from ...data.report import counted
 from ...names import printable
 from ...session import current_session
@@ -47,6 +49,7 @@ def _load(arguments: argparse.Namespace) -> Project:
     project = edge.load_project(arguments.folder, local_package=arguments.local_package)
     if dropped := gone(before, session):
         print(f"dropped {', '.join(dropped)}: only one of them can train")
+    display(project)  # which line of the cell it may be
     return project
 
 

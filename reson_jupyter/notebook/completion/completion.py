@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Callable
 
@@ -47,7 +48,8 @@ def _matched(context: CompletionContext, files: _Files) -> SimpleMatcherResult:
     if offered.paths:
         # Of a word that is quoted, or begins with its flag, only IPython knows where the path begins.
         begun = context.token
-        completions = [*(completions if begun == offered.begun else []), *files(context)["completions"]]
+        paths = sorted(files(context)["completions"], key=lambda path: not os.path.isdir(os.path.expanduser(path.text)))
+        completions = [*paths, *(completions if begun == offered.begun else [])]
     # Python's names, which IPython would add, mean nothing in such a line.
     return {"completions": completions, "matched_fragment": begun, "suppress": True, "ordered": True}
 

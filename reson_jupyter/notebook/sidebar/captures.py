@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...capture.capture import Capture
 from ...capture.stale import Outdated
 from ...errors import ConfigError
+from ...readiness import problem_of
 from ...review import Review
 from ...session import Refusal, Session
 from ..capturing.cards import lines_shipped, model_size
@@ -45,9 +46,12 @@ def capture_rows(session: Session, cells: CellIds, review_of: ReviewOf) -> list[
 
 
 def _project_row(project: Project) -> Row:
+    """What it says, read anew: its files are the user's, who may have written to them since."""
+    problem = problem_of(project)
     told = dict(project_rows(project))
     folder = told.pop("folder")
-    checks = [
+    checks = [{"level": "error", "text": shown(f"{problem.message}\n{problem.hint or ''}".strip())}] if problem else []
+    checks += [
         {"level": "warning" if name == "seed" and not project.build else "ok", "text": shown(f"{name}: {text}")}
         for name, text in told.items()
     ]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reson_jupyter.edge.project import Project
+from reson_jupyter.notebook.sidebar.comms import Sidebar
 from reson_jupyter.session import Refusal, Session
 
 from .fake_page import FakePage
@@ -24,7 +25,14 @@ def keys(state: Any) -> list[str]:
 
 
 def made_project(folder: Path, **given: Any) -> Project:
-    return Project(folder / "mnist", "importer", "startup.py", **given)
+    """A project whose folder is as it says."""
+    project = Project(folder / "mnist", "importer", "startup.py", **given)
+    project.folder.mkdir()
+    named = "".join(f"  build: {project.build}\n" for _ in range(bool(project.build)))
+    (project.folder / "scaleout.yaml").write_text(f"entry_points:\n  startup: startup.py\n{named}")
+    (project.folder / "startup.py").write_text(STARTUP)
+    (project.folder / "build.py").write_text(BUILD)
+    return project
 
 
 def test_a_startup_stands_in_the_place_of_the_model_and_its_roles(page: FakePage, session: Session) -> None:
@@ -75,6 +83,24 @@ def test_a_project_is_a_row_with_its_folder_and_what_it_says(page: FakePage, ses
         ("ok", "seed: build.py"),
         ("ok", "requires: whatever the sites have: no python_env is named"),
     ]
+
+
+def test_a_project_that_was_broken_since_it_was_loaded_is_told_once_a_cell_has_run(
+    page: FakePage, sidebar: Sidebar, session: Session, tmp_path: Path
+) -> None:
+    project = made_project(tmp_path, build="build.py")
+    session.set_project(project)
+    page.wait_for(lambda state: keys(state) == ["project"])
+    (project.folder / "startup.py").write_text("def startup(:\n")
+    sidebar.look_again()
+    page.wait_for(lambda state: state["captures"][0]["checks"][0]["level"] == "error")
+    (row,) = page.seen["captures"]
+    assert "startup.py, line 1: this is no Python" in row["checks"][0]["text"]
+    page.wait_for(lambda state: len(state["submit"]["obstacles"]["submit"]) > 1)
+    assert "startup.py, line 1: this is no Python" in page.seen["submit"]["obstacles"]["check"][0]
+    (project.folder / "startup.py").write_text(STARTUP)
+    sidebar.look_again()
+    page.wait_for(lambda state: state["captures"][0]["checks"][0]["level"] == "ok" and not state["submit"]["obstacles"]["check"])
 
 
 def test_a_project_that_cannot_make_its_seed_is_warned_of(page: FakePage, session: Session, tmp_path: Path) -> None:

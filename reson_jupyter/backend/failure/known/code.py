@@ -16,17 +16,21 @@ SHAPES = (
         r"to have (?P<made>\d+) channels?, but got (?P<got>\d+) channels? instead",
         "A convolution is made for {made} channels and got {got}.",
         "The default training gives RGB images, so 3 channels; convert images in your own training, or change the first layer.",
+        callbacks="Convert the images where they are read, or change the first layer.",
     ),
     Known(
         r"Kernel size can't be greater than actual input size|Output size is too small|Calculated output size: .*too small",
         "The images are too small for the model: nothing is left of them after its pooling and convolutions.",
         "Raise img_size, or take out a layer that halves the image.",
+        callbacks="Make the images larger where they are read, or take out a layer that halves them.",
     ),
     Known(
         r"size mismatch for (?P<key>[\w.]+)|: (?P<own>[\w.]+) has the shape \[[\d, ]*\], the model's has",
         "The weights {key}{own} are of another size than the model's.",
         "Every site and the checkpoint must have the same layers: keep num_classes and model_args, "
         "and let no layer depend on a site's data.",
+        callbacks="Every site must return the parameters in the shapes in which it got them; "
+        "another model needs another seed, from build() or checkpoint=FILE.",
     ),
     Known(
         r"(?:Missing|Unexpected) key\(s\) in state_dict|keys do not fit the model|"
@@ -34,6 +38,8 @@ SHAPES = (
         "The names of the weights are not those of the model.",
         'Return model.state_dict() of the model that you were given; DataParallel puts "module." before each name and '
         'torch.compile "_orig_mod.".',
+        callbacks="Return what model.get_model_params(helper) gave, trained: as many arrays in the same order, or the same "
+        "names. Another model needs another seed, from build() or checkpoint=FILE.",
     ),
     Known(
         r"Expected input batch_size \((?P<inputs>\d+)\) to match target batch_size \((?P<targets>\d+)\)",
@@ -52,6 +58,8 @@ SHAPES = (
     ),
 )
 
+_OUTPUTS = "Labels count from 0, so the model needs as many outputs as the greatest label of all sites plus one"
+
 LABELS = (
     Known(
         r"the model returns (?P<made>\d+) logits, but num_classes is (?P<wanted>\d+)",
@@ -62,11 +70,13 @@ LABELS = (
         r"Target (?P<label>-?\d+) is out of bounds",
         "A sample has the label {label}, which the model has no output for.",
         "Labels count from 0, so num_classes must be the greatest label of all sites plus one.",
+        callbacks=f"{_OUTPUTS}.",
     ),
     Known(
         r"device-side assert triggered",
         "On a GPU this is nearly always a label that the model has no output for.",
         "Labels count from 0, so num_classes must be the greatest label of all sites plus one; a run on CPUs says which it is.",
+        callbacks=f"{_OUTPUTS}; a run on CPUs says which it is.",
     ),
     Known(
         r"multi-target not supported|only batches of spatial targets supported",
@@ -80,7 +90,7 @@ TENSORS = (
         r"Expected all tensors to be on the same device|torch\.cuda\.\w+Tensor\) should be the same|"
         r"is on (?:cpu|cuda:\d+), but expected",
         "Some tensors are on the GPU and some are not.",
-        'Move every batch to env["DEVICE"], the model\'s device; tensors that a model makes in forward need device=x.device.',
+        'Move every batch to {env}["DEVICE"], the model\'s device; tensors that a model makes in forward need device=x.device.',
     ),
     Known(
         r"can't convert \w+:\d+ device type tensor to numpy",
@@ -121,6 +131,7 @@ TENSORS = (
         r"\bnot finite\b|\bcontains? (?:NaN|infs?)\b|\bdiverged\b|\b(?:loss|weights?) (?:is|are|became) nan\b",
         "The training diverged: its numbers became NaN or infinite.",
         "Lower learning_rate, for example: %reson config learning_rate=0.0001; scale the inputs, or clip the gradients.",
+        callbacks="Lower the learning rate, scale the inputs, or clip the gradients.",
     ),
 )
 
@@ -129,6 +140,7 @@ NAMES = (
         r"\bname '(?P<name>get_ipython|display)' is not defined",
         "Sites have no IPython, so there is no {name}.",
         "Take it out of what ships; logger(...) prints to the run's log.",
+        callbacks="Take it out of what ships; print(...) goes to the run's log.",
     ),
     Known(
         r"\bname '(?P<name>\w+)' is not defined|NameError: (?:cannot access )?free variable '(?P<free>\w+)'",
@@ -139,6 +151,8 @@ NAMES = (
         r"No module named '?(?P<name>(?!model_def\b|custom_\w+)[\w.]+)'?",
         "The package {name} is not installed there.",
         "Name its distribution in the requirements; a module of your own ships when it lies beside the notebook.",
+        project="Name its distribution below dependencies in python_env.yaml, which scaleout.yaml names as python_env; "
+        "a module of your own ships when it lies in the project's folder and .scaleoutignore does not leave it out.",
     ),
     Known(
         r"cannot import name '(?P<name>\w+)' from (?:partially initialized module )?'(?P<module>[\w.]+)'",
@@ -163,6 +177,7 @@ NAMES = (
         r"module 'model_def' has no attribute '(?P<own>\w+)",
         "The code that shipped has no {name}{own}; it was renamed, or stands in a cell that was not captured.",
         "Run the cell that defines it again with %%reson_model or %%reson_train above it, then submit.",
+        callbacks="Run the cell that defines it again with %%reson_startup above it, then submit.",
     ),
     Known(
         r"fl_validate\w*\(\) returned a \w+; it must return a dict",
@@ -185,13 +200,15 @@ NAMES = (
         "Define it as {name}(model, env, out_dir, logger) or {name}(payload).",
     ),
     Known(
-        r"\b(?P<name>[\w.]+)\.__init__\(\) got an unexpected keyword argument '(?P<key>\w+)'",
+        r"(?<![\w.])(?P<name>[\w.]+)\.__init__\(\) got an unexpected keyword argument '(?P<key>\w+)'",
         "The constructor of {name} does not take {key}.",
         "Add {key} to its parameters, or take it out of model_args (or of the call).",
+        callbacks="Add {key} to its parameters, or take it out of the call.",
     ),
     Known(
-        r"\b(?P<name>[\w.]+)\.__init__\(\) missing \d+ required positional arguments?: (?P<key>[^\n]+)",
+        r"(?<![\w.])(?P<name>[\w.]+)\.__init__\(\) missing \d+ required positional arguments?: (?P<key>[^\n]+)",
         "The constructor of {name} was called without {key}.",
         "Give a default, or set model_args: %reson config 'model_args={{\"name\": value}}'",
+        callbacks="Give a default, or name it in the call.",
     ),
 )

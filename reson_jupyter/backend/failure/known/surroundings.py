@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from .entry import Known
 
+# Callbacks that validate or predict get no settings.
+_DATA = 'settings["DATA_ROOT"], or os.environ["RESON_DATA_ROOT"] where there are no settings'
+_READ = f"Read what a site has below {_DATA}."
+_READ_OR_SHIP = f"{_READ} A file of the project is found with Path(__file__).parent / ..."
+
 MEMORY = (
     Known(
         r"CUDA out of memory|CUDA OOM|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED",
         "The GPU's memory does not hold the model, its gradients and a batch.",
         "Lower batch_size or img_size, for example: %reson config batch_size=8",
+        callbacks='Train with smaller batches or images; with settings["batch_size"] in the code, for example: '
+        "%reson config batch_size=8",
     ),
     Known(
         r"DefaultCPUAllocator|Cannot allocate memory|\bMemoryError\b",
@@ -34,6 +41,7 @@ MEMORY = (
         r"No space left on device|disk of the work folder \S+ is full",
         "The disk is full.",
         'Write less, or delete what each round leaves in out_dir and env["STATE_DIR"].',
+        callbacks='Write less, or delete what each round leaves in settings["STATE_DIR"] or elsewhere.',
     ),
 )
 
@@ -65,16 +73,21 @@ FILES = (
         r"(?:Permission denied|Read-only file system): '(?P<path>[^']*)'",
         "The site may not write to {path}; its working folder is not the notebook's.",
         'Write below out_dir, or below env["STATE_DIR"] what later rounds need.',
+        callbacks='Write below settings["STATE_DIR"] what later rounds need, and everything else with tempfile.',
     ),
     Known(
         r"No such file or directory: '(?P<path>(?:/|~|[A-Z]:)[^']*)'",
         "{path} is on the notebook's machine, or nowhere; a site has only its own shard.",
         'Put the file into the shards and read it below env["DATA_ROOT"].',
+        callbacks=_READ,
+        project=_READ_OR_SHIP,
     ),
     Known(
         r"No such file or directory: '(?P<path>[^']*)'",
         "The site's working folder has no {path}; it is not the notebook's folder.",
         'Put the file into the shards and read it as os.path.join(env["DATA_ROOT"], ...).',
+        callbacks=_READ,
+        project=_READ_OR_SHIP,
     ),
     Known(
         r"UnidentifiedImageError|image file is truncated|Truncated File Read",
@@ -85,6 +98,7 @@ FILES = (
         r"num_samples should be a positive integer value, but got num_samples=0|empty dataset|\bhas no samples$",
         "The site has no samples.",
         'Look for the files below env["DATA_ROOT"], and give every shard some samples.',
+        callbacks=f"Look for the files below {_DATA}.",
     ),
     Known(
         r"ZeroDivisionError",
@@ -102,17 +116,19 @@ MACHINES = (
     Known(
         r"No CUDA GPUs are available|Torch not compiled with CUDA|Found no NVIDIA driver|deserialize object on a CUDA device",
         "The code asks for a GPU, and the site has none.",
-        'Use env["DEVICE"] in place of "cuda", and torch.load(..., map_location="cpu").',
+        'Use {env}["DEVICE"] in place of "cuda", and torch.load(..., map_location="cpu").',
     ),
     Known(
         r"No matching distribution found for (?P<name>\S+)|satisfies the requirement (?P<wanted>\S+)",
         "There is no {name}{wanted} for the site's Python.",
         "Name a version that there is in requirements.",
+        project="Name a version that there is in python_env.yaml.",
     ),
     Known(
         r"ResolutionImpossible|conflicting dependencies",
         "The packages in requirements contradict each other, so none can be installed.",
         "Pin fewer of them, and name none that the code does not import.",
+        project="Pin fewer of them in python_env.yaml, and name none there that the code does not import.",
     ),
     Known(
         r"(?:NCCL|collective operation).*(?:time[d ]*out|watchdog)|Watchdog caught collective",
@@ -128,6 +144,7 @@ MACHINES = (
         r"Can't (?:pickle|get local object)|cannot pickle|Can't get attribute",
         "A DataLoader with worker processes pickles its data set; what a function defines in itself (a lambda, say) cannot be.",
         "Define it at the top of the cell, or use DataLoader(..., num_workers=0).",
+        project="Define it at the top of the file, or use DataLoader(..., num_workers=0).",
     ),
     Known(
         r"bootstrapping phase|daemonic processes are not allowed to have children",
