@@ -42,7 +42,7 @@ def of(outputs: dict[str, str], beginning: str) -> str:
 
 
 def test_the_custom_command_and_the_prediction_are_answered_by_both_sites_during_the_run(outputs: dict[str, str]) -> None:
-    said = of(outputs, "import time")
+    said = of(outputs, "print(run.command")
     spread = re.findall(r"(site-\d) +\{'0': (\d+), '1': (\d+), '2': (\d+)\}", said)
     assert spread == [("site-1", "59", "56", "51"), ("site-2", "56", "63", "63")]
     predicted = re.findall(r"(site-\d) +\{'first digits': \[((?:\d, ){7}\d)\]\}", said)
