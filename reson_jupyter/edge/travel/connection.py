@@ -7,7 +7,7 @@ import enum
 import json as json_
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 _TIMEOUT = 10  # seconds
@@ -118,9 +118,11 @@ def _good_until(access: str, answer: Mapping[str, Any]) -> datetime:
     """What the token says itself if it is a JWT, else what the server said."""
     try:
         payload = access.split(".")[1]
-        return datetime.fromtimestamp(json_.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"], UTC)
+        return datetime.fromtimestamp(
+            json_.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"], timezone.utc
+        )
     except (IndexError, KeyError, TypeError, ValueError):
-        return datetime.now(UTC) + timedelta(seconds=answer.get("expires_in") or _LIFETIME)
+        return datetime.now(timezone.utc) + timedelta(seconds=answer.get("expires_in") or _LIFETIME)
 
 
 def _endpoint(url: str, path: str) -> str:

@@ -21,7 +21,8 @@ def raise_at(function: Any, error: Exception) -> NoReturn:
     if code is None or Path(code.co_filename).parent == _OURS:
         raise error
     text = "\n" * (code.co_firstlineno - 1) + "raise error"
-    place = compile(text, code.co_filename, "exec", dont_inherit=True).replace(co_name=code.co_name, co_qualname=code.co_qualname)
+    names = {name: getattr(code, name) for name in ("co_name", "co_qualname") if hasattr(code, name)}  # the second since 3.11
+    place = compile(text, code.co_filename, "exec", dont_inherit=True).replace(**names)
     FunctionType(place, {"error": error})()
     raise AssertionError  # not reached
 

@@ -8,7 +8,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from functools import partial
 from math import inf
 from numbers import Real
@@ -277,7 +277,7 @@ def _request(task: str, env: Mapping[str, Any], data: Any) -> TaskRequest:
         model_id=f"{env['JOB_ID']}-{number}" if number else "",
         data=json.dumps(data, default=str),
         correlation_id=str(uuid.uuid4()),
-        timestamp=datetime.now(UTC).isoformat(),
+        timestamp=datetime.now(timezone.utc).isoformat(),
         session_id=env["JOB_ID"],
         round_id=number,
         type=task,
