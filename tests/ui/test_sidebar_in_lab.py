@@ -41,16 +41,6 @@ def test_ctrl_s_saves_from_the_sidebar_where_plain_keys_do_nothing_to_the_notebo
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
-def test_ctrl_s_saves_from_a_live_view_under_a_cell(lab: Lab, page: Page) -> None:
-    book = lab.open(page, lab.notebook("saved_in_view", "from made_up_run import *", "watched = Watched(MadeUpRun(3))"))
-    book.start(0)
-    book.start(1)
-    expect(book.view.get_by_text("3 of 3 rounds done")).to_be_visible()
-    for place in (book.view.locator("button:visible, summary:visible").first, book.view.locator("[tabindex='0']").first):
-        place.focus()
-        text_typed_and_saved(page, book, f"# {place}")
-
-
 def test_a_pinned_run_has_most_of_the_sidebar_and_is_there_again_after_a_reload(lab: Lab, page: Page) -> None:
     book = loaded(lab, page, "pinned_reload", RUNS)
     book.start(1)
