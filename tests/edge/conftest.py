@@ -1,4 +1,4 @@
-"""Scaleout's own packages, in virtual environments of their own, to compare with."""
+"""What the tests of Scaleout Edge share: Scaleout's own packages, in virtual environments of their own, and what a site logs to."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+
+from .client_drivers import Logger
 
 VENVS = Path(__file__).parents[2] / ".venv-scaleout"
 RELEASES = ("1.0", "1.1")
@@ -39,3 +41,15 @@ def scaleout() -> Scaleout:
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+def logger() -> Logger:
+    """What the executor's logger is to a site."""
+    return Logger()
+
+
+@pytest.fixture
+def own_data_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts back where data is, which a site's start sets for its process."""
+    monkeypatch.setenv("RESON_DATA_ROOT", "")

@@ -24,11 +24,6 @@ from .client_drivers import ENV, Logger
 
 
 @pytest.fixture
-def logger() -> Logger:
-    return Logger()
-
-
-@pytest.fixture
 def client(logger: Logger, monkeypatch: pytest.MonkeyPatch) -> EdgeClient:
     """A client of a run, between two tasks."""
     monkeypatch.setenv("RESON_DATA_ROOT", "")  # so that it is put back

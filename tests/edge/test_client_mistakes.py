@@ -20,16 +20,6 @@ from reson_jupyter.edge.travel.site import Site
 from .client_drivers import ENV, EXAMPLES, WEIGHTS, Logger
 
 
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RESON_DATA_ROOT", "")  # so that it is put back
-
-
-@pytest.fixture
-def logger() -> Logger:
-    return Logger()
-
-
 @pytest.fixture
 def shipped(tmp_path: Path) -> Callable[[str], Site]:
     """A site whose startup is in a file of a project, as a job has it."""

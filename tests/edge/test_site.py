@@ -25,15 +25,7 @@ from reson_jupyter.edge.travel.site import Site
 
 from .client_drivers import ENV, EXAMPLES, NUMPY, WEIGHTS, Logger, site_with, unchanged
 
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RESON_DATA_ROOT", "")  # so that it is put back
-
-
-@pytest.fixture
-def logger() -> Logger:
-    return Logger()
+pytestmark = pytest.mark.usefixtures("own_data_root")
 
 
 def test_startup_runs_once_and_not_before_the_first_task(logger: Logger) -> None:

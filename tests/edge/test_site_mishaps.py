@@ -18,15 +18,7 @@ from reson_jupyter.edge.travel.site import Site
 
 from .client_drivers import ENV, EXAMPLES, NUMPY, WEIGHTS, Logger, site_with
 
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RESON_DATA_ROOT", "")  # so that it is put back
-
-
-@pytest.fixture
-def logger() -> Logger:
-    return Logger()
+pytestmark = pytest.mark.usefixtures("own_data_root")
 
 
 def test_a_startup_that_fails_is_tried_again_by_the_next_task(logger: Logger) -> None:

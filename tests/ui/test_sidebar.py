@@ -85,6 +85,14 @@ def loaded(lab: Lab, page: Page, name: str, *cells: str) -> Notebook:
     return book
 
 
+def with_a_pinned_run(page: Page) -> Locator:
+    """The sidebar, where the first of `RUNS` is pinned."""
+    sidebar = sidebar_of(page)
+    sidebar.get_by_role("button", name="Look for runs again").click()
+    sidebar.get_by_role("button", name="digits 1", exact=True).click()
+    return sidebar
+
+
 def compare(page: Page) -> None:
     for name in ("digits 1", "digits 2"):
         sidebar_of(page).get_by_role("checkbox", name=f"Compare {name}").check()
@@ -255,9 +263,7 @@ def test_a_killed_kernel_comes_back_without_what_it_knew(lab: Lab, page: Page) -
 def test_a_run_is_pinned_shown_in_a_tab_and_survives_its_kernel_as_a_picture(lab: Lab, page: Page) -> None:
     book = loaded(lab, page, "pinned", RUNS)
     book.start(1)
-    sidebar = sidebar_of(page)
-    sidebar.get_by_role("button", name="Look for runs again").click()
-    sidebar.get_by_role("button", name="digits 1", exact=True).click()
+    sidebar = with_a_pinned_run(page)
     view = sidebar.get_by_role("region", name="Training run")
     expect(view.get_by_text(re.compile("^Round 3 of 8"))).to_be_visible()
     sidebar.get_by_role("button", name="Open as tab: digits-1").click()
@@ -294,9 +300,7 @@ def test_a_document_opens_beside_the_notebook_and_nothing_in_it_runs(lab: Lab, p
 def test_nothing_of_the_sidebar_lands_in_the_saved_notebook(lab: Lab, page: Page) -> None:
     book = loaded(lab, page, "saved", RUNS)
     book.start(1)
-    sidebar = sidebar_of(page)
-    sidebar.get_by_role("button", name="Look for runs again").click()
-    sidebar.get_by_role("button", name="digits 1", exact=True).click()
+    sidebar = with_a_pinned_run(page)
     expect(sidebar.get_by_role("region", name="Training run").get_by_text(re.compile("^Round 3 of 8"))).to_be_visible()
     field(page, "batch_size").fill("51")
     field(page, "batch_size").press("Enter")

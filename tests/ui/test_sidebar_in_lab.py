@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from .lab import Lab, Notebook
-from .test_sidebar import RUNS, compare, field, loaded, sidebar_of
+from .test_sidebar import RUNS, compare, field, loaded, sidebar_of, with_a_pinned_run
 
 pytestmark = pytest.mark.ui
 
@@ -26,9 +26,7 @@ def text_typed_and_saved(page: Page, book: Notebook, text: str) -> None:
 def test_ctrl_s_saves_from_the_sidebar_where_plain_keys_do_nothing_to_the_notebook(lab: Lab, page: Page) -> None:
     book = loaded(lab, page, "saved_by_key", RUNS)
     book.start(1)
-    sidebar = sidebar_of(page)
-    sidebar.get_by_role("button", name="Look for runs again").click()
-    sidebar.get_by_role("button", name="digits 1", exact=True).click()
+    sidebar = with_a_pinned_run(page)
     close = sidebar.get_by_role("button", name="Close: digits-1")
     for number, place in enumerate((field(page, "batch_size"), sidebar.get_by_role("button", name="Submit", exact=True), close)):
         place.focus()
@@ -44,9 +42,7 @@ def test_ctrl_s_saves_from_the_sidebar_where_plain_keys_do_nothing_to_the_notebo
 def test_a_pinned_run_has_most_of_the_sidebar_and_is_there_again_after_a_reload(lab: Lab, page: Page) -> None:
     book = loaded(lab, page, "pinned_reload", RUNS)
     book.start(1)
-    sidebar = sidebar_of(page)
-    sidebar.get_by_role("button", name="Look for runs again").click()
-    sidebar.get_by_role("button", name="digits 1", exact=True).click()
+    sidebar = with_a_pinned_run(page)
     view = sidebar.get_by_role("region", name="Training run")
     expect(view.get_by_text(re.compile("^Round 3 of 8"))).to_be_visible()
     pane, whole = sidebar.locator(".jp-Reson-run").bounding_box(), sidebar.bounding_box()

@@ -40,11 +40,11 @@ class Arithmetic(HelperBase):
 
     Attributes:
         suffix: How the name of its files ends.
-        library: What calculates: numpy or torch.
+        namespace: What calculates: numpy or torch.
     """
 
     suffix: str
-    library: Any
+    namespace: Any
 
     @abstractmethod
     def each(self, function: Callable[..., Any], *models: Any) -> Any:
@@ -90,16 +90,16 @@ class Arithmetic(HelperBase):
 
     def sqrt(self, m1: Any) -> Any:
         """Returns the square roots, element by element."""
-        return self.each(self.library.sqrt, m1)
+        return self.each(self.namespace.sqrt, m1)
 
     def sign(self, m: Any) -> Any:
         """Returns -1, 0 or 1 for every element."""
-        return self.each(self.library.sign, m)
+        return self.each(self.namespace.sign, m)
 
     def ones(self, m1: Any, a: float) -> Any:
         """Returns parameters of the same shapes, all elements `a`."""
-        return self.each(lambda x: self.library.ones(tuple(x.shape)) * a, m1)
+        return self.each(lambda x: self.namespace.ones(tuple(x.shape)) * a, m1)
 
     def norm(self, m: Any) -> float:
         """Returns the sum of the parameters' 1-norms, which vectors and matrices have."""
-        return float(sum(self.library.linalg.norm(value, 1) for value in self.values(m)))
+        return float(sum(self.namespace.linalg.norm(value, 1) for value in self.values(m)))

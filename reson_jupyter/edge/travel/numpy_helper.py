@@ -21,7 +21,7 @@ class NumpyHelper(Arithmetic):
     """Parameters as a list of numpy arrays."""
 
     suffix = ".npz"
-    library = np
+    namespace = np
 
     def __init__(self) -> None:
         super().__init__()

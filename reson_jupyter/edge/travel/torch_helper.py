@@ -18,7 +18,7 @@ class TorchHelper(Arithmetic):
     """Parameters as a state_dict: tensors by name, on the CPU. Arithmetic keeps every tensor's dtype."""
 
     suffix = ".pt"
-    library = torch
+    namespace = torch
 
     def __init__(self) -> None:
         super().__init__()
