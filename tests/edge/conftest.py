@@ -1,4 +1,4 @@
-"""What the tests of Scaleout Edge share: Scaleout's own packages, in virtual environments of their own, and what a site logs to."""
+"""What tests of Scaleout Edge share: Scaleout's own packages, each release in an environment of its own, and a logger."""
 
 from __future__ import annotations
 
