@@ -7,6 +7,7 @@ import { Comm } from './comm';
 import { CommandError } from './commands';
 import type { CommandSender } from './commands';
 import { Folded } from './folded';
+import { KernelProcess } from './process';
 import { Replies } from './replies';
 import { reasonFor } from './reasons';
 import { Subshell } from './subshell';
@@ -40,6 +41,7 @@ export class KernelLink implements CommandSender {
 
   private readonly replies = new Replies();
   private readonly subshell: Subshell;
+  private readonly process = new KernelProcess();
   private folded = new Folded();
   private comms: { state: Comm; command: Comm | null } | null = null;
   private readonly sign = setInterval(() => this.giveSign(), SIGN_OF_LIFE_MS);
@@ -188,6 +190,7 @@ export class KernelLink implements CommandSender {
     this.comms = null;
     this.folded = new Folded();
     this.subshell.forget();
+    this.process.forget();
     this.replies.giveUp(message, '');
   }
 
@@ -250,9 +253,7 @@ export class KernelLink implements CommandSender {
     } else if (status === 'dead') {
       this.forget('The kernel died before it answered.');
     } else if (status === 'starting' && this.kernel.connectionStatus === 'connected') {
-      // A new process, whoever started it.
-      this.forget('The kernel was restarted before it answered.');
-      void this.open();
+      this.beginAnew();
     }
     this.changed.emit();
   }
@@ -267,9 +268,17 @@ export class KernelLink implements CommandSender {
   }
 
   private onIopub(_kernel: unknown, message: KernelMessage.IIOPubMessage): void {
-    if (KernelMessage.isCommOpenMsg(message) && message.content.target_name === READY_TARGET) {
+    if (this.process.isAnother(message) && this.comms) {
+      this.beginAnew();
+    } else if (KernelMessage.isCommOpenMsg(message) && message.content.target_name === READY_TARGET) {
       void this.open();
     }
+  }
+
+  /** The kernel is a new process, whoever started it. */
+  private beginAnew(): void {
+    this.forget('The kernel was restarted before it answered.');
+    void this.open();
   }
 }
 

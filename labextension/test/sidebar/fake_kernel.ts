@@ -109,8 +109,14 @@ export class FakeKernel {
     this.iopub('comm_open', { comm_id: 'r', target_name: 'reson.ready', data: {} });
   }
 
-  private iopub(msg_type: string, content: unknown): void {
-    this.iopubMessage.emit({ channel: 'iopub', header: { msg_type }, content } as unknown as KernelMessage.IIOPubMessage);
+  /** The process that signs with `session` says what it does, as every page hears. */
+  says(execution_state: Kernel.Status, session: string): void {
+    this.turn(execution_state);
+    this.iopub('status', { execution_state }, session);
+  }
+
+  private iopub(msg_type: string, content: unknown, session = 'first'): void {
+    this.iopubMessage.emit({ channel: 'iopub', header: { msg_type, session }, content } as unknown as KernelMessage.IIOPubMessage);
   }
 }
 

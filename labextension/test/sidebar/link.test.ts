@@ -170,10 +170,43 @@ it('forgets what it knew when the kernel restarts, answers what waits, and opens
 
 it('sees a restart that somebody else asked for', async () => {
   await begun();
-  kernel.turn('starting');
+  kernel.says('starting', 'second');
+  kernel.says('idle', 'second');
   await settled();
   expect(kernel.opened('reson.state')).toHaveLength(2);
   expect(link.status).toBe('starting');
+});
+
+it('sees by its next words that the kernel is another process, where "starting" was missed', async () => {
+  await begun();
+  kernel.says('busy', 'first');
+  kernel.says('idle', 'first');
+  expect(kernel.opened('reson.state')).toHaveLength(1);
+  const waiting = link.send('preview');
+  kernel.says('busy', 'second');
+  expect(await problemOf(waiting)).toBe('The kernel was restarted before it answered.');
+  await settled();
+  expect(kernel.opened('reson.state').at(-1)).toMatchObject({ subshell: 's2' });
+  kernel.close();
+  kernel.says('idle', 'second');
+  await settled();
+  expect(kernel.opened('reson.state')).toHaveLength(2);
+  expect(link.status).toBe('not-loaded');
+});
+
+it("is not misled by what the server signs in the kernel's place, nor by a kernel that has nothing of ours", async () => {
+  await begun();
+  kernel.says('idle', 'first');
+  kernel.says('unknown', 'server');
+  kernel.says('idle', 'first');
+  await settled();
+  expect(kernel.opened('reson.state')).toHaveLength(1);
+  kernel.close();
+  kernel.says('idle', 'first');
+  kernel.says('idle', 'second');
+  await settled();
+  expect(kernel.opened('reson.state')).toHaveLength(1);
+  expect(link.status).toBe('not-loaded');
 });
 
 it('keeps the last state while the connection is down, and takes no commands', async () => {
