@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.hostile import HOSTILE, TEX
 
 from .lab import Lab, Notebook
-from .test_sidebar import RUNS, compare, loaded, sidebar_of
+from .sidebar import RUNS, compare, loaded, sidebar_of
 
 pytestmark = pytest.mark.ui
 

@@ -8,15 +8,14 @@ import signal
 
 import nbformat
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from .lab import Lab, Notebook
+from .sidebar import NOT_LOADED, RUNS, SETUP, compare, field, loaded, open_sidebar, show, sidebar_of, with_a_pinned_run
 
 pytestmark = pytest.mark.ui
 
-SETUP = "import os; os.environ['RESON_HOME'] = 'sidebar-tests'\n%load_ext reson_jupyter"
 PID = "import os; print('pid', os.getpid())"
-NOT_LOADED = "The extension is not loaded in this kernel."
 HIDDEN = """import sys
 
 class Missing:
@@ -26,81 +25,6 @@ class Missing:
 
 sys.meta_path.insert(0, Missing())
 print("hidden")"""
-# Runs that nobody carries, and letters of one that is made up.
-RUNS = '''import threading, time
-from types import SimpleNamespace
-import reson_jupyter.api
-from made_up_run import MadeUpRun, is_said
-from reson_jupyter.backend.history.history import RunSummary
-from reson_jupyter.events import RunState
-from reson_jupyter.notebook.live.run_letters import RunLetters
-from reson_jupyter.notebook.sidebar import runs
-runs.known_runs = lambda *_, **__: [
-    RunSummary(f"digits-{n}", f"digits {n}", "local", "file:///nowhere", time.time() - n, RunState.RUNNING,
-               reason="", rounds_done=1, num_rounds=8)
-    for n in (1, 2)
-]
-runs.history.load = runs.known_runs
-
-def serve(comm, message):
-    run = MadeUpRun(8)
-    letters = RunLetters(run.first(), comm.send)
-    comm.on_msg(lambda message: letters.ask(message["content"]["data"]))
-    comm.send(letters.letter())
-    def follow():
-        letters.push(run.starting())
-        for message in run.rounds_of_messages():
-            while message["run"].get("round") == 3 and not is_said("go"):
-                time.sleep(0.05)
-            letters.push(message)
-    threading.Thread(target=follow, daemon=True).start()
-
-get_ipython().kernel.comm_manager.register_target("reson.run", serve)
-html = """<details open style="color: var(--jp-error-color1)"><summary>The comparison</summary>
-<img src="x" onerror="window.__x=1"><script>window.__x=2</script><a href="javascript:window.__x=3">here</a></details>"""
-reson_jupyter.api.compare = lambda *runs: SimpleNamespace(title=f"Comparison of {len(runs)}", _repr_html_=lambda: html)
-from reson_jupyter.notebook.sidebar import commands
-commands.comparison_bundle = lambda _: {commands.COMPARISON: None}'''
-
-
-def open_sidebar(page: Page) -> Locator:
-    page.evaluate("window.jupyterapp.commands.execute('reson:open-sidebar').then(() => null)")
-    return sidebar_of(page)
-
-
-def sidebar_of(page: Page) -> Locator:
-    return page.get_by_role("region", name="Reson", exact=True)
-
-
-def field(page: Page, name: str) -> Locator:
-    return sidebar_of(page).get_by_label(name, exact=True)
-
-
-def loaded(lab: Lab, page: Page, name: str, *cells: str) -> Notebook:
-    """A notebook whose first cell has loaded the extension, with the sidebar beside it."""
-    book = lab.open(page, lab.notebook(name, SETUP, *cells))
-    open_sidebar(page)
-    book.start(0)
-    expect(field(page, "batch_size")).to_have_value("32")
-    return book
-
-
-def with_a_pinned_run(page: Page) -> Locator:
-    """The sidebar, where the first of `RUNS` is pinned."""
-    sidebar = sidebar_of(page)
-    sidebar.get_by_role("button", name="Look for runs again").click()
-    sidebar.get_by_role("button", name="digits 1", exact=True).click()
-    return sidebar
-
-
-def compare(page: Page) -> None:
-    for name in ("digits 1", "digits 2"):
-        sidebar_of(page).get_by_role("checkbox", name=f"Compare {name}").check()
-    sidebar_of(page).get_by_role("button", name="Compare 2 runs").click()
-
-
-def show(page: Page, name: str) -> None:
-    page.evaluate("path => window.jupyterapp.commands.execute('docmanager:open', {path}).then(() => null)", name)
 
 
 def pid_in(book: Notebook, index: int) -> int:
@@ -182,24 +106,6 @@ def test_a_reload_brings_the_sidebar_back_even_while_the_kernel_runs_a_cell(lab:
     book.say("enough")
 
 
-def test_what_one_page_changes_a_second_page_shows(lab: Lab, page: Page) -> None:
-    book = loaded(lab, page, "two_pages")
-    second = page.context.new_page()
-    second.goto(f"{lab.url}/lab/workspaces/second/tree/{book.path.name}?reset&token={lab.token}")
-    Notebook(second, book.path).wait_until_idle()
-    open_sidebar(second)
-    expect(field(second, "batch_size")).to_have_value("32")
-    field(second, "batch_size").fill("24")
-    field(second, "batch_size").press("Enter")
-    expect(field(page, "batch_size")).to_have_value("24")
-    field(page, "batch_size").fill("12")
-    field(page, "batch_size").press("Enter")
-    expect(field(second, "batch_size")).to_have_value("12")
-    second.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.restartKernel().then(() => null)")
-    for one in (page, second):
-        expect(sidebar_of(one)).to_contain_text(NOT_LOADED)
-
-
 def test_the_sidebar_follows_to_another_notebook_and_back_and_stays_with_it_beside_other_tabs(lab: Lab, page: Page) -> None:
     lab.notebook("switch_b", SETUP, "%reson config batch_size=99")
     loaded(lab, page, "switch_a")
@@ -217,26 +123,6 @@ def test_the_sidebar_follows_to_another_notebook_and_back_and_stays_with_it_besi
     expect(page.locator(".jp-FileEditor")).to_be_visible()
     expect(sidebar).to_contain_text("switch_a.ipynb")
     expect(field(page, "batch_size")).to_have_value("32")
-
-
-def test_two_notebooks_with_one_kernel_have_the_same_sidebar(lab: Lab, page: Page) -> None:
-    loaded(lab, page, "shares")
-    handles = page.evaluate(
-        """async () => {
-            const app = window.jupyterapp;
-            const kernel = app.shell.currentWidget.sessionContext.session.kernel;
-            const other = await app.commands.execute('notebook:create-new', { kernelId: kernel.id });
-            await other.sessionContext.ready;
-            return other.sessionContext.session.kernel.handleComms;
-        }"""
-    )
-    assert handles is False  # JupyterLab gives comms to the first only
-    expect(sidebar_of(page)).to_contain_text("Untitled")
-    field(page, "batch_size").fill("40")
-    field(page, "batch_size").press("Enter")
-    show(page, "shares.ipynb")
-    expect(sidebar_of(page)).to_contain_text("shares.ipynb")
-    expect(field(page, "batch_size")).to_have_value("40")
 
 
 def test_a_restarted_kernel_is_another_that_has_to_load_the_extension_again(lab: Lab, page: Page) -> None:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from .lab import Lab, Notebook
-from .test_sidebar import RUNS, compare, field, loaded, sidebar_of, with_a_pinned_run
+from .sidebar import RUNS, compare, field, loaded, sidebar_of, with_a_pinned_run
 
 pytestmark = pytest.mark.ui
 
