@@ -1,42 +1,16 @@
-"""The sidebar as a part of JupyterLab: its keys, its height, its tabs and its commands."""
+"""The sidebar as a part of JupyterLab: its height, its tabs and its commands."""
 
 from __future__ import annotations
 
 import re
 
-import nbformat
 import pytest
 from playwright.sync_api import Page, expect
 
-from .lab import Lab, Notebook
+from .lab import Lab
 from .sidebar import RUNS, compare, field, loaded, sidebar_of, with_a_pinned_run
 
 pytestmark = pytest.mark.ui
-
-
-def text_typed_and_saved(page: Page, book: Notebook, text: str) -> None:
-    """Changes the first cell behind the page's back, presses Ctrl+S where the focus is, and waits for the file."""
-    page.evaluate("text => window.jupyterapp.shell.currentWidget.content.widgets[0].model.sharedModel.setSource(text)", text)
-    page.wait_for_function("window.jupyterapp.shell.currentWidget.context.model.dirty")
-    page.keyboard.press("Control+s")
-    page.wait_for_function("!window.jupyterapp.shell.currentWidget.context.model.dirty")
-    assert nbformat.read(book.path, as_version=4).cells[0].source == text
-
-
-def test_ctrl_s_saves_from_the_sidebar_where_plain_keys_do_nothing_to_the_notebook(lab: Lab, page: Page) -> None:
-    book = loaded(lab, page, "saved_by_key", RUNS)
-    book.start(1)
-    sidebar = with_a_pinned_run(page)
-    close = sidebar.get_by_role("button", name="Close: digits-1")
-    for number, place in enumerate((field(page, "batch_size"), sidebar.get_by_role("button", name="Submit", exact=True), close)):
-        place.focus()
-        text_typed_and_saved(page, book, f"# {number}")
-        expect(place).to_be_focused()
-    sidebar.get_by_role("button", name="Data", exact=True).focus()
-    for key in ("a", "b", "d", "d", "x", "0", "0", "i", "i", "Escape"):
-        page.keyboard.press(key)
-    assert page.evaluate("window.jupyterapp.shell.currentWidget.content.widgets.length") == 2
-    expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 def test_a_pinned_run_has_most_of_the_sidebar_and_is_there_again_after_a_reload(lab: Lab, page: Page) -> None:

@@ -3,6 +3,7 @@ import { Choices } from '../run_view/choices';
 import { siteColor } from '../run_view/colors';
 import { element } from '../run_view/dom';
 import { History } from '../run_view/history';
+import { keepPlainKeys } from '../run_view/keys';
 import { namesOf } from './compared';
 import type { Compared, Table } from './compared';
 
@@ -10,6 +11,7 @@ import type { Compared, Table } from './compared';
 export function mountComparison(compared: Compared, el: HTMLElement): () => void {
   const names = namesOf(compared.runs);
   const root = element('div', 'reson-run reson-comparison', '', { role: 'region', 'aria-label': 'Comparison of runs' });
+  keepPlainKeys(root);
   root.append(element('div', 'reson-name', compared.title));
   root.append(...compared.notes.map(note => element('p', 'reson-sentence', note)));
   const history = new History();

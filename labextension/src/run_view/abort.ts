@@ -14,8 +14,6 @@ export class AbortButton {
   private stage: Stage = 'ready';
 
   constructor(private readonly onAbort: () => void) {
-    // Without this, Jupyter's single-key shortcuts would take Enter and Escape from the buttons.
-    this.node.dataset['lmSuppressShortcuts'] = 'true';
     this.node.append(this.answer, this.question, this.yes, this.no, this.button);
     this.button.addEventListener('click', () => this.go('asking', this.no));
     this.no.addEventListener('click', () => this.go('ready', this.button));

@@ -20,8 +20,6 @@ export class Charts {
   private source: ChartSource | null = null;
 
   constructor(private readonly choices: Choices) {
-    // Without this, Jupyter's single-key shortcuts would take Enter and Escape from the controls.
-    this.node.dataset['lmSuppressShortcuts'] = 'true';
     this.controls = new Controls(choices);
     this.legend = new Legend(choices);
     this.bar.append(this.legend.node, this.controls.node);

@@ -18,8 +18,6 @@ export class EnvironmentTable {
   private shown = '';
 
   constructor() {
-    // Without this, Jupyter's single-key shortcuts would take Enter from the summary.
-    this.node.dataset['lmSuppressShortcuts'] = 'true';
     this.details.append(this.summary, this.scroller);
     this.node.append(this.details);
   }

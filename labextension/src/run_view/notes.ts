@@ -25,8 +25,6 @@ export class Notes {
   private shown = '';
 
   constructor() {
-    // Without this, Jupyter's single-key shortcuts would take Enter from the summary.
-    this.node.dataset['lmSuppressShortcuts'] = 'true';
     this.node.append(this.summary, this.list);
   }
 

@@ -32,8 +32,6 @@ export class SiteTable {
   private last: { model: RunModel; now: number } | null = null;
 
   constructor(private readonly choices: Choices) {
-    // Without this, Jupyter's single-key shortcuts would take Enter from the buttons and letters from the filter.
-    this.node.dataset['lmSuppressShortcuts'] = 'true';
     const table = element('table', 'reson-table');
     this.head = table.createTHead().insertRow();
     this.body = table.createTBody();

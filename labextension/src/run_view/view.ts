@@ -5,6 +5,7 @@ import { EnvironmentTable } from './environments';
 import { EventList } from './events';
 import { FailureList } from './failures';
 import { Header } from './header';
+import { keepPlainKeys } from './keys';
 import type { Link } from './link';
 import type { ChartSource } from './chart';
 import { Notes } from './notes';
@@ -16,6 +17,7 @@ const TICK_MS = 1000;
 /** Draws the run into `el` and keeps it current; the function that is returned ends that. */
 export function mount(link: Link, el: HTMLElement): () => void {
   const root = element('div', 'reson-run', '', { role: 'region', 'aria-label': 'Training run' });
+  keepPlainKeys(root);
   const header = new Header(link);
   const environments = new EnvironmentTable();
   const stages = new StageBar();

@@ -4,13 +4,13 @@ import { SplitPanel } from '@lumino/widgets';
 import React from 'react';
 
 import { resonIcon } from '../icon';
+import { keepPlainKeys } from '../run_view/keys';
 import type { PageActions } from './actions';
 import { Face } from './face';
 import type { Kernels } from './kernels';
 import type { KernelLink } from './link';
 import { PinnedRun } from './pinned_run';
 import { RunPane } from './run_pane';
-import { PlainKeys } from './shortcuts';
 
 // Of the sidebar's height: a chart and a table want more of it than the forms.
 const SHARES = [1, 3];
@@ -19,7 +19,6 @@ const SHARES = [1, 3];
 export class SidebarPanel extends SplitPanel {
   private readonly face: FaceWidget;
   private readonly pinned = new WeakMap<KernelLink, RunPane>();
-  private readonly keys = new PlainKeys(this.node);
 
   constructor(
     private readonly kernels: Kernels,
@@ -35,6 +34,7 @@ export class SidebarPanel extends SplitPanel {
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', 'Reson');
     this.node.tabIndex = -1;
+    keepPlainKeys(this.node);
     this.face = new FaceWidget(kernels, page);
     this.addWidget(this.face);
     kernels.changed.connect(this.follow, this);
@@ -52,16 +52,6 @@ export class SidebarPanel extends SplitPanel {
   protected override onActivateRequest(message: Message): void {
     super.onActivateRequest(message);
     this.node.focus();
-  }
-
-  protected override onAfterAttach(message: Message): void {
-    super.onAfterAttach(message);
-    this.keys.start();
-  }
-
-  protected override onBeforeDetach(message: Message): void {
-    this.keys.stop();
-    super.onBeforeDetach(message);
   }
 
   private open(link: KernelLink, remembered: PinnedRun, run: string): void {
