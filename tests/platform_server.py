@@ -53,6 +53,8 @@ def _handler_of(platform: Platform) -> type[BaseHTTPRequestHandler]:
             route = f"{self.command} {path}"
             fault = platform.fault_of(route)
             time.sleep(fault.delay)
+            if fault.until is not None:
+                fault.until.wait(200)
             data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if fault.reset:
                 return self.reset()

@@ -18,7 +18,8 @@ from reson_jupyter.backend.targets.detached import DetachedTarget
 from reson_jupyter.config import ResonTechConfig
 from reson_jupyter.events import Event, EventType
 from reson_jupyter.session import Session
-from tests.runs.conftest import wait_for, write_image_shard
+from tests.patience import wait_for
+from tests.runs.conftest import write_image_shard
 from tests.runs.models import SmallNet
 
 _VARIABLES = ("STORE", "TARGET", "S3_ENDPOINT", "S3_KEY", "S3_SECRET", "S3_BUCKET", "S3_REGION", "BASE_URL", "API_KEY")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from reson_jupyter.backend.record import RunRecord
 from reson_jupyter.errors import ResonError
 from reson_jupyter.events import Event, RunState
 from tests.backend.test_verdict import event, good_run
+from tests.patience import cpu_seconds
 
 
 @pytest.fixture(autouse=True)
@@ -94,10 +94,13 @@ def test_a_run_that_is_forgotten_stays_forgotten() -> None:
 
 _WRITER = """
 import sys
+from functools import partial
 from reson_jupyter.backend.history import history
 from reson_jupyter.backend.record import RunRecord
 from tests.backend.test_history import progress, state
 
+# On a slow machine the turn of one may come later than anybody waits for, and what it said last would be missing.
+history._ADDED, history._write = 100.0, partial(history._write, wait=100.0)
 sys.stdin.readline()
 for each in range(25):
     record = RunRecord(id=f"run-{sys.argv[1]}-{each}", name="n", target="local", store="s", created=each)
@@ -114,21 +117,22 @@ def test_several_processes_begin_and_write_the_file_at_once_and_nothing_is_lost(
         assert writer.stdin is not None
         writer.stdin.write(b"go\n")
         writer.stdin.flush()
-    said = b"".join(writer.communicate(timeout=60)[1] for writer in writers)
-    # On a machine that is slow one may be told that it waits; what it could not add at once it adds with its next word.
-    assert all(b"database is locked" in line for line in said.splitlines())
+    assert b"".join(writer.communicate(timeout=200)[1] for writer in writers) == b""
     assert len(history.load()) == 100 and {summary.state for summary in history.load()} == {RunState.FINISHED}
 
 
 def test_a_kernel_that_follows_a_run_is_told_nothing_and_waits_little_while_another_holds_the_file(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     history.add(new_record(), progress())
     late = new_record()
     with held_by_another():
-        began = time.monotonic()
-        history.add(late, progress())
-        assert time.monotonic() - began < 2
+        with monkeypatch.context() as patch:
+            waits: list[float] = []
+            connect = sqlite3.connect
+            patch.setattr(sqlite3, "connect", lambda *args, **kw: (waits.append(kw["timeout"]), connect(*args, **kw))[1])
+            history.add(late, progress())
+        assert waits == [1.0], "seconds; an update waits for three"
         assert "locked" in caplog.text
         assert len(history.load(wait=0.0)) == 1  # who only reads waits for nobody
     history.update(late, progress(state("running")))
@@ -226,10 +230,7 @@ def test_a_write_ahead_log_is_used_only_where_all_writers_are_on_one_machine(
 def test_an_update_is_cheap() -> None:
     record, folded = new_record(), progress(*good_run())
     history.add(record, folded)
-    began = time.monotonic()
-    for _ in range(20):
-        history.update(record, folded)
-    assert (time.monotonic() - began) / 20 < 0.1
+    assert cpu_seconds(lambda: history.update(record, folded), 20) < 0.05
 
 
 @pytest.mark.parametrize("odd", ["state = 'asleep'", "created = 9e999", "ended = -1e300", "rounds_done = 'many'", "id = '../x'"])

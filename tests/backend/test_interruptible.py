@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
+from reson_jupyter.backend import interruptible
 from reson_jupyter.backend.interruptible import done_unless
 
 
@@ -22,14 +22,36 @@ def test_what_it_raises_is_raised() -> None:
         done_unless(lambda: False, lambda: print(1 / 0))
 
 
-def test_work_that_hangs_is_waited_for_until_a_moment_after_the_end_was_asked_for() -> None:
-    hangs, asked = threading.Event(), threading.Event()
+class Clock:
+    """A clock that is a third of a second later whenever it is looked at."""
 
-    def hang() -> None:
-        hangs.wait()
+    now = 0.0
 
-    threading.Timer(0.3, asked.set).start()
-    began = time.monotonic()
-    assert not done_unless(asked.is_set, hang)
-    assert 1 < time.monotonic() - began < 2.5
+    def monotonic(self) -> float:
+        """What stands for `time.monotonic`."""
+        self.now += 1 / 3
+        return self.now
+
+
+def test_work_that_hangs_is_waited_for_until_a_moment_after_the_end_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, hangs, looks = Clock(), threading.Event(), []
+    monkeypatch.setattr(interruptible, "time", clock)
+
+    def asked() -> bool:
+        looks.append(clock.now)
+        return len(looks) == 3
+
+    assert not done_unless(asked, lambda: hangs.wait(60))
     hangs.set()
+    assert looks == [0.0] * 3, "nobody hurries before the end was asked for"
+    assert clock.now == pytest.approx(5 / 3), "asked at a third, and a second is over at more than four thirds"
+
+
+def test_work_that_is_done_within_that_moment_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = threading.Event()
+
+    def asked() -> bool:
+        ends.set()
+        return True
+
+    assert done_unless(asked, lambda: ends.wait(60))

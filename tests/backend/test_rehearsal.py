@@ -17,7 +17,8 @@ import torch
 from reson_jupyter.backend.job import JobParts, build_job
 from reson_jupyter.backend.rehearsal import Rehearsal, rehearse, warm
 from reson_jupyter.backend.rehearsal.helper import spare
-from tests.runs.conftest import wait_for, write_image_shard
+from tests.patience import wait_for
+from tests.runs.conftest import write_image_shard
 
 from .rehearsal_jobs import ADD_ONE, LINE, NET, image_job, module, own_job, processes, table_shard, write_shard
 

@@ -23,7 +23,8 @@ from reson_jupyter.backend.store import DirectoryStore, Store, UploadForm, open_
 from reson_jupyter.config import FederationConfig, ResonTechConfig, TrainingConfig
 from reson_jupyter.errors import ConfigError, JobError, RehearsalFailed, ResonError, RunError
 from tests.backend.stored_runs import MODEL, Nowhere, submitted
-from tests.runs.conftest import wait_for, write_image_shard
+from tests.patience import wait_for
+from tests.runs.conftest import write_image_shard
 from tests.servers import s3_server
 
 OWN_TRAINING = f"""{MODEL}

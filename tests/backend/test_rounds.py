@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,28 @@ import pytest
 from reson_jupyter.backend.runner.rounds import RoundKeeper, round_key, round_name
 from reson_jupyter.backend.store import DirectoryStore
 from reson_jupyter.errors import StoreError
+from tests.patience import wait_for
 
 PREFIX = "jobs/digits-1"
 
 
 class Away(DirectoryStore):
-    """A store that takes no file until it is told to."""
+    """A store that takes no file until it is told to, and may hang before it says so."""
 
     away = True
+    refused = 0
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.asked, self.gives_up = threading.Event(), threading.Event()
+        self.gives_up.set()
 
     def put_file(self, *args: Any, **kwargs: Any) -> None:
-        """Fails while it is away."""
+        """Fails while it is away, once it gives up."""
+        self.asked.set()
         if self.away:
+            self.gives_up.wait(60)
+            self.refused += 1
             raise StoreError("nobody there")
         super().put_file(*args, **kwargs)
 
@@ -47,7 +57,7 @@ def test_every_round_is_kept_under_its_number_and_no_longer_lies_here(store: Dir
     keeper = RoundKeeper(tmp_path / "rounds", store, PREFIX)
     for number in range(3):
         keeper.keep(saved(tmp_path / "rounds", number))
-    assert keeper.finish(5)
+    assert keeper.finish(60)
     assert kept(store) == ["round_00000.pt", "round_00001.pt", "round_00002.pt"]
     assert store.get(round_key(PREFIX, 2)) == bytes([2]) * 10
     assert list((tmp_path / "rounds").iterdir()) == []
@@ -58,25 +68,29 @@ def test_the_oldest_go_when_there_is_no_room_for_all_and_the_newest_never(store:
     for number in range(4):
         keeper.keep(saved(tmp_path / "rounds", number))
     keeper.keep(saved(tmp_path / "rounds", 4, size=100))
-    assert keeper.finish(5)
+    assert keeper.finish(60)
     assert kept(store) == ["round_00004.pt"]
 
 
 def test_a_persistor_that_leaves_no_rounds_has_none_kept(store: DirectoryStore, tmp_path: Path) -> None:
     keeper = RoundKeeper(tmp_path / "rounds", store, PREFIX)
     keeper.keep(0)
-    assert keeper.finish(5) and kept(store) == []
+    assert keeper.finish(60) and kept(store) == []
 
 
 def test_a_store_that_is_away_holds_nobody_up_and_gets_the_rounds_when_it_is_back(tmp_path: Path) -> None:
     store = Away(tmp_path / "store")
     keeper = RoundKeeper(tmp_path / "rounds", store, PREFIX, budget=25)
-    called = time.monotonic()
-    for number in range(5):
+    store.gives_up.clear()
+    keeper.keep(saved(tmp_path / "rounds", 0))
+    assert store.asked.wait(30)
+    for number in range(1, 5):
         keeper.keep(saved(tmp_path / "rounds", number))
-    assert time.monotonic() - called < 0.5
+    assert store.refused == 0, "it hangs, and all were taken note of meanwhile"
+    store.gives_up.set()
+    wait_for(lambda: store.refused)
     store.away = False
-    assert keeper.finish(10)
+    assert keeper.finish(60)
     assert kept(store) == ["round_00003.pt", "round_00004.pt"]
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import _thread
+import signal
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reson_jupyter.backend.run import control
+from reson_jupyter.backend.run import control, follow
 from reson_jupyter.backend.run.handle import Run
 from reson_jupyter.errors import Detached, RunError, RunTimeout, TargetError
 from reson_jupyter.events import Event
 from tests.backend.staged import Staged, in_round, state
 from tests.backend.test_verdict import event, good_run
+from tests.patience import wait_for
 
 TRACEBACK = """Traceback (most recent call last):
   File "/tmp/run/site-1/simulate_job/app_site-1/custom/model_def.py", line 3, in count
@@ -27,9 +27,7 @@ ValueError: bad
 
 def test_a_command_reaches_every_site_and_brings_back_what_each_returned(staged: Staged) -> None:
     staged.answer_with(value={"count": 3})
-    asked = time.monotonic()
-    answers = staged.run().command("count", {"of": [1, 2]})
-    assert time.monotonic() - asked < 2
+    answers = staged.run().command("count", {"of": [1, 2]}, timeout=1000)  # which nobody waits for
     (request,) = staged.target.requests
     assert {**request, "id": ""} == {
         "id": "", "op": "command", "sites": ["site-1", "site-2"], "command": "count", "params": {"of": [1, 2]},
@@ -37,19 +35,22 @@ def test_a_command_reaches_every_site_and_brings_back_what_each_returned(staged:
     assert {site: (answer.ok, answer.value) for site, answer in answers.items()} == dict.fromkeys(
         ("site-1", "site-2"), (True, {"count": 3})
     )
-    assert 0 < answers["site-1"].seconds < 2
+    assert 0 < answers["site-1"].seconds < 100
     assert repr(answers) == "site-1  {'count': 3}\nsite-2  {'count': 3}"
 
 
-def test_an_answer_comes_soon_although_the_run_has_been_quiet_for_long(staged: Staged) -> None:
-    run = staged.run()
-    time.sleep(6)  # by now the log is read every other second
+def test_an_answer_comes_soon_although_the_run_has_been_quiet_for_long(staged: Staged, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "_SLOWEST", 1000.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(follow, "_FASTEST", 900.0)
+        run = staged.run()
+        wait_for(lambda: run._follower._pause == 1000.0)  # the log is not read for so long now
 
     def late(request: dict[str, Any]) -> None:
-        threading.Timer(0.3, staged.say, [event("answer", "site-1", request=request["id"], ok=True, value=1)]).start()
+        threading.Timer(0.5, staged.say, [event("answer", "site-1", request=request["id"], ok=True, value=1)]).start()
 
     staged.target.on_request = late
-    assert run.command("count", sites="site-1")["site-1"].seconds < 1
+    assert run.command("count", sites="site-1", timeout=100)["site-1"].ok
 
 
 def test_a_function_that_raises_is_told_by_the_notebooks_lines(tmp_path: Path) -> None:
@@ -68,20 +69,21 @@ def test_a_site_that_does_not_answer_has_an_answer_that_says_so(staged: Staged) 
         staged.say(event("answer", "site-1", request=request["id"], ok=True, value=1))
 
     staged.target.on_request = one
-    answers = staged.run().command("count", timeout=1)
+    answers = staged.run().command("count", timeout=2)
     assert answers["site-1"].ok
-    assert "no answer within 1 s" in answers["site-2"].error and not answers["site-2"].ok
+    assert "no answer within 2 s" in answers["site-2"].error and not answers["site-2"].ok
 
 
 def test_the_end_of_the_run_ends_the_waiting_for_answers(staged: Staged) -> None:
     staged.target.on_request = lambda request: staged.say(state("failed", "Too bad."))
-    answers = staged.run().command("count", timeout=30)
+    answers = staged.run().command("count", timeout=1000)
     assert "the run ended (failed) before the site answered" in answers["site-2"].error
 
 
 def test_an_interrupt_of_a_command_ends_the_waiting(staged: Staged) -> None:
     run = staged.run()
-    threading.Timer(0.4, _thread.interrupt_main).start()
+    here = threading.get_ident()
+    staged.target.on_request = lambda request: threading.Timer(0.4, signal.pthread_kill, [here, signal.SIGINT]).start()
     with pytest.raises(Detached):
         run.command("count")
     staged.answer_with(value=1)
@@ -156,7 +158,7 @@ def test_a_site_that_is_late_does_not_keep_the_others_from_being_asked(tmp_path:
     staged.target.on_request = lambda request: staged.say(
         event("answer", "site-1", request=request["id"], ok=True, value=1)
     )  # fmt: skip
-    answers = staged.run().command("count", timeout=2)
+    answers = staged.run().command("count", timeout=4)
     assert answers["site-1"].value == 1 and not answers["site-2"].ok
 
 
@@ -164,9 +166,8 @@ def test_a_site_that_cannot_train_is_not_waited_for(tmp_path: Path) -> None:
     log = [*good_run()[:2], state("running"), event("prepared", "site-2", problems=["no torch"]), *in_round(0)[:2]]
     staged = Staged(tmp_path, log)
     staged.answer_with(value=1)
-    asked = time.monotonic()
-    staged.run().command("count")
-    assert time.monotonic() - asked < 5
+    staged.run().command("count", timeout=1000)  # of which a site that may still come has a half
+    assert len(staged.target.requests) == 1
 
 
 def test_the_end_of_a_run_ends_the_waiting_for_its_sites(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_all_handles_of_a_run_share_one_follower_and_hear_of_everything(staged: 
     first.set_note("Uploading.")
     assert second.note == "Uploading."
     staged.say(state("finished"))
-    assert first.wait(10).state is second.wait(10).state is RunState.FINISHED
+    assert first.wait(10).state is second.wait(60).state is RunState.FINISHED
     assert seen["first"][-1] is seen["second"][-1] is RunState.FINISHED
 
 
@@ -54,7 +54,7 @@ def test_handles_that_are_made_at_once_share_one_follower_too(staged: Staged) ->
     for maker in makers:
         maker.start()
     for maker in makers:
-        maker.join(10)
+        maker.join(60)
     assert len(runs) == 8 and len({id(run._follower) for run in runs}) == 1 and len(threads_of(staged)) == 1
 
 
@@ -72,11 +72,11 @@ def test_what_nobody_holds_is_not_followed_any_more(staged: Staged) -> None:
     del first
     assert thread.is_alive()
     del second
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     again = attach(staged)
     staged.say(state("finished"))
-    assert again.wait(10).state is RunState.FINISHED
+    assert again.wait(60).state is RunState.FINISHED
 
 
 def test_what_somebody_observes_is_followed_although_nobody_holds_it(staged: Staged) -> None:
@@ -91,8 +91,8 @@ def test_what_somebody_observes_is_followed_although_nobody_holds_it(staged: Sta
         thread.join(0.05)
     assert thread.is_alive()
     staged.say(state("finished"))
-    assert over.wait(10)
-    thread.join(10)
+    assert over.wait(60)
+    thread.join(60)
     gc.collect()
     assert not thread.is_alive() and follower() is None, "a run that is over is not kept for its observers"
 
@@ -110,7 +110,7 @@ def test_an_observer_that_raised_keeps_no_run(staged: Staged, capsys: pytest.Cap
     (thread,) = threads_of(staged)
     del run, broken
     gc.collect()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -146,7 +146,7 @@ def test_a_run_that_could_not_be_followed_any_more_is_followed_anew(
     assert "a bug" in capsys.readouterr().err
     second = attach(staged)
     staged.say(state("finished"))
-    assert second.wait(10).state is RunState.FINISHED
+    assert second.wait(60).state is RunState.FINISHED
 
 
 def test_other_keys_and_a_store_that_does_not_answer_are_no_reason_to_look_with_the_old_ones(

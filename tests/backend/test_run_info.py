@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ from reson_jupyter.backend.run.info import RunInfo, SiteInfo
 from reson_jupyter.events import SiteTelemetry
 from tests.backend.staged import Staged, in_round, state
 from tests.backend.test_verdict import event, good_run
+from tests.patience import wait_for
 
 CUSTOM = "/tmp/lib/python/run/site-1/simulate_job/app_site-1/custom"
 
@@ -25,13 +24,6 @@ def staged(tmp_path: Path) -> Staged:
 
 def telemetry(beat: int = 1, place: tuple[str, int, str] | None = (f"{CUSTOM}/model_def.py", 3, "fl_train")) -> SiteTelemetry:
     return SiteTelemetry(time=0.0, beat=beat, pid=1, memory=612_000_000, cpu=97.4, task="train", round=0, place=place)
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < until, "it never happened"
-        time.sleep(0.05)
 
 
 def test_each_site_has_its_phase_its_place_and_what_it_takes(staged: Staged) -> None:
@@ -68,13 +60,11 @@ def test_a_sign_of_life_without_any_event_is_seen_and_told(staged: Staged) -> No
     run.observe(lambda run: told.append(run.info()["site-1"].memory))
     staged.writer.sites = {"site-1": telemetry(beat=1)}
     staged.writer.touch()
-    eventually(lambda: told[-1] == 612_000_000)
-    time.sleep(1.2)
-    silent = run.info()["site-1"].heard
-    assert silent is not None and silent > 1
+    wait_for(lambda: told[-1] == 612_000_000)
+    wait_for(lambda: (run.info()["site-1"].heard or 0) > 1)
     staged.writer.sites = {"site-1": telemetry(beat=2)}
     staged.writer.touch()
-    eventually(lambda: (run.info()["site-1"].heard or 9) < 1)
+    wait_for(lambda: (run.info()["site-1"].heard or 9) < 1)
 
 
 def test_of_a_run_that_is_over_only_what_stays_true_is_told(staged: Staged) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,8 @@ from reson_jupyter.backend.submission import Submission, local_shards
 from reson_jupyter.data.shards import check_shards
 from reson_jupyter.errors import StoreError, TargetError
 from tests.backend.stored_runs import Nowhere, job_parts, submitted
-from tests.runs.conftest import wait_for, write_plain_shards
+from tests.patience import wait_for
+from tests.runs.conftest import write_plain_shards
 from tests.servers import S3Endpoint, s3_server
 
 BYTES = 300_000
@@ -96,8 +96,8 @@ def begin(store: Store, target: Nowhere, shards: Path) -> Run:
 
 
 def over(run: Run) -> Run:
-    wait_for(lambda: run.state.done, 20)
-    wait_for(lambda: not [thread for thread in threading.enumerate() if thread.name == f"upload {run.id}"], 10)
+    wait_for(lambda: run.state.done, 60)
+    wait_for(lambda: not [thread for thread in threading.enumerate() if thread.name == f"upload {run.id}"], 60)
     return run
 
 
@@ -221,12 +221,12 @@ def test_an_upload_that_ends_before_its_time_gives_the_claims_up_and_keeps_what_
         store.put_file(plan.new[-1].key, plan.new[-1].source)
         first.set()
         if asked_for:
-            assert cancel.wait(10)
+            assert cancel.wait(60)
         raise StoreError("the upload was stopped" if asked_for else "the bucket is full")
 
     monkeypatch.setattr(sending, "upload", upload)
     run = begin(store, Nowhere(store), shards)
-    assert first.wait(10)
+    assert first.wait(60)
     if asked_for:
         (RunRecord.load(run.id).folder / "abort").touch()
     assert over(run).state == ("aborted" if asked_for else "failed")
@@ -254,17 +254,17 @@ def test_the_shards_of_a_run_whose_upload_failed_go_when_it_is_deleted(
 
 def test_claims_that_cannot_be_given_up_hold_nobody_up(store: Store, shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hangs = threading.Event()
+    came_back: list[bool] = []
 
     def upload(*_: Any, **__: Any) -> int:
-        monkeypatch.setattr(sending, "unclaim", lambda *_: hangs.wait(60))
+        monkeypatch.setattr(sending, "unclaim", lambda *_: came_back.append(hangs.wait(200)))
         raise StoreError("the bucket is full")
 
     monkeypatch.setattr(sending, "upload", upload)
-    begun = time.monotonic()
     run = over(begin(store, Nowhere(store), shards))
-    took = time.monotonic() - begun
+    assert came_back == []
     hangs.set()
-    assert run.state == "failed" and run.reason == "the bucket is full" and took < 5
+    assert run.state == "failed" and run.reason == "the bucket is full"
 
 
 def test_a_run_that_its_target_does_not_take_keeps_its_claims_and_can_be_run_again(

@@ -20,7 +20,7 @@ from reson_jupyter.backend.submission import Submission
 from reson_jupyter.errors import RunError, StoreError
 from reson_jupyter.events import RunState
 from tests.backend.stored_runs import Nowhere, job_parts
-from tests.runs.conftest import wait_for
+from tests.patience import wait_for
 
 
 class Hanging(DirectoryStore):
@@ -83,8 +83,8 @@ def test_a_start_that_is_stopped_ends_at_once_and_no_run_comes_of_it(store: Hang
 
     thread = threading.Thread(target=submit)
     thread.start()
-    assert store.asked.wait(10) and start.stop()
-    thread.join(10)
+    assert store.asked.wait(60) and start.stop()
+    thread.join(60)
     assert told
     store.let_go.set()
     wait_for(lambda: said(store, record) is RunState.ABORTED)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
 
 from reson_jupyter.errors import CaptureError
@@ -185,9 +187,24 @@ def test_executors_and_persistors_have_their_magics(notebook: Notebook, session:
 @pytest.mark.parametrize("name", ["reson_model", "reson_train", "reson_executor", "reson_persistor", "reson_command"])
 def test_help_is_shown_and_nothing_runs(notebook: Notebook, name: str) -> None:
     outcome = notebook.run(f"%%{name} --help\nran = 1\n")
-    assert f"%{name}" in outcome.text and "--help" in outcome.text
+    assert f"usage: %%{name} [-h]" in outcome.text
     assert ("--class NAME" in outcome.text) == (name not in ("reson_train", "reson_command"))
     assert "ran" not in notebook.shell.user_ns
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("reson_model", "model"),
+        ("reson_train", "train"),
+        ("reson_startup", "startup"),
+        ("reson_command", "command clear_cache"),
+    ],
+)
+def test_the_example_in_the_help_is_a_cell_that_is_captured(notebook: Notebook, session: Session, name: str, key: str) -> None:
+    _, _, example = notebook.run(f"%%{name} --help\nran = 1\n").text.partition("for example:\n")
+    assert notebook.run(textwrap.dedent(example)).result.success
+    assert key in session.captures
 
 
 def test_an_unknown_option_is_a_usage_error_and_nothing_runs(notebook: Notebook) -> None:

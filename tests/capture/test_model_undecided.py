@@ -100,12 +100,12 @@ def test_a_forward_that_needs_values_or_fails_for_another_reason_is_undecided(fo
 def test_a_model_that_takes_long_is_undecided_and_its_copy_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow(LeNet):
         def __init__(self) -> None:
-            time.sleep(60)
+            time.sleep(1000)
 
     monkeypatch.setattr(model_check, "LIMIT", 0.2)
-    start = time.perf_counter()
+    children = set(psutil.Process().children())
     assert check(Slow) is None
-    assert time.perf_counter() - start < 5
+    assert set(psutil.Process().children()) <= children
 
 
 def test_elsewhere_than_on_linux_everything_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:

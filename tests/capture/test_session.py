@@ -134,7 +134,7 @@ def test_an_observer_may_use_the_session_from_another_thread() -> None:
     def observer(changed: Session) -> None:
         thread = threading.Thread(target=lambda: seen.append(changed.training.batch_size))
         thread.start()
-        thread.join(5)
+        thread.join(60)
 
     session.observe(observer)
     session.configure(batch_size=8)

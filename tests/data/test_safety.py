@@ -8,7 +8,6 @@ import os
 import pickle
 import shutil
 import struct
-import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from reson_jupyter.data.shards import check_shards, infer_num_classes
 from reson_jupyter.data.unpack import open_member, open_zip, unpack_shard
 from reson_jupyter.errors import ConfigError, ShardError
 from reson_jupyter.worker.shard import _rt_member
+from tests.patience import cpu_seconds
 
 from .evil import EVIL, EVIL_MANIFESTS
 from .zips import write_zip
@@ -82,13 +82,6 @@ def test_an_evil_zip_is_refused_and_writes_nothing(
     assert len(message) < 20_000
 
 
-def seconds_of(read: Callable[[Path], str], path: Path) -> float:
-    """Processor time, which other work of this machine does not lengthen."""
-    began = time.process_time()
-    read(path)
-    return time.process_time() - began
-
-
 def memory_of(read: Callable[[Path], str], path: Path) -> int:
     """Bytes at most at once."""
     tracemalloc.start()
@@ -105,7 +98,7 @@ def test_an_evil_zip_is_refused_quickly_and_in_little_memory(
     evil: dict[str, Path], name: str, read: Callable[[Path], str]
 ) -> None:
     read(evil[name])  # what is imported only then does not count
-    assert min(seconds_of(read, evil[name]) for _ in range(3)) < SECONDS
+    assert cpu_seconds(lambda: read(evil[name])) < SECONDS
     assert memory_of(read, evil[name]) < BYTES
 
 
@@ -114,7 +107,7 @@ def test_an_evil_manifest_is_refused_in_little_time_and_memory(tmp_path: Path, n
     write, why = EVIL_MANIFESTS[name]
     write(tmp_path / "s.zip")
     assert why in check(tmp_path / "s.zip")
-    assert min(seconds_of(check, tmp_path / "s.zip") for _ in range(3)) < SECONDS
+    assert cpu_seconds(lambda: check(tmp_path / "s.zip")) < SECONDS
     assert memory_of(check, tmp_path / "s.zip") < BYTES
 
 

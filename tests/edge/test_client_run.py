@@ -10,7 +10,8 @@ import pytest
 import reson_jupyter as reson
 from reson_jupyter import edge
 from reson_jupyter.session import Session
-from tests.runs.conftest import rounds, wait_for
+from tests.patience import wait_for
+from tests.runs.conftest import rounds
 
 pytestmark = pytest.mark.nvflare
 

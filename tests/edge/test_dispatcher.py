@@ -19,7 +19,7 @@ from reson_jupyter.backend.failure.explain import explain
 from reson_jupyter.edge.travel.dispatcher import CommandFailed, Dispatcher
 from reson_jupyter.edge.travel.helpers import get_helper
 from reson_jupyter.edge.travel.model import ScaleoutModel
-from tests.runs.conftest import wait_for
+from tests.patience import wait_for
 
 from .legacy import COMMANDS, write_project
 from .site_side import Client, Stopped, write_scripts

@@ -15,7 +15,8 @@ from reson_jupyter import edge
 from reson_jupyter.backend.run.card import run_card
 from reson_jupyter.errors import RunFailed
 from reson_jupyter.session import Session
-from tests.runs.conftest import rounds, wait_for
+from tests.patience import wait_for
+from tests.runs.conftest import rounds
 
 from .conftest import Scaleout
 from .project_folders import write

@@ -16,9 +16,9 @@ from reson_jupyter.errors import RehearsalFailed, RunError
 from tests.capture.conftest import notebook as notebook
 from tests.capture.conftest import session as session
 from tests.capture.conftest import shell as shell
+from tests.patience import wait_for
 from tests.previews import kernel as kernel
 from tests.previews import submitted
-from tests.runs.conftest import wait_for
 
 from .prepared_jobs import BINARY, FOLDER, loaded, prepared
 

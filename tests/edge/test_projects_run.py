@@ -16,7 +16,8 @@ import reson_jupyter as reson
 from reson_jupyter import edge
 from reson_jupyter.errors import RehearsalFailed
 from reson_jupyter.session import Session
-from tests.runs.conftest import rounds, wait_for
+from tests.patience import wait_for
+from tests.runs.conftest import rounds
 
 from . import legacy, torch_project
 

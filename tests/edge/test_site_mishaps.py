@@ -65,12 +65,12 @@ def test_a_task_and_a_command_at_once_start_the_code_once(logger: Logger) -> Non
     def startup(client: EdgeClient) -> None:
         clients.append(client)
         began.set()
-        assert go.wait(5)
+        assert go.wait(60)
 
     site = Site(lambda: startup, "numpyhelper")
     threads = [threading.Thread(target=site.started, args=(ENV, logger)) for _ in range(2)]
     threads[0].start()
-    assert began.wait(5)
+    assert began.wait(60)
     threads[1].start()
     go.set()
     for thread in threads:

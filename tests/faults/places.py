@@ -16,7 +16,7 @@ from pathlib import Path
 import reson_jupyter as reson
 from tests.faults import strikes
 from tests.faults.table import Fault, Strike
-from tests.runs.conftest import wait_for
+from tests.patience import wait_for
 from tests.servers import Line
 
 _AWAY = 30.0  # seconds

@@ -17,7 +17,8 @@ from reson_jupyter.backend.store import default_store_url
 from reson_jupyter.events import Event
 from reson_jupyter.home import home
 from tests.faults.faulty import Line, fl_train
-from tests.runs.conftest import processes_of, wait_for
+from tests.patience import wait_for
+from tests.runs.conftest import processes_of
 
 Strike = Callable[[reson.Run], float | None]
 """Makes something go wrong with a run under way; returns when it did (None: the run's own code says when)."""

@@ -14,7 +14,7 @@ from reson_jupyter.backend.federation import Federation
 from reson_jupyter.backend.federation.kits import set_data_root
 from reson_jupyter.backend.federation.nodes import end_nodes, is_connected, start_node
 from reson_jupyter.backend.federation.start import start_federation, stop_federation_at
-from tests.runs.conftest import wait_for
+from tests.patience import wait_for
 
 _OF_THE_USER = (
     "STORE", "TARGET", "STARTUP_KIT", "S3_ENDPOINT", "S3_KEY", "S3_SECRET", "S3_BUCKET", "S3_REGION", "BASE_URL", "API_KEY",

@@ -23,8 +23,8 @@ from reson_jupyter.errors import TargetError
 from reson_jupyter.events import EventType
 from tests.federation.conftest import kill_site
 from tests.federation.own_job import submit_sleeping
+from tests.patience import wait_for
 from tests.runs import conftest as runs_conftest
-from tests.runs.conftest import wait_for
 from tests.runs.models import SmallNet
 
 pytestmark = [pytest.mark.nvflare, pytest.mark.federation]

@@ -15,7 +15,8 @@ from reson_jupyter import edge
 from reson_jupyter.backend.federation import Federation
 from reson_jupyter.session import Session
 from tests.edge import legacy, torch_project
-from tests.runs.conftest import rounds, wait_for
+from tests.patience import wait_for
+from tests.runs.conftest import rounds
 
 pytestmark = [pytest.mark.nvflare, pytest.mark.federation]
 

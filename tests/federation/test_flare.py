@@ -21,8 +21,9 @@ from reson_jupyter.backend.federation import Federation
 from reson_jupyter.errors import StoreError
 from reson_jupyter.events import RunState
 from tests.federation.conftest import kill_site, restart_site
+from tests.patience import wait_for
 from tests.runs import commanded
-from tests.runs.conftest import processes_of, rounds, wait_for, write_image_shard
+from tests.runs.conftest import processes_of, rounds, write_image_shard
 from tests.runs.models import Line, SmallNet, fl_train
 from tests.servers import s3_server
 

@@ -17,7 +17,8 @@ import pytest
 import torch
 
 from tests.federation.networks import Network, NotPermitted, network
-from tests.runs.conftest import wait_for, write_image_shard
+from tests.patience import wait_for
+from tests.runs.conftest import write_image_shard
 
 pytestmark = [pytest.mark.nvflare, pytest.mark.federation]
 

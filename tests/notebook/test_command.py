@@ -152,6 +152,11 @@ def test_a_line_that_cannot_be_understood_is_a_usage_error(shell: InteractiveShe
         ("%reson preview batch_size=2", "fields are set by %reson config batch_size=2"),
         ("%reson build --out x batch_size=2", "fields are set by %reson config batch_size=2"),
         ("%reson submit rounds=2", "did you mean --rounds 2?"),
+        ("%reson project package out.tgz", "unrecognized arguments: out.tgz; did you mean --out out.tgz?"),
+        ("%reson project package 'my client.tgz'", "did you mean --out 'my client.tgz'?"),
+        ("%reson project package more.tgz --out out.tgz", "unrecognized arguments: more.tgz\n"),
+        ("%reson build job", "the following arguments are required: --out"),
+        ("%reson shards make photos shards", "the following arguments are required: --out"),
         ("%%reson_model --clas Net --fxi\nx = 1", "did you mean '--fix'?"),
     ],
 )
@@ -163,7 +168,7 @@ def test_the_nearest_of_what_there_is_answers_a_slip(shell: InteractiveShell, li
 @pytest.mark.parametrize("line", ["%reson", "%reson help", "%reson --help", "%reson submit --help", "%reson shards -h"])
 def test_help_is_printed_and_nothing_else_happens(shell: InteractiveShell, line: str) -> None:
     result, text = run(shell, line)
-    assert result.success and result.result is None and "usage: reson" in text
+    assert result.success and result.result is None and "usage: %reson" in text
 
 
 def test_the_overview_names_every_verb_by_subject_with_examples(shell: InteractiveShell) -> None:
@@ -187,9 +192,9 @@ def test_the_help_of_a_verb_tells_of_all_that_it_takes(shell: InteractiveShell, 
     help_text = parser.format_help()
     for action in parser.arguments:
         assert action.help and all(flag in help_text for flag in action.option_strings), action
-    topic = parser.prog.removeprefix("reson").strip()
+    topic = parser.prog.removeprefix("%reson").strip()
     if topic:
-        assert run(shell, f"%reson help {topic}")[1] == run(shell, f"%{parser.prog} --help")[1] == help_text + "\n"
+        assert run(shell, f"%reson help {topic}")[1] == run(shell, f"{parser.prog} --help")[1] == help_text + "\n"
 
 
 def shown_lines() -> list[str]:
@@ -293,7 +298,7 @@ def test_the_newest_runs_are_named_where_an_id_is_missing(shell: InteractiveShel
     for number in range(5):
         history.add(RunRecord.new(f"older {number}", "local", finished.store), RunProgress())
     _, text = run(shell, f"%reson {verb}")
-    assert "its id is missing; the newest runs are:" in text and f"usage: reson {verb}" in text
+    assert "its id is missing; the newest runs are:" in text and f"usage: %reson {verb}" in text
     assert text.count(", pending, started 20") == 5 and "and 1 older ones: %reson runs" in text
 
 

@@ -49,13 +49,13 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 @pytest.mark.parametrize("action", ["", " start", " stop", " status"])
 def test_help_is_printed_and_nothing_else_happens(shell: InteractiveShell, machine: Machine, action: str) -> None:
     result, text = run(shell, f"%reson federation{action} --help")
-    assert result.success and result.result is None and f"usage: reson federation{action}" in text and not machine.asked
+    assert result.success and result.result is None and f"usage: %reson federation{action}" in text and not machine.asked
 
 
 @pytest.mark.parametrize("line", ["", "nonsense", "start 3", "start --sites many", "start --sites", "stop now", "status -x"])
 def test_a_line_that_cannot_be_understood_is_a_usage_error(shell: InteractiveShell, machine: Machine, line: str) -> None:
     result, text = run(shell, f"%reson federation {line}")
-    assert isinstance(result.error_in_exec, UsageError) and "Traceback" not in text and "usage: reson" in text
+    assert isinstance(result.error_in_exec, UsageError) and "Traceback" not in text and "usage: %reson" in text
     assert not machine.asked
 
 

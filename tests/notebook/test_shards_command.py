@@ -51,7 +51,7 @@ def images(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_help_is_printed_and_nothing_else_happens(shell: InteractiveShell, action: str, option: str) -> None:
     result, text = run(shell, f"%reson shards{action} {option}")
-    assert result.success and result.result is None and f"usage: reson shards{action}" in text
+    assert result.success and result.result is None and f"usage: %reson shards{action}" in text
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_help_is_printed_and_nothing_else_happens(shell: InteractiveShell, actio
 )  # fmt: skip
 def test_a_line_that_cannot_be_understood_is_a_usage_error(shell: InteractiveShell, line: str) -> None:
     result, text = run(shell, f"%reson shards {line}")
-    assert isinstance(result.error_in_exec, UsageError) and "Traceback" not in text and "usage: reson" in text
+    assert isinstance(result.error_in_exec, UsageError) and "Traceback" not in text and "usage: %reson" in text
 
 
 # check
@@ -215,7 +215,7 @@ def test_cache_names_the_shard_where_it_is_known(shell: InteractiveShell, shards
 def test_a_mistake_is_told_with_the_usage_of_the_action(shell: InteractiveShell) -> None:
     result, text = run(shell, "%reson shards cache clear")
     assert isinstance(result.error_in_exec, UsageError)
-    assert "unrecognized arguments: clear\nusage: reson shards cache [-h] [--clear]\n" in text
+    assert "unrecognized arguments: clear\nusage: %reson shards cache [-h] [--clear]\n" in text
 
 
 def test_clear_leaves_what_a_run_is_using(shell: InteractiveShell, cached: Callable[[str, int], Path]) -> None:

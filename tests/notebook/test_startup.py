@@ -221,4 +221,4 @@ def test_a_checkpoint_is_named_in_the_line(shell: InteractiveShell, monkeypatch:
 def test_help_tells_of_startups(shell: InteractiveShell) -> None:
     assert "%%reson_startup" in shown(shell, "%reson help")
     text = shown(shell, "%%reson_startup --help\nraise SystemExit")
-    assert "usage: %reson_startup [-h] [--fix]" in text and "build() in the same cell makes" in text
+    assert "usage: %%reson_startup [-h] [--fix]" in text and "build() in the same cell makes" in text

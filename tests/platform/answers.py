@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +41,7 @@ class WireFault:
         answer: A status and a body that are answered; the request is not carried out. Text is answered as it is.
         headers: What goes with that answer.
         delay: Seconds before anything else happens.
+        until: What else nothing happens before.
         edit: Makes of the answer what is answered.
     """
 
@@ -50,4 +52,5 @@ class WireFault:
     answer: tuple[int, Mapping[str, Any] | str] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
+    until: threading.Event | None = None
     edit: Callable[[Any], Any] = lambda body: body

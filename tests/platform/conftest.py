@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from reson_jupyter.backend.platform import retries
 from tests.platform_server import platform_server
 from tests.runs.conftest import write_image_shard, write_plain_shards
 from tests.servers import S3Endpoint, s3_server
@@ -37,6 +40,20 @@ def platform(moto: S3Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         for name, value in served.environment.items():
             monkeypatch.setenv(name, value)
         yield served
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds between two attempts of one request, of which none is waited for."""
+    noted: list[float] = []
+
+    class Noting(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            noted.append(timeout or 0.0)
+            return self.is_set()
+
+    monkeypatch.setattr(retries, "threading", SimpleNamespace(Event=Noting))
+    return noted
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 import reson_jupyter as reson
 from reson_jupyter.backend.targets.detached import DetachedTarget
 from reson_jupyter.preview import making
+from tests.patience import wait_for
 from tests.previews import end_at_once
-from tests.runs.conftest import wait_for
 from tests.runs.models import Line, fl_train
 
 from .answers import WireFault

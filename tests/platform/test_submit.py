@@ -12,8 +12,9 @@ import pytest
 import torch
 
 import reson_jupyter as reson
+from tests.patience import wait_for
 from tests.runs import commanded, slow
-from tests.runs.conftest import processes_of, rounds, wait_for
+from tests.runs.conftest import processes_of, rounds
 from tests.runs.models import Line, SmallNet
 
 from .app import Platform

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import time
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -220,17 +219,16 @@ def test_parts_of_another_size_that_lie_there_are_not_taken_for_ours(
 
 @pytest.fixture
 def stuck(platform: Platform, one_by_one: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first part is refused, and would be sent again in half a minute."""
-    monkeypatch.setattr(retries, "_FIRST_PAUSE", 60.0)
+    """The first part is refused, and would be sent again when the time of any test is long over."""
+    monkeypatch.setattr(retries, "_FIRST_PAUSE", 10_000.0)
+    monkeypatch.setattr(retries, "_LONGEST_PAUSE", 10_000.0)
     platform.s3.faults.append(Fault("UploadPart", answer=(503, "SlowDown")))
 
 
 def test_it_stops_at_once_when_it_is_to(platform: Platform, store: PlatformStore, shard: Path, stuck: None) -> None:
     cancel = threading.Event()
-    begun = time.monotonic()
     with pytest.raises(StoreError, match="was stopped"):
         put(store, shard, cancel=cancel, progress=lambda _: cancel.set())
-    assert time.monotonic() - begun < 10.0
     assert platform.s3.asked.count("UploadPart") == 1
     assert platform.bucket.keys("shards/") == []
     put(store, shard)
@@ -241,10 +239,8 @@ def test_an_interrupt_stops_it_at_once_too(platform: Platform, store: PlatformSt
     def interrupt(_: int) -> None:
         raise KeyboardInterrupt
 
-    begun = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         put(store, shard, progress=interrupt)
-    assert time.monotonic() - begun < 10.0
     assert COMPLETE not in platform.asked
     assert platform.s3.asked.count("UploadPart") == 1
 

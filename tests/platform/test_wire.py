@@ -14,7 +14,8 @@ import pytest
 import reson_jupyter as reson
 from reson_jupyter.backend.record import known_records
 from tests.faulty_server import Fault
-from tests.runs.conftest import rounds, wait_for
+from tests.patience import wait_for
+from tests.runs.conftest import rounds
 from tests.runs.models import Line, fl_train
 
 from .answers import WireFault

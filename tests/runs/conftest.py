@@ -6,9 +6,8 @@ import contextlib
 import io
 import json
 import random
-import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -93,14 +92,6 @@ def submit_parts(parts: JobParts, shards: Path) -> reson.Run:
     connection = reson.ResonTechConfig()
     shards, store, target = local_shards(report.shards), open_store(url), open_target("local")
     return Submission(build_job(parts), place(Survey(), shards), parts.federation, record, store, target, connection).start()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
-    """Waits until `condition` holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.1)
 
 
 def processes_of(run: reson.Run) -> list[psutil.Process]:

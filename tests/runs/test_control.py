@@ -12,8 +12,9 @@ import pytest
 
 import reson_jupyter as reson
 from reson_jupyter.errors import Detached, RunError
+from tests.patience import wait_for
 from tests.runs import commanded
-from tests.runs.conftest import processes_of, rounds, wait_for
+from tests.runs.conftest import processes_of, rounds
 
 pytestmark = [pytest.mark.nvflare, pytest.mark.usefixtures("home")]
 

@@ -14,8 +14,9 @@ import reson_jupyter as reson
 from reson_jupyter.backend.record import RunRecord
 from reson_jupyter.backend.store import open_store
 from reson_jupyter.errors import RunError, RunNotFound
+from tests.patience import wait_for
 from tests.runs import slow
-from tests.runs.conftest import processes_of, wait_for
+from tests.runs.conftest import processes_of
 from tests.runs.models import Line, fl_train
 
 pytestmark = [pytest.mark.nvflare, pytest.mark.usefixtures("home")]

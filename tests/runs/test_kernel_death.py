@@ -12,7 +12,8 @@ from jupyter_client.manager import start_new_kernel
 
 import reson_jupyter as reson
 from tests.faults import faulty
-from tests.runs.conftest import processes_of, wait_for
+from tests.patience import wait_for
+from tests.runs.conftest import processes_of
 from tests.runs.models import Line
 
 pytestmark = pytest.mark.nvflare

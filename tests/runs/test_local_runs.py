@@ -16,8 +16,9 @@ import torch
 import reson_jupyter as reson
 from reson_jupyter.backend.job import JobParts, UserModule
 from reson_jupyter.errors import RunError, RunNotFound
+from tests.patience import wait_for
 from tests.runs import dying, leaving, slow, unlucky
-from tests.runs.conftest import processes_of, rounds, submit_parts, wait_for
+from tests.runs.conftest import processes_of, rounds, submit_parts
 from tests.runs.models import Line, SmallNet, fl_train
 
 pytestmark = [pytest.mark.nvflare, pytest.mark.usefixtures("home")]

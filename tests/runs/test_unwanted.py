@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import reson_jupyter as reson
-from tests.runs.conftest import processes_of, rounds, wait_for
+from tests.patience import wait_for
+from tests.runs.conftest import processes_of, rounds
 from tests.runs.models import Line, fl_train
 
 pytestmark = [pytest.mark.nvflare, pytest.mark.usefixtures("home")]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from reson_jupyter.backend.store import Store
@@ -32,10 +30,3 @@ def begin(store: Store, large: Path, moto_http: S3Endpoint, parts: dict[int, byt
 
 def part(path: Path, number: int) -> bytes:
     return path.read_bytes()[(number - 1) * PART_BYTES : number * PART_BYTES]
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    until = time.monotonic() + 10
-    while not holds() and time.monotonic() < until:
-        time.sleep(0.05)
-    return holds()

@@ -329,7 +329,7 @@ def test_readers_following_a_busy_writer_see_every_event_once_and_in_order(any_s
         writer.append([log(f"{number}" + "x" * 3_000)])
         if number % 7 == 0:
             writer.touch()
-    timer = threading.Timer(30, over.set)
+    timer = threading.Timer(120, over.set)
     timer.start()
     for thread in threads:
         thread.join()

@@ -23,7 +23,7 @@ def put(run_dir: Path, op: str, sites: list[str] | None = None, **rest: Any) -> 
     return f"id-{number}"
 
 
-def answers(events: Callable[[], list[dict[str, Any]]], request: str, sites: int = 1, timeout: float = 8) -> dict[str, Any]:
+def answers(events: Callable[[], list[dict[str, Any]]], request: str, sites: int = 1, timeout: float = 60) -> dict[str, Any]:
     """What each site answered, {site: data}, as soon as so many have."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
@@ -32,11 +32,3 @@ def answers(events: Callable[[], list[dict[str, Any]]], request: str, sites: int
             return found
         time.sleep(0.05)
     raise TimeoutError(f"no {sites} answers in {timeout} s")
-
-
-def wait_for(condition: Callable[[], Any], timeout: float = 8) -> None:
-    """Returns once the condition is true."""
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.05)

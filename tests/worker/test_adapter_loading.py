@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 import reson_jupyter.worker
 from reson_jupyter.worker import ADAPTER, adapter, source
 from reson_jupyter.worker import shard as shard_module
+from tests.patience import wait_for
 
 from .images import Net, Quiet, entries_of, make_noisy
-from .requests import wait_for
 
 DIGEST = "0f" * 32
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import json
+import threading
 import time
 from typing import Any
 
 import pytest
 from nvflare.apis.event_type import EventType
 from nvflare.apis.shareable import ReturnCode
+
+from reson_jupyter.worker import control
+from tests.patience import wait_for
 
 from .loopback import Server
 from .requests import answers, put
@@ -66,21 +70,41 @@ def beat(server: Server) -> int:
     return json.loads(path.read_text())["beat"] if path.exists() else 0  # type: ignore[no-any-return]
 
 
-def test_the_server_gives_a_sign_of_life_every_second_whatever_happens(server: Server) -> None:
-    seen = []
-    for _ in range(30):
-        seen.append(beat(server))
-        time.sleep(0.1)
-    assert seen == sorted(seen)
-    assert 2 <= seen[-1] - seen[0] <= 4
+class Clock:
+    """Stands until it is put forward."""
+
+    def __init__(self) -> None:
+        self.now = int(time.monotonic()) + 100.0
+        self.looks = 0
+
+    def monotonic(self) -> float:
+        """What stands for `time.monotonic`."""
+        self.looks += 1
+        return self.now
+
+    def show(self) -> None:
+        """Returns when everybody has looked at it and done what it was time for."""
+        known = self.looks
+        wait_for(lambda: self.looks >= known + 4)
+
+
+def test_the_server_gives_a_sign_of_life_every_second_whatever_happens(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(control, "_reson_time", clock)
+    clock.show()
+    first, seen = beat(server), []
+    for _ in range(6):
+        clock.now += 0.5
+        clock.show()
+        seen.append(beat(server) - first)
+    assert seen == [0, 1, 1, 2, 2, 3]
 
 
 def test_the_sign_of_life_ends_with_the_run(server: Server) -> None:
+    threads = [thread for thread in threading.enumerate() if thread.name == "reson-control"]
+    assert threads
     server.fire(EventType.END_RUN)
-    time.sleep(0.3)
-    last = beat(server)
-    time.sleep(1.5)
-    assert beat(server) == last
+    wait_for(lambda: not [thread for thread in threads if thread.is_alive()])
 
 
 class FullDisk:
@@ -110,7 +134,5 @@ def test_what_a_full_disk_does_not_take_is_written_when_there_is_room_again(serv
         server.messenger.flush()
     assert len((server.run_dir / "events.ndjson").read_bytes().splitlines()) < 5
     lines._file.room = 10**9
-    end = time.monotonic() + 5
-    while time.monotonic() < end and not (server.run_dir / "events.ndjson").read_text().endswith('line 19"}}\n'):
-        time.sleep(0.05)
+    wait_for(lambda: (server.run_dir / "events.ndjson").read_text().endswith('line 19"}}\n'))
     assert [event["data"]["message"] for event in server.of("log")] == [f"line {number}" for number in range(20)]

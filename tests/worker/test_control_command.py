@@ -11,9 +11,10 @@ from nvflare.apis.shareable import ReturnCode
 from nvflare.widgets.info_collector import GroupInfoCollector, InfoCollector
 
 from reson_jupyter.worker import control as control_module
+from tests.patience import wait_for
 
 from .loopback import Server
-from .requests import answers, wait_for
+from .requests import answers
 
 LEVEL = {"id": "a", "op": "log_level", "sites": None, "level": "info"}
 

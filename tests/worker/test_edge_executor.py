@@ -322,6 +322,6 @@ def test_a_command_is_stopped_with_the_run(executor: Any, server: Server) -> Non
 
     executor(lambda client: client.set_custom_callback("f", lambda params: my_command(client)))
     request = put(server.run_dir, "command", command="f", params=None)
-    assert began.wait(8)
+    assert began.wait(60)
     server.abort_signal.trigger(True)
     assert answers(server.events, request)["site-1"]["ok"] is False

@@ -18,6 +18,7 @@ from nvflare.apis.shareable import ReturnCode, Shareable, make_reply
 from nvflare.apis.signal import Signal
 
 from reson_jupyter.worker.messenger import ResonMessenger
+from tests.patience import cpu_seconds
 
 from .loopback import Engine
 
@@ -99,13 +100,11 @@ def test_log_metric_raises_when_the_run_was_stopped(site: Site) -> None:
 
 
 def test_log_metric_costs_less_than_20_microseconds(site: Site) -> None:
-    costs = []
-    for _ in range(10):  # the best of ten: other processes also want the processor
-        began = time.perf_counter()
+    def log_a_thousand() -> None:
         for step in range(1000):
             site.logger.log_metric("loss", 0.5, step=step)
-        costs.append((time.perf_counter() - began) / 1000)
-    assert min(costs) < 20e-6
+
+    assert cpu_seconds(log_a_thousand, 10, time.thread_time) / 1000 < 20e-6
 
 
 def test_a_flood_is_sent_in_few_batches_and_complete(site: Site) -> None:

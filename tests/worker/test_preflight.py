@@ -22,10 +22,10 @@ from nvflare.app_common.shareablegenerators.full_model_shareable_generator impor
 from reson_jupyter.worker import preflight as preflight_module
 from reson_jupyter.worker.final_validation import ResonFinalValidation
 from reson_jupyter.worker.preflight import ResonPreflight, ResonRounds
+from tests.patience import wait_for
 
 from .job_folder import JobParts, run
 from .loopback import Server
-from .requests import wait_for
 from .sources import PAYLOAD_MODEL
 
 SITES = ["site-1", "site-2", "site-3"]
@@ -70,7 +70,7 @@ class Flight:
 
     def start(self) -> Flight:
         self._thread.start()
-        assert self.communicator.given.wait(5)
+        assert self.communicator.given.wait(60)
         return self
 
     def answer(self, site: str, code: str = ReturnCode.OK, *problems: str) -> None:
@@ -83,7 +83,7 @@ class Flight:
 
     def end(self) -> list[str]:
         """Waits for the end; returns what was logged as a warning."""
-        self._thread.join(5)
+        self._thread.join(60)
         assert not self._thread.is_alive() and self.communicator.cancelled
         return [event["data"]["message"] for event in self.server.of("log") if event["data"]["level"] == "warning"]
 
@@ -149,10 +149,10 @@ def test_a_site_that_cannot_train_is_not_asked_to_validate_the_final_model_eithe
         fl_ctx.set_prop(AppConstants.GLOBAL_MODEL, make_model_learnable({"w": np.zeros(1)}, {}))
         fl_ctx.set_prop(AppConstants.CURRENT_ROUND, 1)
         validation.start_controller(fl_ctx)
-        stop = threading.Thread(target=lambda: communicator.given.wait(5) and server.abort_signal.trigger(True))
+        stop = threading.Thread(target=lambda: communicator.given.wait(60) and server.abort_signal.trigger(True))
         stop.start()
         validation.control_flow(server.abort_signal, fl_ctx)
-        stop.join(5)
+        stop.join(60)
     assert communicator.targets == ["site-1", "site-3"]
 
 
@@ -167,6 +167,7 @@ def test_an_answer_without_a_reason_is_a_reason(server: Server) -> None:
 
 def test_a_site_that_gives_no_sign_is_not_waited_for_and_may_come_later(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight_module, "_reson_SILENT", 0.2)
+    server.reporter.heard = dict.fromkeys(("site-1", "site-2"), time.monotonic() + 3600)
     flight = Flight(server, 2).start()
     for site in ("site-1", "site-2"):
         flight.answer(site)
@@ -176,6 +177,7 @@ def test_a_site_that_gives_no_sign_is_not_waited_for_and_may_come_later(server: 
 
 def test_one_that_lives_but_says_nothing_new_is_given_up_later(server: Server) -> None:
     server.reporter.heard = dict.fromkeys(SITES, time.monotonic() + 3600)
+    server.reporter.spoke = dict.fromkeys(("site-1", "site-2"), time.monotonic() + 3600)
     flight = Flight(server, 2, timeout=0.2).start()
     for site in ("site-1", "site-2"):
         flight.answer(site)
@@ -184,7 +186,7 @@ def test_one_that_lives_but_says_nothing_new_is_given_up_later(server: Server) -
 
 def test_one_that_tells_how_far_it_is_is_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     server.reporter.heard = dict.fromkeys(SITES, time.monotonic() + 3600)
-    server.reporter.spoke = {"site-3": time.monotonic() + 3600}
+    server.reporter.spoke = dict.fromkeys(SITES, time.monotonic() + 3600)
     flight = Flight(server, 2, timeout=0.05).start()
     for site in ("site-1", "site-2"):
         flight.answer(site)

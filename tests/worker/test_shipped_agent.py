@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from reson_jupyter.worker import CLIENT, CLIENT_FEDERATED, source
-
-from .requests import wait_for
+from tests.patience import wait_for
 
 
 @pytest.fixture

@@ -23,13 +23,15 @@ _CONFIGS: tuple[type[Config], ...] = (TrainingConfig, FederationConfig, ModelCon
 def add_config_verbs(parser: Parser) -> None:
     """Adds the verbs to the parser of `%reson`."""
     config = parser.add_verb(
-        "config", _config, "set fields of the configs, or show them",
+        "config", _config, "set fields of the configs, or show all of them",
         "%reson config batch_size=64 num_rounds=3 dropout=0.1", "%reson config 'model_args={\"width\": 64}'",
         "%reson config batch_size=None      (puts it back)", "%reson config                      (shows all)",
     )  # fmt: skip
-    config.add_argument("fields", nargs="*", metavar="KEY=VALUE", help="any field, or a hyperparameter of your own")
+    config.add_argument(
+        "fields", nargs="*", metavar="KEY=VALUE", help="any field that %%reson config shows, or a hyperparameter of your own"
+    )
 
-    parser.add_verb("panel", _panel, "show the same as forms, where there is no sidebar")
+    parser.add_verb("panel", _panel, "show captures and configs as forms with buttons, where there is no sidebar")
 
     forget = parser.add_verb(
         "forget", _forget, "drop what was captured for a role, or the project that was loaded",

@@ -17,7 +17,7 @@ for example:
 
 %reson help VERB tells of one. Tab completes verbs, flags, fields and the ids of runs.
 Cells are captured by %%reson_model, %%reson_train, %%reson_executor, %%reson_persistor and %%reson_command;
-callbacks of Scaleout Edge by %%reson_startup."""
+callbacks of Scaleout Edge by %%reson_startup. %%reson_model --help tells of it; so do the others."""
 
 
 @dataclass(frozen=True)

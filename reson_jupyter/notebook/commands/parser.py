@@ -82,7 +82,7 @@ class Parser(argparse.ArgumentParser):
         try:
             words = shlex.split(line)
         except ValueError as error:
-            raise UsageError(f"%{self.prog}: {error}") from None
+            raise UsageError(f"{self.prog}: {error}") from None
         return self.parse_args(words)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
@@ -90,7 +90,8 @@ class Parser(argparse.ArgumentParser):
         found, rest = super().parse_known_args(args, namespace)
         if rest:
             flag = next((word.partition("=")[0] for word in rest if word.startswith("-")), "")
-            self.error(f"unrecognized arguments: {' '.join(rest)}{did_you_mean(flag, self.flags) or self._as_field(rest)}")
+            near = did_you_mean(flag, self.flags) or self._as_field(rest) or self._as_out(found, rest)
+            self.error(f"unrecognized arguments: {' '.join(rest)}{near}")
         return found, rest
 
     def _as_field(self, rest: Iterable[str]) -> str:
@@ -101,9 +102,15 @@ class Parser(argparse.ArgumentParser):
             return f"; did you mean --{key} {shlex.quote(value)}?"
         return f"; fields are set by %reson config {shlex.quote(word)}" if word else ""
 
+    def _as_out(self, found: argparse.Namespace, rest: Iterable[str]) -> str:
+        """The end of a sentence on a word that may be what is to be written; "" if --out names that, or there is no such flag."""
+        word = next((word for word in rest if not word.startswith("-")), "")
+        is_open = "--out" in self.flags and found.out == self.get_default("out")
+        return f"; did you mean --out {shlex.quote(word)}?" if word and is_open else ""
+
     def error(self, message: str) -> NoReturn:
         """Raises a `UsageError`."""
-        raise UsageError(f"{message}\n{self.format_usage().strip()}\nMore: %{self.prog} --help")
+        raise UsageError(f"{message}\n{self.format_usage().strip()}\nMore: {self.prog} --help")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """What argparse asks of every value that must be one of some; its own message is a long list of all of them."""

@@ -51,7 +51,7 @@ def run_line(line: str) -> Any:
 @cache
 def reson_parser() -> Parser:
     """Returns the parser of `%reson`, with all its verbs."""
-    parser = Parser(prog="reson", description="Train the captured model across sites.")
+    parser = Parser(prog="%reson", description="Train the captured model across sites.")
     subjects = []
     for title, add in _SUBJECTS:
         before = set(parser.verbs)

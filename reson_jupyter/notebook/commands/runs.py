@@ -9,7 +9,7 @@ from ...backend.run.compare import Comparison
 from ...backend.run.handle import Run
 from ...backend.run.info import RunInfo
 from .parser import Parser
-from .which_run import newest_run, required_run
+from .which_run import RUN, newest_run, required_run
 
 _NEWEST = "the run (default: this kernel's last, else the newest)"
 
@@ -19,14 +19,14 @@ def add_run_verbs(parser: Parser) -> None:
     parser.add_verb("runs", lambda _: api.runs(), "list the runs that this machine knows")
 
     attach = parser.add_verb("attach", _attach, "show a run that was submitted before", "run = %reson attach digits-01k2...")
-    attach.add_argument("run", metavar="ID", nargs="?", help="the run")
+    attach.add_argument("run", metavar="ID", nargs="?", help=RUN)
     attach.add_argument("--store", metavar="URL", help="the run's store, if it was submitted on another machine")
 
     compare = parser.add_verb(
         "compare", _compare, "show runs beside each other: their curves, what differs in their configs, how they ended",
         "%reson compare digits-01k2... digits-01k3...",
     )  # fmt: skip
-    compare.add_argument("runs", metavar="ID", nargs="*", help="the runs")
+    compare.add_argument("runs", metavar="ID", nargs="*", help="the runs, as %%reson runs lists them")
 
     info = parser.add_verb("info", _info, "show what each site of a run is doing now")
     info.add_argument("run", metavar="ID", nargs="?", help=_NEWEST)
@@ -39,10 +39,10 @@ def add_run_verbs(parser: Parser) -> None:
     logs.add_argument("--follow", action="store_true", help="go on until the run is over; stopping the cell ends this only")
 
     abort = parser.add_verb("abort", _abort, "stop a run")
-    abort.add_argument("run", metavar="ID", nargs="?", help="the run")
+    abort.add_argument("run", metavar="ID", nargs="?", help=RUN)
 
     delete = parser.add_verb("delete", _delete, "delete a run that is over, with its files")
-    delete.add_argument("run", metavar="ID", nargs="?", help="the run")
+    delete.add_argument("run", metavar="ID", nargs="?", help=RUN)
 
 
 def _attach(arguments: argparse.Namespace) -> Run:

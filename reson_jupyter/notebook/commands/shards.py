@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import Any, get_args
 
 from IPython.display import display
@@ -22,7 +23,7 @@ from .parser import Parser
 def add_shards_verbs(shards: Parser) -> None:
     """Adds what `%reson shards` can do to its parser."""
     make = shards.add_verb(
-        "make", _make, "make one shard for each site of images",
+        "make", _make, "deal images out to sites, as one shard for each",
         "%reson shards make photos --out shards --sites 3",
         "%reson shards make table --out shards --partition column --column hospital",
         metavar="ACTION",
@@ -32,12 +33,17 @@ def add_shards_verbs(shards: Parser) -> None:
         metavar="SOURCE",
         help="a folder of class folders, a shard, a folder of shards; else a variable of the notebook (list, DataFrame, Dataset)",
     )
-    make.add_argument("--out", metavar="DIR", required=True, help="folder for the shards")
+    make.add_argument("--out", metavar="DIR", required=True, help="folder for the shards; shard_N.zip of an earlier call are replaced")
     make.add_argument("--sites", metavar="N", type=int, help="number of sites (default: 3, or what --sizes or --column tell)")
     make.add_argument(
-        "--partition", choices=get_args(Partition), default="iid", help="how the samples are dealt out (default: iid)"
+        "--partition",
+        choices=get_args(Partition),
+        default="iid",
+        help="how samples are dealt out: evenly, by --sizes, classes unevenly, or by --column (default: iid)",
     )
-    make.add_argument("--alpha", metavar="A", type=float, help="of partition label: the smaller, the more unequal")
+    make.add_argument(
+        "--alpha", metavar="A", type=float, help="of partition label: 0.1 is very uneven, 100 nearly even (default: 0.5)"
+    )
     make.add_argument("--sizes", metavar="A,B,...", type=numbers, help="of partition size: each site's part, such as 0.5,0.3,0.2")
     make.add_argument("--column", metavar="NAME", help="of partition column: what tells the site, such as hospital")
     make.add_argument("--test", metavar="PART", type=float, help="part of the samples that is kept for a test, such as 0.2")
@@ -59,14 +65,17 @@ def add_shards_verbs(shards: Parser) -> None:
 def _make(arguments: argparse.Namespace) -> ShardsReport:
     names = ("sites", "alpha", "sizes", "column", "test")
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
-    return make_shards(_source(arguments.source), arguments.out, partition=arguments.partition, seed=arguments.seed, **given)
+    report = make_shards(_source(arguments.source), arguments.out, partition=arguments.partition, seed=arguments.seed, **given)
+    if current_session().submission.shards_dir != arguments.out:
+        print(f"next: %reson config {shlex.quote(f'shards_dir={arguments.out}')}")
+    return report
 
 
 def _check(arguments: argparse.Namespace) -> ShardsReport:
     session = current_session()
     folder = arguments.folder or session.submission.shards_dir
     if not folder:
-        arguments.refuse("the following arguments are required: DIR (or configure shards_dir)")
+        arguments.refuse("no folder of shards is named: give DIR, or set it for all commands by %reson config shards_dir=DIR")
     report = look_at_shards(session, folder, images="all" if arguments.all else "sample", sites=arguments.sites)
     if report.problems.count:
         display(report)

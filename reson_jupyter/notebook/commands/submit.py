@@ -15,7 +15,7 @@ from ...session import current_session
 from .assignments import assignments
 from .build_text import saved_text
 from .parser import Parser
-from .which_run import required_run
+from .which_run import RUN, required_run
 
 
 def add_submit_verbs(parser: Parser) -> None:
@@ -52,7 +52,7 @@ def add_submit_verbs(parser: Parser) -> None:
         "rerun", _rerun, "submit a run once more, as it shipped, with changes",
         "%reson rerun digits-01k2... learning_rate=0.01 'name=digits, slower'",
     )  # fmt: skip
-    rerun.add_argument("run", metavar="ID", nargs="?", help="the run")
+    rerun.add_argument("run", metavar="ID", nargs="?", help=RUN)
     rerun.add_argument("fields", nargs="*", metavar="KEY=VALUE", help="any field, a hyperparameter of your own, or name=NAME")
 
 
@@ -69,8 +69,12 @@ def _add_job_arguments(command: Parser) -> None:
 
 
 def _add_places(command: Parser) -> None:
-    command.add_argument("--target", metavar="TARGET", help="where it runs (default: the session's, local)")
-    command.add_argument("--store", metavar="URL", help="where its files lie: file:///folder or s3://bucket")
+    command.add_argument(
+        "--target", metavar="TARGET", help="where it runs: local, flare or reson (default: target of the session)"
+    )
+    command.add_argument(
+        "--store", metavar="URL", help="where its files lie: file:///folder or s3://bucket (default: store of the session)"
+    )
 
 
 def _job_arguments(arguments: argparse.Namespace) -> dict[str, Any]:

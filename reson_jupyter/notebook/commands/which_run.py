@@ -9,6 +9,7 @@ from ...backend.history.naming import told
 from ...backend.run.handle import Run
 from ...errors import RunNotFound
 
+RUN = "the run, as %%reson runs lists it; without it the newest are named"  # the help of a verb that takes no run by itself
 _SHOWN = 5
 _seen: list[str] = []
 

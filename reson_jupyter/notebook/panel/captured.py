@@ -1,4 +1,4 @@
-"""What the session has captured or loaded, and what it could not capture."""
+"""What the session has captured or loaded, whether the kernel has something else by now, and what it could not capture."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import ipywidgets as widgets
 from ...capture.capture import Capture
 from ...session import Refusal, Session
 from ..project_card import project_rows
+from ..stale_check import stale_checks
 from .closing import close
 from .texts import text
 
@@ -28,10 +29,12 @@ class CapturedView:
     def show(self) -> None:
         """Shows what is captured now."""
         captures, refusals, project = self._session.captures, self._session.refusals, self._session.project
-        if self._shown == (present := (dict(captures), dict(refusals), project)):
+        stale = stale_checks(self._session)
+        if self._shown == (present := (dict(captures), dict(refusals), stale, project)):
             return
         self._shown = present
-        rows = [self._row(key, captures.get(key), refusals.get(key)) for key in dict.fromkeys([*captures, *refusals])]
+        keys = dict.fromkeys([*captures, *refusals])
+        rows = [self._row(key, captures.get(key), refusals.get(key), stale.get(key)) for key in keys]
         if project:
             told = [text(project.title), text("\n".join(f"{name}: {said}" for name, said in project_rows(project)), "help")]
             rows = [self._with_forget("project", told), *rows]
@@ -39,11 +42,14 @@ class CapturedView:
         for row in dropped:
             close(row)
 
-    def _row(self, key: str, capture: Capture | None, refusal: Refusal | None) -> widgets.HBox:
+    def _row(self, key: str, capture: Capture | None, refusal: Refusal | None, stale: tuple[str, str] | None) -> widgets.HBox:
         told = []
         if capture:
             told.append(text(f"{capture.title} from {capture.cell}"))
-            told += [text(warning, "help") for warning in capture.warnings]
+            if stale:
+                level, what = stale
+                told.append(text(what, "error" if level == "error" else "help"))
+            told += [text(warning, "help") for warning in (*capture.warnings, *capture.renewed)]
         if refusal:
             told.append(text(f"{key}: {refusal.cell} could not be captured: {refusal.message}\n{refusal.hint}", "error"))
         return self._with_forget(key, told)

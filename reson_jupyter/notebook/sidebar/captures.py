@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ...capture.capture import Capture
-from ...capture.stale import Outdated
-from ...errors import ConfigError
 from ...readiness import problem_of
 from ...review import Review
 from ...session import Refusal, Session
 from ..capturing.cards import lines_shipped, model_size
 from ..capturing.cells import CellIds
 from ..project_card import project_rows
+from ..stale_check import stale_checks
 from .jsonable import shown
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def capture_rows(session: Session, cells: CellIds, review_of: ReviewOf) -> list[
         review_of: Gives what is known of a model; None if nothing is yet.
     """
     captures, refusals = session.captures, session.refusals
-    stale = {key: _stale_check(outdated, session) for key, outdated in session.outdated.items()}
+    stale = stale_checks(session)
     project = session.project
     trains = () if project else ("startup",) if "startup" in captures else _ROLES
     rest = sorted({*captures, *refusals}.difference(trains))
@@ -91,18 +90,6 @@ def _checks(capture: Capture | None, refusal: Refusal | None, stale: Told | None
         yield "ok", f"{function.name} is called to {function.task}"
     if not refusal and not stale and not capture.warnings and not review.warning and not capture.renewed:
         yield "ok", "nothing stands out"
-
-
-def _stale_check(outdated: Outdated, session: Session) -> Told:
-    if not outdated.ships:
-        return "error", outdated.what
-    try:
-        refused = session.submission.stale_captures == "refuse"
-    except ConfigError:  # told with the form of the target
-        refused = False
-    if refused:
-        return "error", f"{outdated.what}; run that cell again, or set stale_captures to recapture"
-    return "warning", f"{outdated.what}; the next submit takes what the kernel has now"
 
 
 def empty_rows() -> list[Row]:

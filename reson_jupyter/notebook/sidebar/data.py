@@ -13,6 +13,7 @@ from ...backend.starting import current_start
 from ...data.balance import titled
 from ...data.report import ShardsReport
 from ...errors import ConfigError, ResonError
+from ...names import printable
 from ...session import Session
 from ..commands.shards import look_at_shards
 from .jsonable import shown
@@ -95,7 +96,7 @@ def _of_report(folder: str, report: ShardsReport) -> dict[str, Any]:
         "shards": [
             {
                 "site": f"site-{number}",
-                "name": shown(shard.name),
+                "name": printable(shard.name),
                 "samples": shard.samples,
                 "bytes": shard.bytes,
                 "counts": _counts(shard.label_counts, labels, others),
@@ -104,7 +105,7 @@ def _of_report(folder: str, report: ShardsReport) -> dict[str, Any]:
         ],
         "more": max(0, len(report.shards) - _SHARDS),
         "problems": list(report.problems.shown),
-        "warnings": list(report.warnings),
+        "warnings": [printable(warning) for warning in report.warnings],
         "error": "",
     }
 

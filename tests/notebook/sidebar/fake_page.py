@@ -30,7 +30,7 @@ class PageComm(comm.base_comm.BaseComm):
             self.sent.append((msg_type, json.loads(text)))
             self.arrived.notify_all()
 
-    def wait_for(self, found: Callable[[list[Message]], Any], timeout: float = 10.0) -> Any:
+    def wait_for(self, found: Callable[[list[Message]], Any], timeout: float = 60.0) -> Any:
         """Waits until `found` of all messages so far is true, and returns that."""
         with self.arrived:
             assert self.arrived.wait_for(lambda: found(self.messages), timeout), self.messages
@@ -84,7 +84,7 @@ class FakePage:
         self.say({"id": identity, "op": op, "args": args})
         return identity
 
-    def reply_to(self, identity: str, timeout: float = 10.0) -> Message:
+    def reply_to(self, identity: str, timeout: float = 60.0) -> Message:
         return self.state.wait_for(
             lambda sent: next((m for m in sent if m["kind"] == "reply" and m["id"] == identity), None), timeout
         )
@@ -114,7 +114,7 @@ class FakePage:
             folded = {**({} if message["full"] else folded), **message["parts"]}
         return folded
 
-    def wait_for(self, found: Callable[[Message], Any], timeout: float = 10.0) -> Any:
+    def wait_for(self, found: Callable[[Message], Any], timeout: float = 60.0) -> Any:
         """Waits until `found` of what the page knows is true, and returns that."""
         return self.state.wait_for(lambda _: self.states and found(self.seen), timeout)
 

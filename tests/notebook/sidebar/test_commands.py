@@ -40,7 +40,7 @@ class Held:
 
     def __call__(self, *_: Any, **__: Any) -> Any:
         self.begun.set()
-        assert self.let_go.wait(10)
+        assert self.let_go.wait(60)
         return self._value
 
 
@@ -87,7 +87,7 @@ def test_a_capture_is_forgotten(page: FakePage, session: Session) -> None:
 
 def test_a_submit_gives_the_runs_id_when_it_is_there_and_another_meanwhile_is_refused(page: FakePage, held: Held) -> None:
     identity = page.send("submit")
-    assert held.begun.wait(10)
+    assert held.begun.wait(60)
     page.wait_for(lambda state: state["submit"]["activity"] and state["submit"]["activity"]["action"] == "submit")
     for op in ("submit", "check", "preview", "check_shards"):
         assert page.refused(op) == {
@@ -104,14 +104,14 @@ def test_a_submit_gives_the_runs_id_when_it_is_there_and_another_meanwhile_is_re
 
 def test_what_is_stopped_is_answered_at_once_and_what_comes_of_it_later_is_dropped(page: FakePage, held: Held) -> None:
     identity = page.send("submit")
-    assert held.begun.wait(10)
+    assert held.begun.wait(60)
     page.ask("stop")
     problem = page.reply_to(identity)["error"]
     assert (problem["message"], problem["hint"]) == ("The submit was stopped.", "No run was started.")
     page.wait_for(lambda state: state["submit"]["activity"] is None)
     (thread,) = [thread for thread in threading.enumerate() if thread.name == "reson submit"]
     held.let_go.set()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert [reply["id"] for reply in _replies(page)].count(identity) == 1
 
@@ -126,18 +126,18 @@ def test_a_stopped_submit_starts_no_run_and_one_whose_run_has_begun_cannot_be_st
         if len(starts) == 2:
             starts[1].begin()
         waiting.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return SimpleNamespace(id="digits-2")
 
     monkeypatch.setattr(api, "submit", submit)
     page.send("submit")
-    assert waiting.wait(10)
+    assert waiting.wait(60)
     page.ask("stop")
     with pytest.raises(RunError):
         starts[0].begin()
     waiting.clear()
     identity = page.send("submit")
-    assert waiting.wait(10)
+    assert waiting.wait(60)
     assert "its run has begun" in page.refused("stop")["message"]
     go_on.set()
     assert page.reply_to(identity)["value"] == {"run": "digits-2"}
@@ -150,7 +150,7 @@ def test_steps_of_what_was_stopped_are_not_told_of_what_goes_on_now(
     go_on, over = threading.Event(), threading.Event()
 
     def check() -> None:
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         activity.step("of the one that was stopped")
         over.set()
 
@@ -159,9 +159,9 @@ def test_steps_of_what_was_stopped_are_not_told_of_what_goes_on_now(
     page.wait_for(lambda state: state["submit"]["activity"])
     page.ask("stop")
     page.send("submit")
-    assert held.begun.wait(10)
+    assert held.begun.wait(60)
     go_on.set()
-    assert over.wait(10)
+    assert over.wait(60)
     assert activity.now and activity.now["note"] == "building the job"
 
 
@@ -188,7 +188,7 @@ def test_steps_of_a_rehearsal_are_told_while_it_goes_on_and_nothing_appears_unde
     def check() -> Rehearsal:
         for observer in observers._rehearsal_observers:
             observer.step("import")
-        assert told.wait(10)
+        assert told.wait(60)
         for observer in observers._rehearsal_observers:
             observer.over(passed)
         return passed

@@ -103,7 +103,7 @@ def test_a_page_finds_nobody_is_woken_when_the_extension_is_loaded_and_is_served
 
     go_on = tmp_path / "go_on"
     cell = front.begin(
-        f"import pathlib, time\nprint('begun')\nend = time.time() + 60\n"
+        f"import pathlib, time\nprint('begun')\nend = time.time() + 200\n"
         f"while not pathlib.Path({str(go_on)!r}).exists() and time.time() < end: time.sleep(0.01)"
     )
     front.wait_for(lambda m: m["msg_type"] == "stream" and "begun" in m["content"]["text"])
@@ -121,8 +121,8 @@ def test_a_page_finds_nobody_is_woken_when_the_extension_is_loaded_and_is_served
         lambda m: m["msg_type"] == "status" and m["content"]["execution_state"] == "idle" and m["parent_header"]["msg_id"] == cell
     )
     print("delays", delays)
-    # On this machine hundredths of a second; a cell that keeps the command waiting would take all of its minute.
-    assert max(delays) < 5
+    # Hundredths of a second; a cell that keeps the command waiting would take all of its minutes.
+    assert max(delays) < 15
 
     front.run("%reload_ext reson_jupyter")
     front.wait_for(lambda m: m["msg_type"] == "comm_open" and m["content"]["target_name"] == "reson.ready")

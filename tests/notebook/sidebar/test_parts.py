@@ -243,7 +243,7 @@ def test_runs_of_others_are_looked_at_while_a_page_is_open(
     looker = sidebar._runs._looker
     assert looker is not None
     page.close()
-    looker.join(10)
+    looker.join(60)
     assert not looker.is_alive()
 
 

@@ -84,7 +84,7 @@ def test_a_closed_channel_is_followed_no_more(page: FakePage, going_on: tuple[Ru
     assert len(channel.sent) == known
     page.close()
     happens(event("state", state="failed", reason=""))
-    assert run._follower.over.wait(10)
+    assert run._follower.over.wait(60)
     assert len(run._follower._observers) == observed
 
 
@@ -99,7 +99,7 @@ def test_a_page_that_wakes_gets_the_run_anew(page: FakePage, sidebar: Sidebar, g
     told = threading.Event()
     happens(*good_run()[4:9])
     run.observe(lambda run: told.set() if run.progress.rounds_done == 1 else None)
-    assert told.wait(10) and len(channel.messages) == known
+    assert told.wait(60) and len(channel.messages) == known
     page.send("here")
     letter = channel.wait_for(lambda letters: letters[known:])[0]
     assert letter["message"]["full"] and letter["message"]["run"]["round"] == 1
