@@ -4,7 +4,8 @@
 
 `id` is unique in the shard; `uri` names a member of the shard, relative to its root, with or without "file://", or is an https
 address whose host the run allows; `y` holds class indices, one or (multi-label) several or none; `meta` is free and may be
-missing. What is refused here is what the default training refuses on the sites.
+missing. What is refused here is what the default training refuses on the sites, and a key that is in an object twice, of which it
+would take the last.
 """
 
 from __future__ import annotations
@@ -175,9 +176,11 @@ def _read_line(line: bytes, number: int, image_hosts: Collection[str] | None) ->
     if b"\r" in line.removesuffix(b"\r"):
         return "it has a carriage return in it; end lines with \\n or \\r\\n"
     try:
-        record = json.loads(line.decode())
+        record = json.loads(line.decode(), object_pairs_hook=_object)
     except UnicodeDecodeError:
         return "it is not UTF-8"
+    except _TwiceError as error:
+        return f"{_short(error.key)} is there twice in one object"
     except (ValueError, RecursionError) as error:
         return f"it is not JSON ({error}); each line must be one whole object"
     if type(record) is not dict:
@@ -196,6 +199,20 @@ def _read_line(line: bytes, number: int, image_hosts: Collection[str] | None) ->
     if meta is not None and type(meta) is not dict:
         return f"meta must be an object, not {_short(meta)}"
     return Sample(identity, uri, [y] if type(y) is int else y, meta or {}, number)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        raise _TwiceError(next(key for key, count in counts.items() if count > 1))
+    return found
+
+
+class _TwiceError(Exception):
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
 
 
 def _uri_problem(uri: object, image_hosts: Collection[str] | None) -> str | None:

@@ -29,7 +29,7 @@ class Problems:
         lines = self._lines(SHOWN_PROBLEMS)
         bad = [(name, part) for name, part in self._parts if part.count]
         most = max(1, min(SHOWN_PROBLEMS, _SHOWN_OF_PARTS // max(1, len(bad))))
-        return lines + [f"{printable(name)}: {line}" for name, part in bad for line in part._lines(most)]
+        return lines + [_beneath(printable(name), line) for name, part in bad for line in part._lines(most)]
 
     def add(self, text: str) -> None:
         """Notes one problem."""
@@ -66,3 +66,8 @@ class Problems:
         last = [self._end] if self._end and self._end not in first else []
         rest = self._own - len(first) - len(last)
         return [*first, *([f"and {rest:,} more"] if rest else []), *last]
+
+
+def _beneath(name: str, line: str) -> str:
+    """A part's problem with the part's name, unless it begins with that."""
+    return line if line.startswith(f"{name} ") else f"{name}: {line}"

@@ -22,9 +22,10 @@ def test_shards_of_an_earlier_call_are_replaced_all_of_them(tmp_path: Path) -> N
     photos, out = class_folders(tmp_path / "photos", cat=20), tmp_path / "shards"
     made(photos, out, 4, test=0.2)
     (out / "README.txt").write_text("mine")
-    made(photos, out, 2)
-    assert sorted(digests(out)) == ["README.txt", "shard_0.zip", "shard_1.zip"]
-    assert not (out / "test").exists(), "its samples are at the sites now"
+    before = digests(out)["test/test.zip"]
+    made(photos, out, 2, test=0.5)
+    assert sorted(digests(out)) == ["README.txt", "shard_0.zip", "shard_1.zip", "test/test.zip"]
+    assert digests(out)["test/test.zip"] != before
 
 
 def test_shards_that_somebody_else_put_there_are_neither_replaced_nor_joined(tmp_path: Path) -> None:

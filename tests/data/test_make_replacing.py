@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 
 import reson_jupyter.data.making.make as make
+from reson_jupyter.data.folder import TEST
 from reson_jupyter.data.making import make_shards, replacing
 from reson_jupyter.data.shards import check_shards
 from reson_jupyter.errors import ShardError
 
 from .making import class_folders, digests, ids, made
 
+_TWO = ["shard_0.zip", "shard_1.zip", "test/test.zip"]
 # Of three shards and a test set by two and a test set: all out, the change of state, all in, the end.
 _RENAMES = 4 + 1 + 3 + 1
 
@@ -66,7 +68,7 @@ def _fail_to_write(photos: Path, out: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(make, "write_shard", fail)
         with pytest.raises(ShardError, match="No space left"):
-            make_shards(photos, out, 2, progress=False)
+            make_shards(photos, out, 2, test=0.2, progress=False)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(5, "Input/output error")])
@@ -94,7 +96,7 @@ def test_a_folder_in_which_shards_were_being_replaced_is_refused_until_the_next_
     _fail_to_write(photos, out)
     assert digests(out) == before, "the old ones are back"
     _kill_at(number, photos, out)
-    assert len(ids(*made(photos, out, 2))) == 20 and sorted(digests(out)) == ["shard_0.zip", "shard_1.zip"]
+    assert len(ids(*made(photos, out, 2, test=0.2), out / TEST)) == 20 and sorted(digests(out)) == _TWO
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -104,7 +106,7 @@ def test_putting_the_old_shards_back_may_be_cut_short_too(photos: Path, out: Pat
     with pytest.MonkeyPatch.context() as patch:
         _fail_at(patch, number, _Killed())
         with pytest.raises(_Killed):
-            make_shards(photos, out, 2, progress=False)
+            make_shards(photos, out, 2, test=0.2, progress=False)
     with pytest.raises(ShardError, match="cut short"):
         check_shards(out)
     _fail_to_write(photos, out)
@@ -127,14 +129,14 @@ def test_a_process_that_is_killed_as_it_replaces_shards_keeps_nobody_out(photos:
         "    rename(path, target)\n"
         "    if path.name == 'shard_1.zip' and 'entering' in str(path): os.kill(os.getpid(), signal.SIGKILL)\n"
         "Path.rename = kill\n"
-        "make_shards(sys.argv[1], sys.argv[2], 4, progress=False)"
+        "make_shards(sys.argv[1], sys.argv[2], 4, test=0.2, progress=False)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(photos), str(out)], capture_output=True, timeout=60)
     assert done.returncode == -9, done.stderr
     assert sorted(path.name for path in out.glob("*.zip")) == ["shard_0.zip", "shard_1.zip"]
     with pytest.raises(ShardError, match="cut short"):
         check_shards(out)
-    assert len(ids(*made(photos, out, 2))) == 20 and sorted(digests(out)) == ["shard_0.zip", "shard_1.zip"]
+    assert len(ids(*made(photos, out, 2, test=0.2), out / TEST)) == 20 and sorted(digests(out)) == _TWO
 
 
 def test_what_is_in_the_way_is_said_before_anything_is_written(photos: Path, tmp_path: Path) -> None:
@@ -157,7 +159,7 @@ def test_what_comes_in_the_way_meanwhile_is_left_alone(photos: Path, out: Path, 
 
     monkeypatch.setattr(make, "write_shard", write)
     with pytest.raises(ShardError, match=r"shard_3\.zip is in the way"):
-        make_shards(photos, out, 4, progress=False)
+        make_shards(photos, out, 4, test=0.2, progress=False)
     (out / "shard_3.zip").unlink()
     assert digests(out) == before
 
@@ -171,20 +173,20 @@ def test_a_second_make_into_a_folder_is_refused(photos: Path, out: Path, monkeyp
     def write(path: Path, *arguments: Any) -> None:
         if not refused:
             with pytest.raises(ShardError) as caught:
-                make_shards(photos, out, 5, progress=False)
+                make_shards(photos, out, 5, test=0.2, progress=False)
             refused.append(caught.value.message)
         write_shard(path, *arguments)
 
     monkeypatch.setattr(make, "write_shard", write)
-    made(photos, out, 2)
+    made(photos, out, 2, test=0.2)
     assert refused == [f"Another make_shards is writing to {out}."]
-    assert sorted(digests(out)) == ["shard_0.zip", "shard_1.zip"]
+    assert sorted(digests(out)) == _TWO
 
 
 def test_a_lock_that_nobody_holds_keeps_nobody_out(photos: Path, out: Path) -> None:
     (out / ".making.lock").touch()
-    made(photos, out, 2)
-    assert sorted(digests(out)) == ["shard_0.zip", "shard_1.zip"]
+    made(photos, out, 2, test=0.2)
+    assert sorted(digests(out)) == _TWO
 
 
 def test_a_lock_that_was_deleted_as_it_was_waited_for_is_no_lock(
@@ -199,7 +201,7 @@ def test_a_lock_that_was_deleted_as_it_was_waited_for_is_no_lock(
             (out / ".making.lock").unlink()
 
     monkeypatch.setattr(replacing.fcntl, "flock", delete_the_first)
-    made(photos, out, 2)
+    made(photos, out, 2, test=0.2)
     assert locks == [1, 1]
 
 
@@ -212,7 +214,7 @@ def test_the_report_is_of_what_was_written_or_none(photos: Path, out: Path, monk
 
     monkeypatch.setattr(make, "check_shards", check_what_changed)
     with pytest.raises(ShardError, match="something else changed"):
-        make_shards(photos, out, 2, progress=False)
+        make_shards(photos, out, 2, test=0.2, progress=False)
 
 
 # What was made here
@@ -232,5 +234,5 @@ def test_a_shard_that_was_changed_since_is_not_replaced(photos: Path, out: Path,
                 archive.writestr("my_annotations.csv", "hours of work")
     before = digests(out)
     with pytest.raises(ShardError, match=r"did not make: shard_0\.zip"):
-        make_shards(photos, out, 2, progress=False)
+        make_shards(photos, out, 2, test=0.2, progress=False)
     assert digests(out) == before

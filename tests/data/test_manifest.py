@@ -89,6 +89,8 @@ def test_an_unusual_line_end_inside_a_string_does_not_end_the_line() -> None:
         (line(y=10**9), "class indices from 0"),
         (line(y=[2, 2]), "twice"),
         (line(meta="x"), "meta must be an object"),
+        (b'{"id": "1", "uri": "x", "y": 0, "y": 1}', "'y' is there twice in one object"),
+        (b'{"id": "1", "uri": "x", "y": 0, "meta": {"a": 1, "b": {"k": 1, "k": 1}}}', "'k' is there twice in one object"),
     ],
 )
 def test_a_bad_line_is_named_with_its_number(bad: bytes, said: str) -> None:

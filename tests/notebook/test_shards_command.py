@@ -134,6 +134,21 @@ def test_make_makes_shards_and_shows_them(shell: InteractiveShell, images: Path,
     assert reson.check_shards(tmp_path / "out", sites=2).problems.count == 0
 
 
+def test_make_names_the_next_step_unless_it_is_done(shell: InteractiveShell, images: Path) -> None:
+    for folder, said in (("out", "shards_dir=out"), ("a b", "'shards_dir=a b'")):
+        _, text = run(shell, f"%reson shards make images --out '{folder}' --sites 2")
+        assert f"next: %reson config {said}\n" in text
+        run(shell, f"%reson config {said}")
+        _, text = run(shell, f"%reson shards make images --out '{folder}' --sites 2")
+        assert "replaced 2 shards\n" in text and "next:" not in text
+        assert run(shell, "%reson shards check")[0].result.samples == 12
+
+
+def test_check_without_a_folder_says_how_to_name_one(shell: InteractiveShell) -> None:
+    _, text = run(shell, "%reson shards check")
+    assert "no folder of shards is named: give DIR, or set it for all commands by %reson config shards_dir=DIR\nusage:" in text
+
+
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """What make_shards was called with."""

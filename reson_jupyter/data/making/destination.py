@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from ...errors import ShardError
 from ..folder import TEST
+from ..report import counted
 from .items import CHUNK
-from .pack import is_made_here
+from .pack import is_made_here, number_of
 
 
 def old_shards(folder: Path, sources: Collection[Path], with_test: bool) -> list[Path]:
     """Returns the zips in a folder that new shards replace: all of them, for every zip there would be a site's.
+
+    The test set of an earlier call is replaced by another one only: left alone it could hold what sites train on from now on, and
+    somebody may want to try models on it again.
 
     Args:
         folder: The folder; it need not exist.
@@ -25,7 +30,7 @@ def old_shards(folder: Path, sources: Collection[Path], with_test: bool) -> list
         with_test: Whether there is to be a test set.
 
     Raises:
-        ShardError: somebody else put them there, or the new ones are made of them.
+        ShardError: somebody else put them there, the new ones are made of them, or a test set would be left.
     """
     if "\0" in str(folder):
         raise ShardError(f"{str(folder)!r} is no name of a folder.", "Choose a folder for the shards.")
@@ -35,7 +40,7 @@ def old_shards(folder: Path, sources: Collection[Path], with_test: bool) -> list
         if not folder.is_dir():
             raise ShardError(f"{folder} is a file.", "Choose a folder for the shards.")
         shards, test = shards_in(folder), test_in(folder)
-        foreign = sorted(path.name for path in shards if not is_made_here(path))
+        foreign = sorted({path.name for path in shards} - {path.name for path in made_among(shards)})
         foreign_test = [str(TEST) for path in test if not is_made_here(path)]
     except OSError as error:
         raise ShardError(f"{error.filename or folder} cannot be read: {error.strerror}.", "Check its permissions.") from None
@@ -46,11 +51,54 @@ def old_shards(folder: Path, sources: Collection[Path], with_test: bool) -> list
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
         raise ShardError(
             f"There are zips in {folder} that make_shards did not make: {foreign[0]}{more}. Each would be the shard of a site.",
-            "Choose another folder, or move them away. What was changed since it was made is not replaced either.",
+            "Choose another folder, or move them away. What was changed, renamed or copied is not replaced either.",
         )
     if {path.resolve() for path in (*shards, *test)} & {path.resolve() for path in sources}:
         raise ShardError(f"The new shards would replace those in {folder} that they are made of.", "Choose another folder.")
-    return [*shards, *(test if not foreign_test else [])]
+    own_test = test if not foreign_test else []
+    if own_test and not with_test:
+        raise ShardError(
+            f"{folder / TEST} is the test set of an earlier call, and this call makes none: sites might train on its samples.",
+            "Move it away or delete it, choose another folder, or have a new one made: test=0.2 (in a magic --test 0.2).",
+        )
+    return [*shards, *own_test]
+
+
+def made_among(shards: Iterable[Path]) -> list[Path]:
+    """Returns those of the zips that make_shards wrote itself under the names that they have.
+
+    Of several with the same number all but one are copies: the one with the shortest name is not.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    by_number: dict[int, Path] = {}
+    for path in sorted(shards, key=lambda path: (len(path.name), path.name)):
+        number = number_of(path.name)
+        if number is not None and is_made_here(path):
+            by_number.setdefault(number, path)
+    return list(by_number.values())
+
+
+def replaced_note(old: Collection[Path]) -> list[str]:
+    """Returns a line on what was replaced, if something was."""
+    shards = sum(path.name != TEST.name for path in old)
+    parts = [*([counted(shards, "shard")] if shards else []), *([str(TEST)] if len(old) > shards else [])]
+    return [f"replaced {' and '.join(parts)}"] if parts else []
+
+
+def check_writable(folder: Path) -> None:
+    """Refuses a folder that nothing can be written to, or that cannot be made.
+
+    Raises:
+        ShardError: see there.
+    """
+    try:
+        # The permissions alone do not tell: the disk may be read-only.
+        tempfile.TemporaryFile(dir=existing_part(folder)).close()
+    except OSError as error:
+        if error.errno != errno.ENOSPC:  # `check_room` says how much is missing
+            raise _cannot_write(folder, error) from None
 
 
 def check_room(folder: Path, needed: int) -> None:
@@ -106,5 +154,9 @@ def disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = f"{error.filename or folder}: {error.strerror or error}"
-        raise ShardError(f"The shards cannot be written: {reason}.", "Check the disk and its permissions.") from None
+        raise _cannot_write(error.filename or folder, error) from None
+
+
+def _cannot_write(where: object, error: OSError) -> ShardError:
+    reason = f"{where}: {error.strerror or error}"
+    return ShardError(f"The shards cannot be written: {reason}.", "Check the disk and its permissions.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ...errors import ConfigError, ShardError
 from ...paths import expanded
 from ..bars import bar
-from ..folder import TEST
+from ..folder import REPLACED, TEST
 from ..shards import check_shards
-from .destination import check_room, existing_part, new_spool, old_shards
+from .destination import check_room, check_writable, existing_part, new_spool, old_shards, replaced_note
 from .files import members_of_sites
 from .images import check_images
 from .items import CANNOT_BE_USED, Items
@@ -60,7 +61,7 @@ def make_shards(
             {site: folder, file, list of files, or {name: tensor, array, DataFrame, bytes or Path}}: data of any kind, for a train
             function of one's own. Each site gets what is its own, so that nothing below but `progress` applies.
         out_dir: The folder to write to: shard_0.zip and so on, and test/test.zip. Shards that an earlier call left there are
-            replaced, all of them.
+            replaced, all of them, and a test set by a new one; what else is a zip there, copies too, is refused and left alone.
         sites: Number of sites; 3, if neither `sizes` nor `column` says it.
         partition: "iid": sites alike in size and classes. "size": alike in classes, with their sizes by `sizes`. "label": the
             classes are spread unevenly, each by shares from a Dirichlet distribution. "column": one site for each value of
@@ -93,18 +94,25 @@ def make_shards(
         )
         return _pack_files(source, folder, progress)
     plan = Plan(sites, partition, alpha, sizes, column, test, seed)
-    old_shards(folder, shards_of(source), plan.test > 0)  # better said now than when all has been read
+    _look_ahead(folder, shards_of(source), plan.test > 0)
     with ExitStack() as stack:
         spool = stack.enter_context(new_spool(folder))
         found = items_of(source, path_column, label_column, stack, spool, progress)
         _check(found, progress)
         parts = deal(found.items, plan)
         check_room(existing_part(folder), sum(item.content.size + _OVERHEAD for item in found.items))
-        report = _write_samples(parts, folder, shards_of(source), progress)
+        report, replaced = _write_samples(parts, folder, shards_of(source), progress)
     if progress:
-        for note in (*found.notes, *_names(found.classes, "class"), *_names(parts.names, "site")):
+        for note in (*replaced, *found.notes, *_names(found.classes, "class"), *_names(parts.names, "site")):
             print(note)
     return report
+
+
+def _look_ahead(folder: Path, sources: Collection[Path], with_test: bool) -> None:
+    """Says of the folder what is better said now than when all has been read."""
+    if not os.path.lexists(folder / REPLACED):  # else the old shards, which are not there now, come back first
+        old_shards(folder, sources, with_test)
+    check_writable(folder)
 
 
 def _check(found: Items, progress: bool) -> None:
@@ -113,32 +121,36 @@ def _check(found: Items, progress: bool) -> None:
     found.problems.raise_if_any(*CANNOT_BE_USED)
 
 
-def _write_samples(parts: Parts, folder: Path, sources: Collection[Path], progress: bool) -> ShardsReport:
+def _write_samples(parts: Parts, folder: Path, sources: Collection[Path], progress: bool) -> tuple[ShardsReport, list[str]]:
     count = sum(map(len, parts.sites)) + len(parts.test)
     names = list(shard_names(len(parts.sites), parts.names))
     with locked(folder):
-        replaced = replacing(folder, sources, with_test=bool(parts.test))
-        with replaced as unfinished, bar(None, "writing", total=count, shown=progress) as written:
+        places = replacing(folder, sources, with_test=bool(parts.test))
+        with places as (unfinished, old), bar(None, "writing", total=count, shown=progress) as written:
             for name, items in zip(names, parts.sites, strict=True):
                 write_shard(unfinished / name, items, written.update)
             if parts.test:
                 (unfinished / TEST).parent.mkdir()
                 write_shard(unfinished / TEST, parts.test, written.update)
-        return _report(folder, names, manifest_required=True)
+        return _report(folder, names, manifest_required=True), replaced_note(old)
 
 
 def _pack_files(source: Mapping[Any, Any], folder: Path, progress: bool) -> ShardsReport:
     sites = members_of_sites(source)
-    old_shards(folder, (), with_test=False)
+    _look_ahead(folder, (), with_test=False)
     check_room(existing_part(folder), sum(content.size or 0 for members in sites.values() for content in members.values()))
     count = sum(map(len, sites.values()))
     names = list(shard_names(len(sites), list(sites)))
     writing = bar(None, "writing", unit="file", total=count, shown=progress)
     with locked(folder):
-        with replacing(folder, (), with_test=False) as unfinished, writing as written:
+        with replacing(folder, (), with_test=False) as (unfinished, old), writing as written:
             for name, members in zip(names, sites.values(), strict=True):
                 write_files(unfinished / name, members.items(), written.update)
-        return _report(folder, names, manifest_required=False)
+        report = _report(folder, names, manifest_required=False)
+    if progress:
+        for note in replaced_note(old):
+            print(note)
+    return report
 
 
 def _report(folder: Path, names: Sequence[str], manifest_required: bool) -> ShardsReport:

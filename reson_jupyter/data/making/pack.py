@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import stat
 import sys
 import unicodedata
@@ -25,6 +26,7 @@ _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _ZIP64_FROM = 1 << 31
 _MAX_DEPTH = 100  # of what is in meta; readers of JSON have limits of their own
+_SHARD = re.compile(r"shard_(\d+)(_.*)?\.zip", re.ASCII | re.DOTALL)
 _NAME_BYTES = 80  # of a site's name in that of its shard; file systems take 255 for all of it
 
 Advance = Callable[[], object]
@@ -150,6 +152,12 @@ def shard_names(count: int, sites: Sequence[str] = ()) -> Iterator[str]:
     for number in range(count):
         called = f"_{_file_name(sites[number])}" if sites else ""
         yield f"shard_{number:0{width}}{called}.zip"
+
+
+def number_of(name: str) -> int | None:
+    """Returns the number in a file name that `shard_names` may have given; None if the name is another."""
+    found = _SHARD.fullmatch(name)
+    return int(found[1]) if found else None
 
 
 def _file_name(site: str) -> str:

@@ -20,7 +20,7 @@ from typing import IO
 
 from ...errors import ShardError
 from ..folder import REPLACED
-from .destination import disk_errors, old_shards, refuse_in_the_way, shards_in, test_in
+from .destination import disk_errors, made_among, old_shards, refuse_in_the_way, shards_in, test_in
 from .pack import is_made_here
 
 _LOCK = ".making.lock"
@@ -51,8 +51,10 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(folder: Path, sources: Collection[Path], with_test: bool) -> Iterator[Path]:
-    """Yields an empty folder for new shards; when it is full, they take the place of the old ones. Else all is as it was.
+def replacing(folder: Path, sources: Collection[Path], with_test: bool) -> Iterator[tuple[Path, Collection[Path]]]:
+    """Yields an empty folder for new shards, which take the place of the old ones when it is full, and what these are.
+
+    If there is an error inside the with block, all is as it was.
 
     The folder must be locked. The other arguments are those of `old_shards`.
 
@@ -65,7 +67,7 @@ def replacing(folder: Path, sources: Collection[Path], with_test: bool) -> Itera
         old = old_shards(folder, sources, with_test)
         try:
             new.mkdir(parents=True)
-            yield new
+            yield new, old
             _replace(folder, old)
         except BaseException:
             _roll_back(folder)
@@ -90,7 +92,7 @@ def _roll_back(folder: Path) -> None:
     making, old = folder / REPLACED.parent, folder / REPLACED
     if old.exists():
         if not (making / "new").exists():
-            for path in [path for path in (*shards_in(folder), *test_in(folder)) if is_made_here(path)]:
+            for path in (*made_among(shards_in(folder)), *filter(is_made_here, test_in(folder))):
                 path.unlink()
                 _remove_if_empty(path.parent, folder)
             (making / "new").mkdir()  # else those that are about to come back would be taken for new ones

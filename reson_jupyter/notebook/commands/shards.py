@@ -33,7 +33,7 @@ def add_shards_verbs(shards: Parser) -> None:
         metavar="SOURCE",
         help="a folder of class folders, a shard, a folder of shards; else a variable of the notebook (list, DataFrame, Dataset)",
     )
-    make.add_argument("--out", metavar="DIR", required=True, help="folder for the shards; shard_N.zip of an earlier call are replaced")
+    make.add_argument("--out", metavar="DIR", required=True, help="folder for the shards; those of an earlier call are replaced")
     make.add_argument("--sites", metavar="N", type=int, help="number of sites (default: 3, or what --sizes or --column tell)")
     make.add_argument(
         "--partition",
