@@ -54,6 +54,10 @@ def capture_object(
     name = value.__name__
     home = vars(sys.modules[value.__module__])
     if home.get(name) is not value:
+        also = (key for key, known in home.items() if known is value and not key.startswith("_"))
+        if role not in ("train", "command") and name not in home and (alias := next(also, None)):
+            hint = f"Put %%reson_{role} --class {alias} on the first line of the cell that makes {alias}."
+            raise CaptureError(f"{alias} is a class that calls itself {name}, and its module has nothing under that name", hint)
         raise CaptureError(f"{name} is not what its module {value.__module__} now has under that name", "Pass the present one.")
     in_notebook = kernel is not None and kernel.namespace.get(name) is value
     cell = _cell_of(value, kernel) if kernel and in_notebook else None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from types import FunctionType
 
 from ..text.cell import Cell, Unit, is_setattr
-from ..text.live import among_imports, code_of, differs, files_of, imported_in
+from ..text.live import code_of, differs, files_of
 from ..text.names import bound_name
 from ..text.reach import is_star
 from .inputs import Inputs, Kernel, binds
@@ -91,7 +91,7 @@ class Bindings:
             unit = _binding_unit(cell, name)
             has_failed = self._kernel.inputs.failed(cell.number)
             if unit.kind in ("function", "class") and not self.is_fresh(cell.number):
-                if differs(as_compiled(cell, unit), value, set_by(cell, name)):
+                if differs(unit, value, set_by(cell, name)):
                     # Perhaps it was not reached, or bound nothing (%%timeit): an earlier one may say what the kernel has.
                     latest = latest or (None if has_failed else (cell, unit))
                 elif has_failed:
@@ -137,11 +137,6 @@ def compiled_in(inputs: Inputs, name: str, value: object) -> Binder | None:
         if not inputs.failed(other.number) and ast.dump(twin.node) == ast.dump(unit.node):
             return other, twin
     return cell, unit
-
-
-def as_compiled(cell: Cell, unit: Unit) -> Unit:
-    """Returns a statement as Python compiled it: those of a cell one by one, those of a file together."""
-    return unit if cell.number > 0 else among_imports(unit, imported_in(cell))
 
 
 def set_by(cell: Cell, name: str) -> frozenset[str]:

@@ -16,6 +16,7 @@ from .bindings import Bindings, Problem
 from .homes import Homes
 from .inputs import Kernel, binds
 from .missing import Missing
+from .remade import remade_here
 from .unseen import reads_before_a_change, reads_of_earlier_meanings, shadowed_builtins, unseen_changes
 from .values import literal
 
@@ -88,6 +89,8 @@ class _Search:
         for number, found in reached.items():
             self._missing += self._outdated(self._cells[number], found)
             self._missing += self._overwritten(self._cells[number], found)
+            if number > 0 and self._bindings.is_fresh(number):  # of others `Homes` says it; a file cannot have changed since
+                self._missing += remade_here(self._cells[number], found, self._kernel.namespace)
         parts = {number: [*map(self._with_extra, pieces_of(self._cells[number], found))] for number, found in reached.items()}
         loose += self._submodules([*loose, *chain.from_iterable(parts.values())])
         pairs = tuple((self._cells[number], found) for number, found in sorted(reached.items()))

@@ -12,9 +12,10 @@ from ..text.live import code_of, differs, other_default
 from ..text.module import Piece
 from ..text.names import bound_name, right_side, root_name
 from ..text.reach import is_star, reach
-from .bindings import Bindings, Problem, as_compiled, given_by, set_by
+from .bindings import Bindings, Problem, given_by, set_by
 from .inputs import Kernel, inherits_from
 from .missing import USUAL, import_line, undefined
+from .remade import remade
 from .texts import file_of
 from .values import LARGEST, asks_the_machine, literal, refused, same_again, says
 
@@ -126,7 +127,9 @@ class Homes:
         )
 
     def _defined(self, cell: Cell, unit: Unit, name: str, value: object) -> Cell:
-        part = differs(as_compiled(cell, unit), value, set_by(cell, name))
+        if problem := remade(cell, unit, value):
+            raise problem
+        part = differs(unit, value, set_by(cell, name))
         if part is None and (default := other_default(unit, value, self._kernel.namespace)):
             raise Problem(f"which {cell.label} made with another {default!r} than there is now", f"Run {cell.label} again.")
         if part:

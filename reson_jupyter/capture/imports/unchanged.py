@@ -15,7 +15,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from ..text.cell import DEFINITION, Unit, parse
-from ..text.live import among_imports, code_of, differs, imported_in, same_code
+from ..text.live import code_of, differs, same_code
 
 _SIMPLE = (bool, int, float, complex, str, bytes, type(None), tuple)
 _NOTHING = object()
@@ -42,11 +42,9 @@ def changed_part(text: str, path: str, live: ModuleType) -> str | None:
         for node in ast.walk(unit.node)
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
     )
-    imported = imported_in(cell)
     for unit in cell.units:
-        alike = among_imports(unit, imported)
         for name in sorted(unit.names.binds):
-            if bound[name] == 1 and (part := _changed(alike, name, vars(live), kept)):
+            if bound[name] == 1 and (part := _changed(unit, name, vars(live), kept)):
                 return part
     return None
 

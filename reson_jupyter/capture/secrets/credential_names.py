@@ -80,6 +80,12 @@ def credential_kind(name: str, value: str, sure_only_if_mixed: bool = False) -> 
     return _kind(words) if found else None
 
 
+def is_credential_name(name: str) -> bool:
+    """Whether a name is that of a credential and of nothing else, such as "api_key"; "token" and "password_field" are not."""
+    words = "_".join(_PARTS.findall(name)).lower()
+    return bool(words) and _named_until(words) == len(words) and not _ABOUT.search(words) and not _OF_LANGUAGE.search(words)
+
+
 def is_chosen(value: str) -> bool:
     """Whether a value may be a credential that a person chose, such as "hunter2": no placeholder, reference, path or prose."""
     if len(value) < _LEAST or _WORDS.fullmatch(value) or _ELSEWHERE.search(value) or is_stand_in(value):

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Literal
 
 from ...errors import CaptureError
-from .names import Names, analyse, bound_in, parsed
+from .names import Names, analyse, bound_in, bound_name, parsed
 
 Kind = Literal["future", "import", "function", "class", "constant", "block", "value", "run"]
 
@@ -34,12 +34,14 @@ class Magic:
         last: Its last line in the cell.
         text: What stands there.
         assigns: Whether it gives its result to a name, as in `files = !ls`.
+        compiles: Whether it has the text below it compiled as one, as a file is, and not statement by statement.
     """
 
     first: int
     last: int
     text: str
     assigns: bool = False
+    compiles: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Unit:
         text: Its source: whole lines, unless it shares one with another statement.
         first: Its first line in the cell, decorators included.
         future_annotations: Whether annotations in it are left unevaluated.
+        imported: The names that the text which was compiled together with it imports: `torch.zeros()` is other code for them.
     """
 
     kind: Kind
@@ -59,6 +62,7 @@ class Unit:
     text: str
     first: int
     future_annotations: bool = False
+    imported: frozenset[str] = frozenset()
 
     @cached_property
     def names(self) -> Names:
@@ -132,7 +136,10 @@ def parse(
         line = (error.lineno or 1) + first_line - 1
         raise CaptureError(f"{label}, line {line}: {error.msg}", "Correct the cell and run it again.") from None
     future_annotations = future_annotations or any(_is_future(node, "annotations") for node in tree.body)
-    units = tuple(_units(tree, source, first_line, future_annotations))
+    # The shell compiles the statements of a cell one by one.
+    as_one = number <= 0 or any(magic.compiles for magic in magics)
+    imported = frozenset(_imported(tree) if as_one else ())
+    units = tuple(_units(tree, source, first_line, future_annotations, imported))
     return Cell(label, units, magics, number)
 
 
@@ -171,6 +178,16 @@ def obstacle(node: ast.stmt) -> ast.stmt | None:
     return next((found for block in blocks for inner in block if (found := obstacle(inner))), None)
 
 
+def _imported(tree: ast.Module) -> Iterator[str]:
+    """The names that a module's own imports bind, those inside `if`, `with` and the like too."""
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (bound_name(alias) for alias in node.names if alias.name != "*")
+        todo.extend(child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr | DEFINITION))
+
+
 def _awaits(node: ast.stmt) -> bool:
     """Whether a statement awaits outside any function, which only a notebook can do."""
     todo: list[ast.AST] = [] if isinstance(node, DEFINITION) else [node]
@@ -204,7 +221,7 @@ def _is_future(node: ast.stmt, feature: str) -> bool:
     return isinstance(node, ast.ImportFrom) and node.module == "__future__" and any(alias.name == feature for alias in node.names)
 
 
-def _units(tree: ast.Module, source: str, first_line: int, future_annotations: bool) -> Iterator[Unit]:
+def _units(tree: ast.Module, source: str, first_line: int, future_annotations: bool, imported: frozenset[str]) -> Iterator[Unit]:
     # str.splitlines would also split at form feeds and other characters that are no line ends to Python.
     lines = _LINE.findall(source)
     spans = [(_first_line(node, lines), node.end_lineno or node.lineno) for node in tree.body]
@@ -218,7 +235,8 @@ def _units(tree: ast.Module, source: str, first_line: int, future_annotations: b
             text = _cut(lines[first - 1 : last], node, shares_first, shares_last)
         if first_line > 1:
             ast.increment_lineno(node, first_line - 1)
-        yield Unit(_kind(node), node, text if text.endswith("\n") else text + "\n", first + first_line - 1, future_annotations)
+        text = text if text.endswith("\n") else text + "\n"
+        yield Unit(_kind(node), node, text, first + first_line - 1, future_annotations, imported)
 
 
 def _first_line(node: ast.stmt, lines: list[str]) -> int:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import ast
 import functools
-import symtable
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType
 from typing import Any
 
-from .cell import Cell, Unit
+from .cell import Unit
 from .names import bound_in
 
 # What dataclasses, named tuples and attrs compile for a class. (A cell is "<ipython-input-..." in a terminal.)
@@ -33,24 +31,6 @@ def same_code(one: CodeType, other: CodeType) -> bool:
         and len(inner) == len(others)
         and all(map(same_code, inner, others))
     )
-
-
-def among_imports(unit: Unit, imported: Iterable[str]) -> Unit:
-    """Returns a statement of a file as Python compiled it: `torch.zeros()` is other code where the same text imports torch.
-
-    Args:
-        unit: The statement.
-        imported: The names that the file imports, see `imported_in`.
-    """
-    return replace(unit, text="".join(f"import {name}\n" for name in sorted(imported)) + unit.text)
-
-
-def imported_in(cell: Cell) -> set[str]:
-    """Returns the names that a text imports for all of it."""
-    text = "".join(unit.text for unit in cell.units if unit.kind in ("import", "block"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return {symbol.get_name() for symbol in symtable.symtable(text, "<file>", "exec").get_symbols() if symbol.is_imported()}
 
 
 def differs(unit: Unit, value: object, exempt: frozenset[str] = frozenset()) -> str | None:
@@ -143,7 +123,8 @@ def getattr_static(value: object, name: str) -> Any:
 
 def _codes(unit: Unit) -> Iterator[CodeType]:
     """Every code object in a statement's text."""
-    text = "from __future__ import annotations\n" + unit.text if unit.future_annotations else unit.text
+    text = "".join(f"import {name}\n" for name in sorted(unit.imported)) + unit.text
+    text = "from __future__ import annotations\n" + text if unit.future_annotations else text
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         todo = [compile(text, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)]

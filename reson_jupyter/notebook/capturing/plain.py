@@ -22,6 +22,7 @@ from ...errors import CaptureError
 
 # Cell magics that run their body as Python in the kernel's own namespace.
 _TRANSPARENT = ("%%time", "%%capture", "%%prun", "%%reson_")
+_COMPILING = ("%%time", "%%prun")  # the others have the shell run it
 _IN_A_FUNCTION = "%%timeit"
 
 
@@ -73,7 +74,9 @@ def _cell_magics(lines: list[str], label: str, first_line: int) -> Iterator[Magi
             raise CaptureError(
                 f"{label}, line {first_line + index}: the text below {name} is not for Python", f"Take {name} out."
             )
-        yield Magic(first_line + index, first_line + index, line.strip())
+        innermost = not "".join(lines[index + 1 :]).lstrip().startswith("%%")
+        compiles = innermost and line.startswith(_COMPILING)
+        yield Magic(first_line + index, first_line + index, line.strip(), compiles=compiles)
         lines[index] = "\n"
 
 
