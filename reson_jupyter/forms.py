@@ -21,6 +21,10 @@ _S3 = ("s3_endpoint", "s3_bucket", "s3_region")
 _PLATFORM = tuple(name for name in ResonTechConfig.model_fields if name not in (*_KEYS, *_S3, "startup_kit", "allow_http"))
 # Which fields matter where.
 _BY_TARGET: Mapping[str, tuple[str, ...]] = {"local": _S3, "flare": ("startup_kit", *_S3), "reson": (*_PLATFORM, *_S3)}
+# Fields of the federation that may be left open, and what counts then.
+UNSET = {"min_clients": "every site", "job_name": "the run's name"}
+# Fields that are for the default training on images, and do nothing by themselves where callbacks train.
+_OF_IMAGES = ("num_classes", "img_size", "augment", "exact_pixels")
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def forms_of(session: Session) -> tuple[Form, ...]:
     A field is set by `session.configure(**{name: value})`; None puts it back.
     """
     return (
-        Form("training", "Training", _schema(TrainingConfig), _values(session.training), rows=_hyperparameters(session)),
+        Form("training", "Training", _training_schema(session), _values(session.training), rows=_hyperparameters(session)),
         Form("federation", "Federation", _federation_schema(), _federation_values(session.federation)),
         Form("model", "Model", _schema(ModelConfig, ("model_class",)), _values(session.model_config, ("model_class",)),
              rows=_model_args(session)),
@@ -84,10 +88,17 @@ def forms_of(session: Session) -> tuple[Form, ...]:
     )  # fmt: skip
 
 
+def _training_schema(session: Session) -> dict[str, Any]:
+    schema = _schema(TrainingConfig)
+    for name in _OF_IMAGES if session.has_startup else ():
+        schema["properties"][name]["description"] += " Of no use now, unless your train callback reads it in its settings."
+    return schema
+
+
 def _hyperparameters(session: Session) -> Rows:
     about = "They reach your train function in env, and an executor of your own by name."
     if session.has_startup:
-        about = "They reach your train callback in its settings."
+        about = "They reach your train callback in its settings, as the fields above do."
     if not session.has_own_training:
         about += " The default training, which is used now, does not read them."
     return Rows("Hyperparameters of your own", about, "", _texts(session.training.extra))
@@ -107,17 +118,20 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
 
 def _federation_schema() -> dict[str, Any]:
     schema = _schema(FederationConfig)
-    minimum = schema["properties"]["min_clients"]
-    del minimum["default"]
-    minimum["unset"] = "every site"
+    for name, meaning in UNSET.items():
+        del schema["properties"][name]["default"]
+        schema["properties"][name]["unset"] = meaning
     return schema
 
 
 def _federation_values(config: FederationConfig) -> dict[str, Any]:
     values = _values(config)
-    if "min_clients" not in config.model_fields_set:
-        del values["min_clients"]
-    return values
+    return {name: value for name, value in values.items() if name not in UNSET or is_given(config, name)}
+
+
+def is_given(config: Config, name: str) -> bool:
+    """Whether somebody has set a field, and not to nothing."""
+    return name in config.model_fields_set and getattr(config, name) != ""
 
 
 def _target_form(session: Session) -> Form:

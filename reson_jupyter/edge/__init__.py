@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 # From the package that travels, which imports torch; so it is loaded when somebody asks.
 _TRAVELLING = ("ConnectToApiResult", "EdgeClient", "LoggingContext", "ScaleoutModel", "StoppedException", "get_helper")
 
+_LOAD = '%reson project load FOLDER (reson.edge.load_project("FOLDER"))'
+
 __all__ = [
     "ConnectToApiResult",
     "EdgeClient",
@@ -98,7 +100,7 @@ def package_project(out: str | Path = "package.tgz") -> Path:
     """
     project = current_session().project
     if project is None:
-        raise ProjectError("no project is loaded", 'Load one first: reson.edge.load_project("client")')
+        raise ProjectError("no project is loaded", f"Load one first: {_LOAD}.")
     return _package(reread(project), out)
 
 
@@ -117,7 +119,7 @@ def build_seed() -> Seed:
     session = current_session()
     source = reread(session.project) if session.project else session.capture("startup")
     if source is None:
-        hint = 'Load a project: reson.edge.load_project("client"); or put %%reson_startup on a cell that also defines build().'
+        hint = f"Load a project: {_LOAD}; or put %%reson_startup on a cell that also defines build()."
         raise ProjectError("neither a project is loaded nor a startup captured, so there is no build()", hint)
     return seed_of(source, anew=True)
 

@@ -40,7 +40,7 @@ def run_build(command: list[str], cwd: Path, variables: Mapping[str, str], limit
             _end_rest(Path(variables[OUTPUT_FOLDER]))
         output = _end_of(log)
     if wrong:
-        hint = "Build it yourself, and name its file: checkpoint=FILE."
+        hint = "Build it yourself, and name its file: checkpoint=FILE or --checkpoint FILE."
         raise JobError(f"the seed model could not be built: {wrong}{shown(output)}", hint)
     return process.returncode, output
 

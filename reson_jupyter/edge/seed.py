@@ -8,7 +8,6 @@ import math
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..backend.rehearsal.helper import environment
 from ..capture.capture import Capture
 from ..errors import JobError
 from ..home import folder_of_home
+from ..scratch import scratch_folder
 from ..source_map import SourceMap
 from .build_run import OUTPUT_FOLDER, run_build, shown
 from .names import travel_files
@@ -107,15 +107,17 @@ def seed_of(source: Project | Capture, *, anew: bool = False, limit: float = LIM
         ProjectError: the project's files cannot be used.
     """
     if not has_build(source):
-        raise JobError(f"{source.title} has no build(), so there is no seed model", "Write one, or name a file: checkpoint=FILE.")
+        raise JobError(
+            f"{source.title} has no build(), so there is no seed model",
+            "Write one, or name a file: checkpoint=FILE or --checkpoint FILE.",
+        )
     parts = _source(source)
     folder = folder_of_home("seeds")
     found = next(folder.glob(f"{parts.digest}/*"), None)
     if found is not None and not anew:
         os.utime(found.parent)
         return Seed.read(found)
-    with tempfile.TemporaryDirectory(prefix="reson-seed-", ignore_cleanup_errors=True) as name:
-        scratch = Path(name).resolve()
+    with scratch_folder("reson-seed-") as scratch:
         output = _built(parts, scratch, limit)
         kept = _keep(_model_in(scratch / "work", parts.files, output), folder, parts.digest)
     return Seed.read(kept, output)
@@ -153,7 +155,8 @@ def _built(parts: _Source, scratch: Path, limit: float) -> str:
     if exit_code:
         how = _told(told, code, parts.lines) or f"{parts.command or 'it'} ended with exit code {exit_code}"
         raise JobError(
-            f"the seed model could not be built: {how}{shown(output)}", "Correct that, or name a file: checkpoint=FILE."
+            f"the seed model could not be built: {how}{shown(output)}",
+            "Correct that, or name a file: checkpoint=FILE or --checkpoint FILE.",
         )
     return output
 

@@ -117,3 +117,17 @@ def test_what_started_while_the_others_were_ended_is_ended_too(tmp_path: Path, m
     monkeypatch.setattr(build_run, "left_behind", lambda *_: next(looks, []))
     assert seed_of(project(tmp_path, SAVE.strip())).numbers == 2
     assert not any(process.is_running() for process in late)
+
+
+def test_what_a_killed_build_left_goes_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = tmp_path / "temporary"
+    write(temporary / "reson-seed-killed", {".lock": "", "work/client/build.py": "of a user"})
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    assert seed_of(project(tmp_path, SAVE.strip())).numbers == 2
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_failed_build_names_both_ways_to_name_a_file_instead(tmp_path: Path) -> None:
+    with pytest.raises(JobError) as failed:
+        seed_of(project(tmp_path, "1 / 0"))
+    assert failed.value.hint == "Correct that, or name a file: checkpoint=FILE or --checkpoint FILE."

@@ -54,7 +54,7 @@ def test_load_has_the_project_train_and_shows_its_card(shell: InteractiveShell, 
         f"  folder    {project}",
         "  trains    startup(client) of startup.py",
         "  seed      build.py",
-        "  requires  pip, numpy==2.2.6",
+        "  requires  numpy==2.2.6",
         f"  ships     4 files, {sum(file.stat().st_size for file in project.iterdir())} B: "
         "build.py, python_env.yaml, scaleout.yaml, startup.py",
     ]
@@ -173,7 +173,8 @@ def test_package_writes_the_archive_of_the_loaded_project(shell: InteractiveShel
 
 def test_package_needs_a_project(shell: InteractiveShell, tmp_path: Path) -> None:
     shown(shell, STARTUP)
-    assert "no project is loaded" in refused(shell, "%reson project package", ProjectError)
+    said = refused(shell, "%reson project package", ProjectError)
+    assert "no project is loaded" in said and "Load one first: %reson project load FOLDER (reson.edge.load_project(" in said
     assert not (tmp_path / "package.tgz").exists()
 
 
@@ -210,7 +211,8 @@ def test_a_build_that_fails_says_where(shell: InteractiveShell, project: Path) -
 
 
 def test_build_needs_something_to_build(shell: InteractiveShell) -> None:
-    assert "neither a project is loaded nor a startup captured" in refused(shell, "%reson project build", ProjectError)
+    said = refused(shell, "%reson project build", ProjectError)
+    assert "neither a project is loaded nor a startup captured" in said and "Load a project: %reson project load FOLDER" in said
     shown(shell, WITHOUT_BUILD)
     assert "has no build(), so there is no seed model" in refused(shell, "%reson project build", JobError)
 

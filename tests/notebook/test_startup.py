@@ -152,8 +152,22 @@ def test_a_project_is_forgotten(shell: InteractiveShell, project: Path) -> None:
 def test_forms_say_what_a_startup_reads(shell: InteractiveShell) -> None:
     shown(shell, STARTUP)
     forms = {form.id: form for form in forms_of(reson.session())}
-    assert forms["training"].rows and forms["training"].rows.help == "They reach your train callback in its settings."
+    assert forms["training"].rows and forms["training"].rows.help == (
+        "They reach your train callback in its settings, as the fields above do."
+    )
     assert forms["model"].rows and "Nothing reads them now" in forms["model"].rows.help
+
+
+def test_what_is_for_the_training_on_images_says_that_callbacks_alone_could_read_it(shell: InteractiveShell) -> None:
+    def of_no_use() -> list[str]:
+        fields = forms_of(reson.session())[0].schema["properties"]
+        return [name for name, field in fields.items() if field["description"].endswith("reads it in its settings.")]
+
+    assert of_no_use() == [] and "\ntraining\n" in f"\n{shown(shell, '%reson config')}"
+    shown(shell, STARTUP)
+    assert of_no_use() == ["num_classes", "img_size", "augment", "exact_pixels"]
+    about = "training (settings of your train callback; by themselves they do nothing)\n"
+    assert about in shown(shell, "%reson config")
 
 
 # What stands in the way

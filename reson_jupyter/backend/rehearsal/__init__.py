@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from ...cautions import Caution
 from ...errors import TargetError
+from ...scratch import scratch_folder
 from ..failure.explain import explain
 from ..job import Job, write_nvflare_folder
 from .helper import Helper, environment, spare
@@ -62,8 +62,7 @@ def rehearse(
         TargetError: no process could be started.
     """
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="reson-rehearsal-", ignore_cleanup_errors=True) as name:
-        folder = Path(name).resolve()
+    with scratch_folder("reson-rehearsal-") as folder:
         record = _Record(on_step)
         train = _lay_out(job, shard, folder, record.notes, without_shard)
         places = {"RESON_DATA_ROOT": folder / "data", "RESONTECH_OUT_DIR": folder / "out", "TMPDIR": folder / "tmp"}

@@ -7,6 +7,7 @@ which is when the kernel is gone.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import importlib.util
 import json
@@ -19,6 +20,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+_PASSES = 3  # the user's code may write while its folder is removed
+
 
 def main() -> None:
     """Warms up, carries out one rehearsal, and ends."""
@@ -30,13 +33,16 @@ def main() -> None:
     warm = threading.Thread(target=_warm_up, args=(say,))
     warm.start()
     with os.fdopen(control, "rb", buffering=0) as kernel:
-        line = _read_line(kernel)
-        warm.join()
-        if line:
+        if line := _read_line(kernel):
             task = json.loads(line)
-            threading.Thread(target=_end_with_kernel, args=(kernel, task["folder"]), daemon=True).start()
-            _carry_out(task, say)
-        os._exit(0)  # threads of the user's code do not keep it
+            ending = threading.Thread(target=_end_with_kernel, args=(kernel, task["folder"]), daemon=True)
+            ending.start()
+            warm.join()
+            with contextlib.suppress(BrokenPipeError):  # the kernel is gone
+                _carry_out(task, say)
+            ending.join()  # the kernel ends this process; or it has ended, and that thread does when the folder is removed
+        warm.join()
+        os._exit(0)
 
 
 def _sender(descriptor: int) -> Any:
@@ -96,7 +102,8 @@ def _read_line(kernel: Any) -> bytes:
 def _end_with_kernel(kernel: Any, folder: str) -> None:
     while kernel.read(1 << 16):
         pass
-    shutil.rmtree(folder, ignore_errors=True)
+    for _ in range(_PASSES):
+        shutil.rmtree(folder, ignore_errors=True)
     os.killpg(0, signal.SIGKILL)  # with everything that the user's code started
 
 

@@ -27,7 +27,7 @@ class Environment:
 
     Attributes:
         name: The environment's name; "" if the file gives none.
-        build_dependencies: Lines for pip that are to be installed first.
+        build_dependencies: Lines for pip that are to be installed first, such as pip itself; nothing that a run needs.
         dependencies: Lines for pip.
     """
 
@@ -82,11 +82,14 @@ class Project:
         return digest.hexdigest()
 
     def requirements(self) -> tuple[str, ...] | None:
-        """Returns the lines that a site's pip gets, without Scaleout's own packages; None where that is left to the sites."""
+        """Returns what the sites need, as lines for pip; None where that is left to the sites.
+
+        Scaleout's own packages are not in it, which the job brings, nor what only installs the others.
+        """
         if self.environment is None:
             return None
-        lines = (*self.environment.build_dependencies, *self.environment.dependencies)
-        return tuple(dict.fromkeys(line for line in lines if _distribution(line) not in _PROVIDED))
+        lines = dict.fromkeys(self.environment.dependencies)
+        return tuple(line for line in lines if _distribution(line) not in _PROVIDED)
 
     def spec(self) -> dict[str, Any]:
         """Returns what a site has to know, as plain data. Raises `ProjectError` as `files` does, for a local package."""

@@ -9,10 +9,11 @@ from typing import Any
 from ...capture.imports.requirements import BUNDLED
 from ...errors import ProjectError
 from ...paths import expanded
-from .entry_points import entries_of
+from .entry_points import Entries, entries_of
 from .environment import read_environment
 from .ignore import IGNORE_FILE
-from .project import Project
+from .problems import Problems
+from .project import Environment, Project
 from .scripts import check_scripts
 from .yaml_file import PROJECT_FILE, read_yaml, required_text
 
@@ -29,9 +30,12 @@ def read_project(path: str | Path, *, local_package: bool = False) -> Project:
     """
     folder = _folder(expanded(path, ProjectError).absolute())
     config = _mapping(read_yaml(folder / PROJECT_FILE), folder)
-    entries = entries_of(config.get("entry_points"), folder / PROJECT_FILE)
-    named = config.get("python_env")
-    environment = None if named is None else read_environment(folder, required_text(named, "python_env", folder / PROJECT_FILE))
+    problems = Problems(folder)
+    entries, environment = Entries("dispatcher"), None
+    with problems.noted():
+        entries = entries_of(config.get("entry_points"), folder / PROJECT_FILE, problems)
+    with problems.noted():
+        environment = _environment(config.get("python_env"), folder)
     project = Project(
         folder=folder,
         kind=entries.kind,
@@ -41,14 +45,16 @@ def read_project(path: str | Path, *, local_package: bool = False) -> Project:
         environment=environment,
         local_package=local_package,
     )
-    files = project.files()
-    if PROJECT_FILE not in files:
-        raise ProjectError(
-            f"{PROJECT_FILE} itself is left out by {IGNORE_FILE} of {folder}", "Write !scaleout.yaml on its last line."
-        )
-    if project.kind == "importer":
-        _check_names(files, folder)
-        check_scripts(entries.scripts, files, folder)
+    with problems.noted():
+        files = project.files()
+        if PROJECT_FILE not in files:
+            raise ProjectError(
+                f"{PROJECT_FILE} itself is left out by {IGNORE_FILE} of {folder}", "Write !scaleout.yaml on its last line."
+            )
+        if project.kind == "importer":
+            check_scripts(entries.scripts, files, folder, problems)
+            _check_names(files, folder)
+    problems.raise_if_any()
     return project
 
 
@@ -76,6 +82,10 @@ def _folder(path: Path) -> Path:
     below = sorted(file.parent.name for file in path.glob(f"*/{PROJECT_FILE}"))
     hint = f"Name the folder that has it: {', '.join(below)}." if below else "Every Scaleout Edge project has one."
     raise ProjectError(f"{path} has no {PROJECT_FILE}", hint)
+
+
+def _environment(named: object, folder: Path) -> Environment | None:
+    return None if named is None else read_environment(folder, required_text(named, "python_env", folder / PROJECT_FILE))
 
 
 def _mapping(config: object, folder: Path) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from ...capture.text.names import bound_in, parsed
 from ...errors import ProjectError
 from ...names import printable
 from .module_names import is_taken
+from .problems import Problems
 from .yaml_file import PROJECT_FILE
 
 _SIGNATURES = {"startup": "startup(client)", "build": "build()"}
@@ -18,30 +19,33 @@ _SIGNATURES = {"startup": "startup(client)", "build": "build()"}
 _GIVEN = {"startup": 1, "build": 0}
 
 
-def check_scripts(scripts: Mapping[str, str], files: Mapping[str, bytes], folder: Path) -> None:
+def check_scripts(scripts: Mapping[str, str], files: Mapping[str, bytes], folder: Path, problems: Problems) -> None:
     """Makes sure that scripts ship and define what is called in them.
 
     Args:
         scripts: The scripts' paths, by the function that is called in each: "startup" or "build".
         files: What ships, by path.
         folder: The project's folder.
-
-    Raises:
-        ProjectError: one does not, or what it defines cannot be called as it will be.
+        problems: Takes note of one that does not, or that defines what cannot be called as it will be.
     """
     for name, script in scripts.items():
-        if script not in files:
-            # Unlike Path.is_file, it is False also for what no file can be called.
-            there = os.path.isfile(folder / script)
-            problem = "is left out by .scaleoutignore" if there else "is not there"
-            raise ProjectError(
-                f"{folder / PROJECT_FILE} has {name}: {printable(script):.200}, which {problem}", f"Put it beside {PROJECT_FILE}."
-            )
-        if is_taken(script):
-            stem = script.removesuffix(".py")
-            hint = f"Rename it, for example {name}_{stem}.py, also in {PROJECT_FILE}."
-            raise ProjectError(f"{folder / script}: the sites have another module {stem}, which this would displace", hint)
-        _check_script(_tree(files[script], folder / script), name, folder / script)
+        with problems.noted():
+            _check_file(name, script, files, folder)
+            _check_script(_tree(files[script], folder / script), name, folder / script)
+
+
+def _check_file(name: str, script: str, files: Mapping[str, bytes], folder: Path) -> None:
+    if script not in files:
+        # Unlike Path.is_file, it is False also for what no file can be called.
+        there = os.path.isfile(folder / script)
+        problem = "is left out by .scaleoutignore" if there else "is not there"
+        raise ProjectError(
+            f"{folder / PROJECT_FILE} has {name}: {printable(script):.200}, which {problem}", f"Put it beside {PROJECT_FILE}."
+        )
+    if is_taken(script):
+        stem = script.removesuffix(".py")
+        hint = f"Rename it, for example {name}_{stem}.py, also in {PROJECT_FILE}."
+        raise ProjectError(f"{folder / script}: the sites have another module {stem}, which this would displace", hint)
 
 
 def _tree(data: bytes, file: Path) -> ast.Module:
