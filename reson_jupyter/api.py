@@ -21,7 +21,7 @@ from .backend.observers import announce, on_rehearsal, on_run, rehearse_told
 from .backend.placement import place
 from .backend.record import RunRecord
 from .backend.rehearsal import Rehearsal
-from .backend.run.compare import Comparison, compare_runs
+from .backend.run.compare import Comparison, compare_runs, id_of
 from .backend.run.handle import Run
 from .backend.store import default_store_url, open_store
 from .backend.submission import Submission, local_shards
@@ -274,7 +274,7 @@ def compare(*runs: Run | RunSummary | str) -> Comparison:
         RunNotFound: no run of that id is known here.
         RunError: these runs cannot be compared.
     """
-    return compare_runs([run if isinstance(run, Run) else find(run if isinstance(run, str) else run.id) for run in runs])
+    return compare_runs([run if isinstance(run, Run) else find(id_of(run)) for run in runs])
 
 
 def abort(run_id: str) -> None:

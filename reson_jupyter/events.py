@@ -88,7 +88,7 @@ class RunState(StrEnum):
 
     def before(self, reason: str) -> str:
         """The sentence that stands before the reason for the state; "" where the reason says it itself."""
-        return "" if reason and self is RunState.ABORTED else self.sentence
+        return "" if reason and self in (RunState.ABORTED, RunState.LOST) else self.sentence
 
 
 _DONE = frozenset({RunState.FINISHED, RunState.DEGRADED, RunState.FAILED, RunState.ABORTED, RunState.LOST})

@@ -197,5 +197,5 @@ def has_callbacks(client: Json) -> bool:
 
 def meta(name: str, federation: FederationConfig) -> Json:
     """Returns meta.json; the job is called as the federation config says, else as the run."""
-    job_name = federation.job_name if "job_name" in federation.model_fields_set else name
+    job_name = federation.job_name or name
     return {"name": job_name, "resource_spec": {}, "deploy_map": {"app": ["@ALL"]}, "min_clients": federation.min_clients}

@@ -13,6 +13,7 @@ import re
 import secrets
 import time
 import unicodedata
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Self
 
@@ -87,10 +88,16 @@ def kept_project(folder: Path) -> Path | None:
         return None
 
 
-def known_records() -> list[RunRecord]:
-    """Returns the records of the runs that have a folder on this machine, in no order."""
+def known_records(besides: Collection[str] = ()) -> list[RunRecord]:
+    """Returns the records of the runs that have a folder on this machine, in no order.
+
+    Args:
+        besides: Ids of runs that are left out.
+    """
     found = []
     for path in (home() / "runs").glob("*/run.json"):
+        if path.parent.name in besides:
+            continue
         with contextlib.suppress(OSError, ValueError):  # one folder that somebody touched must not hide the others
             found.append(RunRecord.model_validate_json(path.read_bytes()))
     return found

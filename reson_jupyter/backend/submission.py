@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -117,16 +118,22 @@ class Submission:
             log.append([self._submitted(notes, place), _state(RunState.PENDING)])
             return log, Run(self._record, self._store, self._target, connection=self._connection, model_class=model_class)
 
-        log, run = answer_of(self._store.url, begin, lambda begun: _withdraw(begun[0]))
-        try:
-            start.begin()
-        except RunError:
-            threading.Thread(target=_withdraw, args=(log,), name=f"withdraw {self._record.id}", daemon=True).start()
-            raise
+        # Kept here before anything is in the store, so that nothing is left there that nobody knows of.
         self._record.save()
+        lock = RunLock(self._record.folder)
+        try:
+            log, run = answer_of(self._store.url, begin, lambda begun: _withdraw(begun[0]))
+            try:
+                start.begin()
+            except RunError:
+                threading.Thread(target=_withdraw, args=(log,), name=f"withdraw {self._record.id}", daemon=True).start()
+                raise
+        except BaseException:
+            lock.release()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
         if self._job.project:
             keep_project(self._record, self._job.project)
-        lock = RunLock(self._record.folder)
         history.add(self._record, run.progress)
         _submitted.append(run.id)
         threading.Thread(target=self._carry, args=(log, lock, run), name=f"upload {run.id}").start()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import reson_jupyter as reson
 from reson_jupyter.backend.run.compare import Comparison, best_of, compare_runs
 from reson_jupyter.backend.run.comparison_html import labels_of, metric_figure, notes, tables
 from reson_jupyter.errors import RunError
@@ -92,10 +93,47 @@ def test_a_run_whose_files_are_not_all_stored_is_compared_by_what_it_said(tmp_pa
     assert compared.metrics["loss"][half.id].final == 0.3
 
 
-@pytest.mark.parametrize("count", [0, 1, 13])
-def test_from_two_to_twelve_runs_can_be_compared(tmp_path: Path, count: int) -> None:
+def test_that_nothing_differs_is_said_only_of_runs_of_which_it_is_known(tmp_path: Path) -> None:
+    runs = [run_with(tmp_path / name, name, LOSSES) for name in ("one", "two", "three")]
+    assert tables(compare_runs(runs))[1].title == "Nothing differs in how they were made"
+    runs[2]._store.delete(f"jobs/{runs[2].id}/configs/meta.json")
+    assert tables(compare_runs(runs))[1].title == "Nothing differs in how the others were made"
+    assert tables(compare_runs(runs[1:]))[1].title == "What differs in how they were made is not known"
+
+
+def test_the_last_value_of_a_run_that_ended_without_its_final_model_is_not_called_final_and_wins_no_star(tmp_path: Path) -> None:
+    metrics = ({"loss": line, "accuracy": [0.1]} for line in ([0.9, 0.5, 0.4], [0.9, 0.6, 0.5], [0.9, 0.1]))
+    ends = ("finished", "degraded", "aborted")
+    compared = compare_runs([run_with(tmp_path / end, end, of, end) for end, of in zip(ends, metrics, strict=True)])
+    rows = {row[0]: row[1:] for row in tables(compared)[0].rows}
+    assert rows["loss, final"] == ("0.4 ★", "0.5", "0.1 after 2 rounds")
+    assert rows["loss, lowest"][2] == "0.1 in round 2 ★", "a round's value is one, however the run ended"
+    assert rows["accuracy, final"][2] == "0.1 after 1 round"
+    aborted = compared.metrics["loss"][compared.runs[2].id]
+    assert (aborted.final, aborted.newest, aborted.rounds) == (None, 0.1, 2)
+
+
+def test_what_is_validated_before_a_round_is_of_the_model_of_the_rounds_before(tmp_path: Path) -> None:
+    runs = [run_with(tmp_path / end, end, LOSSES, end) for end in ("aborted", "finished")]
+    runs[0].progress.stages["loss"] = "validate"
+    assert tables(compare_runs(runs))[0].rows[2] == ("loss, final", "0.5 after 2 rounds", "0.5")
+
+
+@pytest.mark.parametrize("what", [3, None, object()])
+def test_what_is_no_run_is_not_compared(what: Any) -> None:
+    with pytest.raises(RunError, match="is no run that can be compared\n  Name runs by their ids"):
+        reson.compare(what, what)
+
+
+def test_a_list_of_runs_is_to_be_given_one_by_one() -> None:
+    with pytest.raises(RunError, match=r"reson\.compare\(\*runs\)"):
+        reson.compare(["a", "b"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("count", "told"), [(0, "0 runs"), (1, "1 run"), (13, "13 runs")])
+def test_from_two_to_twelve_runs_can_be_compared(tmp_path: Path, count: int, told: str) -> None:
     runs = [run_with(tmp_path / "a")] * count
-    with pytest.raises(RunError, match=f"{count} runs cannot be compared"):
+    with pytest.raises(RunError, match=f"{told} cannot be compared"):
         compare_runs(runs)
 
 

@@ -88,6 +88,7 @@ def test_two_different_class_counts_are_refused() -> None:
 
 def test_the_jobs_name_is_the_runs_unless_the_user_set_another() -> None:
     assert build_job(parts()).config("meta.json")["name"] == "digits"
+    assert build_job(parts(federation=FederationConfig(job_name=""))).config("meta.json")["name"] == "digits"
     assert build_job(parts(federation=FederationConfig(job_name="mine"))).config("meta.json")["name"] == "mine"
 
 

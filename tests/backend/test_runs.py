@@ -64,7 +64,7 @@ def test_a_run_whose_carrier_is_gone_is_listed_as_lost(store: Store) -> None:
     history.add(record, progress(*good_run()[:1], state("running")))
     write_log(store, record, [*good_run()[:3], state("running")])
     (found,) = list_now()
-    assert found.state is RunState.LOST and "gone" in found.reason
+    assert found.state is RunState.LOST and "ended without saying how" in found.reason
 
 
 def test_a_run_elsewhere_is_listed_as_its_store_has_it_and_as_lost_after_a_long_silence(

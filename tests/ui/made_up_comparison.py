@@ -33,7 +33,10 @@ def _run(place: int, name: str, metrics: tuple[str, ...], rounds: int, state: Ru
         "batch_size": 32,
     }
     best = {metric: min(line, key=lambda point: point[1] if "loss" in metric else -point[1]) for metric, line in means.items()}
-    outcomes = {metric: Outcome(line[-1][1], BestRound(*best[metric], metric)) for metric, line in means.items()}
+    outcomes = {
+        metric: Outcome(line[-1][1] if state.done else None, BestRound(*best[metric], metric), line[-1][1], done)
+        for metric, line in means.items()
+    }
     return ComparedRun(
         id=f"digits-{place}x9q7", name=name, label=name, state=state, rounds=done, num_rounds=rounds, made=made, unread="",
         means=means, outcomes=outcomes,

@@ -13,6 +13,7 @@ from pathlib import Path
 from ...errors import RunError, RunNotFound, StoreError
 from ..event_log import Latest, peek
 from ..record import RunLock, RunRecord
+from ..run.presence import deleted
 from ..shard_pool import claimed_by, release
 from ..store import Store
 from ..targets.base import Target
@@ -47,10 +48,11 @@ def delete(record: RunRecord, store: Store, target: Target) -> Deleted:
     """Deletes a run and everything that it stored, but for shards that other runs need. It cannot be brought back.
 
     Raises:
-        RunError: the run goes on.
+        RunError: the run goes on, or neither its store nor this machine has anything of it.
         StoreError: the store does not let go of it; delete it again, what is gone by then does no harm.
     """
     latest = peek(store, record.prefix)
+    known = record.folder.exists() or history.find(record.id) is not None
     _refuse_what_goes_on(record, target, latest)
     if latest is not None:
         target.settle(record, store)  # what a lost run left behind would be found by nobody once its folder is gone
@@ -61,6 +63,8 @@ def delete(record: RunRecord, store: Store, target: Target) -> Deleted:
             list(pool.map(store.delete, (info.key for info in objects)))
         size = shards.bytes + sum(info.bytes for info in objects) + sum(_sizes(record.folder))
         shutil.rmtree(record.folder, ignore_errors=True)
+    if not (known or objects or shards.objects):
+        raise deleted(record)
     history.forget(record.id)
     return Deleted(record.id, shards.objects + len(objects), size, shards.kept)
 

@@ -13,9 +13,10 @@ from ...errors import NotFound, ResonError, TargetError
 from ...events import RunState
 from ...names import printable
 from ...table import html_table, text_table
+from ..carrying.lost import CUT_OFF, NOT_SENT, lost_reason, was_cut_off
 from ..event_log import EventLogReader, peek
 from ..progress import RunProgress
-from ..record import LOCK_FILE, RunRecord
+from ..record import LOCK_FILE, RunRecord, is_carried, known_records
 from ..store import Store
 from ..targets import open_target
 from . import history
@@ -33,7 +34,6 @@ _NUMBERS = ("rounds", "sites", "took")
 _UNWATCHED = "Nobody on this machine follows it."
 _NO_ANSWER = "Its store does not answer: this is how it was when somebody last looked."
 _NO_LOG = "Its store has no log of it: this is how it was when somebody last looked."
-_NOT_SENT = (RunState.PENDING, RunState.UPLOADING)
 _NONE = "This machine knows no runs."
 
 
@@ -85,7 +85,7 @@ def known_runs(open_store: Callable[[str], Store], only: Collection[str] | None 
     Raises:
         ResonError: the history cannot be read.
     """
-    known = history.load()
+    known = history.load() if only is not None else load_with_strays()
     unsure = [summary for summary in known if summary.is_unsure and (only is None or summary.id in only)]
     pool = ThreadPoolExecutor(_LOOKERS)
     looks = [pool.submit(_looked_at, summary, open_store) for summary in unsure]
@@ -105,7 +105,7 @@ def _looked_at(summary: RunSummary, open_store: Callable[[str], Store]) -> RunSu
         carried = _is_carried(summary)
         latest = peek(store, summary.record.prefix)
         if latest is None:
-            return _unseen(summary, _NO_LOG)
+            return _cut_off(summary) if was_cut_off(summary.record, carried) else _unseen(summary, _NO_LOG)
         if latest.state.done and latest.state is summary.state:
             return summary
         if latest.state.done or not summary.num_rounds:
@@ -118,12 +118,25 @@ def _looked_at(summary: RunSummary, open_store: Callable[[str], Store]) -> RunSu
         return _unseen(summary, _NO_LOG)
     except ResonError:
         return _unseen(summary, _NO_ANSWER)
-    if carried is False and summary.target != "local" and summary.state not in _NOT_SENT and not summary.state.done:
+    if carried is False and summary.target != "local" and summary.state not in NOT_SENT and not summary.state.done:
         return replace(summary, reason=_UNWATCHED)
     lost = carried is False or (carried is None and time.time() - latest.time > _SILENCE)
     if lost and not summary.state.done:
-        return replace(summary, state=RunState.LOST, reason="The process that carried the run is gone.", ended=latest.time)
+        return replace(summary, state=RunState.LOST, reason=lost_reason(summary.state), ended=latest.time)
     return summary
+
+
+def load_with_strays() -> list[RunSummary]:
+    """Returns what `history.load` does, with the runs of kernels that ended before they could add them. Raises as it does."""
+    known = history.load()
+    strays = [record for record in known_records({run.id for run in known}) if is_carried(record.folder) is False]
+    for record in strays:
+        history.add(record, RunProgress())
+    return history.load() if strays else known
+
+
+def _cut_off(summary: RunSummary) -> RunSummary:
+    return replace(summary, state=RunState.LOST, reason=CUT_OFF, ended=summary.created)
 
 
 def _unseen(summary: RunSummary, reason: str) -> RunSummary:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from ...data.report import counted
 from ...errors import ResonError, RunError
 from ...events import RunState
+from ..history.history import RunSummary
 from ..nvflare_config import SEED_MODEL
 from .best import BestRound, smallest_is_best
 from .metrics import by_importance, frame
+from .waiting import WITH_MODEL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,12 +30,17 @@ class Outcome:
     """What a metric came to in one run; means over the sites, weighted by samples.
 
     Attributes:
-        final: The newest value: of the final model's validation, or else of the last round that has one.
+        final: The newest value of a run that ended with its final model: of that model's validation, or else of the last round
+            that has one; None of any other run.
         best: The round with the best model, and its value; None if no round has one, see `Run.best`.
+        newest: The newest value of any run.
+        rounds: How many rounds had made the model that `newest` is of.
     """
 
-    final: float
+    final: float | None
     best: BestRound | None
+    newest: float
+    rounds: int
 
 
 @dataclass(frozen=True)
@@ -121,6 +128,16 @@ class Comparison:
         return comparison_html(self)
 
 
+def id_of(run: object) -> str:
+    """Returns the id of what names a run. Raises `RunError` if it names none."""
+    if isinstance(run, RunSummary):
+        return run.id
+    if isinstance(run, str):
+        return run
+    hint = "Give the runs one by one: reson.compare(*runs)." if isinstance(run, list | tuple) else "Name runs by their ids."
+    raise RunError(f"{repr(run)[:40]} is no run that can be compared", hint)
+
+
 def compare_runs(runs: Sequence[Run]) -> Comparison:
     """Returns runs beside each other, each as it is now.
 
@@ -129,7 +146,7 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
     """
     ids = [run.id for run in runs]
     if not 2 <= len(ids) <= MOST:
-        raise RunError(f"{len(ids)} runs cannot be compared", f"Name from two to {MOST}: reson.compare(run1, run2).")
+        raise RunError(f"{counted(len(ids), 'run')} cannot be compared", f"Name from two to {MOST}: reson.compare(run1, run2).")
     if twice := next((run_id for run_id in ids if ids.count(run_id) > 1), None):
         raise RunError(f"run {twice} is named twice", "Name each run once.")
     names = [run.progress.name for run in runs]
@@ -151,13 +168,19 @@ def _compared(run: Run, label: str) -> ComparedRun:
     for record in run.metrics:
         if record["site"] is None:
             means.setdefault(record["name"], []).append((record["round"], record["value"]))
-    outcomes = {metric: Outcome(sorted(line)[-1][1], _best(run, metric)) for metric, line in means.items()}
+    outcomes = {metric: _outcome(run, metric, sorted(line)[-1]) for metric, line in means.items()}
     made, unread = _made(run)
     progress = run.progress
     return ComparedRun(
         id=run.id, name=progress.name, label=label, state=run.state, rounds=progress.rounds_done, num_rounds=progress.num_rounds,
         made=made, unread=unread, means={metric: sorted(line) for metric, line in means.items()}, outcomes=outcomes,
     )  # fmt: skip
+
+
+def _outcome(run: Run, metric: str, newest: tuple[int, float]) -> Outcome:
+    number, value = newest
+    validated = run.progress.stages.get(metric) == "validate"  # measured before the round that it belongs to
+    return Outcome(value if run.state in WITH_MODEL else None, _best(run, metric), value, number + (not validated))
 
 
 def _best(run: Run, metric: str) -> BestRound | None:

@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ...card import html_root
+from ...data.report import counted
 from ...drawing import Line, add_legend, figure_png, lines_figure
 from ...names import printable
 from ...table import html_table, text_table
@@ -79,8 +80,7 @@ def tables(comparison: Comparison) -> list[Table]:
         rows += _metric_rows(comparison, metric)
     came = Table(f"What came of them ({_LEGEND})", ("", *header), rows)
     differences = [_difference_row(comparison, field) for field in comparison.configs]
-    title = "What differs in how they were made" if differences else "Nothing differs in how they were made"
-    return [came, Table(title, ("", *header) if differences else (), differences)]
+    return [came, Table(_title_of(comparison, bool(differences)), ("", *header) if differences else (), differences)]
 
 
 def labels_of(comparison: Comparison) -> dict[str, str]:
@@ -100,16 +100,30 @@ def metric_figure(comparison: Comparison, metric: str) -> Figure:
     return figure
 
 
+def _title_of(comparison: Comparison, differs: bool) -> str:
+    """Of runs of which it is not known how they were made, nobody can say that nothing differs."""
+    if differs:
+        return "What differs in how they were made"
+    known = sum(not run.unread for run in comparison.runs)
+    if known < 2:
+        return "What differs in how they were made is not known"
+    return f"Nothing differs in how {'they' if known == len(comparison.runs) else 'the others'} were made"
+
+
 def _metric_rows(comparison: Comparison, metric: str) -> list[tuple[str, ...]]:
     of = comparison.metrics[metric]
-    finals = {run: outcome.final for run, outcome in of.items()}
+    finals = {run: outcome.final for run, outcome in of.items() if outcome.final is not None}
     bests = {run: outcome.best for run, outcome in of.items() if outcome.best}
     bests_of = {run: best.value for run, best in bests.items()}
     best_final, best_round = best_of(metric, finals), best_of(metric, bests_of)
-    finals_shown, bests_shown = numbers(finals, best_final), numbers(bests_of, best_round)
+    unfinished = {run: outcome.newest for run, outcome in of.items() if run not in finals}
+    finals_shown = numbers(finals, best_final) | numbers(unfinished, set())
+    bests_shown = numbers(bests_of, best_round)
     which = "lowest" if smallest_is_best(metric) else "highest"
 
     def final(run: str) -> str:
+        if run in unfinished:
+            return f"{finals_shown[run]} after {counted(of[run].rounds, 'round')}"
         return _marked(finals_shown[run], run in best_final) if run in finals else _NONE
 
     def best(run: str) -> str:

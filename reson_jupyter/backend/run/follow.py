@@ -11,6 +11,7 @@ from collections.abc import Callable
 from ...config import ResonTechConfig
 from ...errors import ResonError, RunNotFound, StoreError
 from ...events import Event, EventType
+from ..carrying.lost import CUT_OFF, lost_reason, was_cut_off
 from ..event_log import EventLogReader
 from ..history import history
 from ..progress import RunProgress
@@ -74,7 +75,9 @@ class Follower:
         self._pause = _FASTEST
         self._answered = True
         if not self._read():
-            raise RunNotFound(f"the store {record.store} has no log of a run {record.id!r}", "Is it the run's store?")
+            cut_off = was_cut_off(record, target.is_carried(record))
+            hint = f"{CUT_OFF} reson.delete({record.id!r}) removes what is left of it." if cut_off else "Is it the run's store?"
+            raise RunNotFound(f"the store {record.store} has no log of a run {record.id!r}", hint)
 
     def start(self) -> None:
         """Begins to follow."""
@@ -252,10 +255,11 @@ class Follower:
         except (ResonError, OSError) as error:
             self.set_note(f"What the run left behind could not be cleared up: {error}")
         if not self.progress.state.done:
-            self._lose("The process that carried the run ended without saying how.")
+            self._lose(lost_reason(self.progress.state))
 
     def _lose(self, reason: str) -> None:
-        self._take([Event(time=time.time(), type=EventType.STATE, data={"state": "lost", "reason": reason})])
+        ended = self._reader.heartbeat or time.time()
+        self._take([Event(time=ended, type=EventType.STATE, data={"state": "lost", "reason": reason})])
 
 
 def _follow(this: weakref.ref[Follower], wake: threading.Event) -> None:

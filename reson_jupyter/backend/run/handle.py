@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -21,8 +22,9 @@ from .followers import follower_of
 from .info import RunInfo, run_info
 from .logs import SERVER, Logs
 from .metrics import Metrics
+from .presence import refuse_deleted, told_if_deleted
 from .result import download, load_model
-from .waiting import WITH_MODEL, wait
+from .waiting import WITH_MODEL, check_over, wait
 
 if TYPE_CHECKING:
     import torch
@@ -73,6 +75,7 @@ class Run:
         self._progress = self._follower.progress
         self._lock = self._follower.lock
         self._control = Control(record, target, self._follower)
+        self._told_if_deleted = partial(told_if_deleted, store, record)
 
     @property
     def id(self) -> str:
@@ -143,7 +146,8 @@ class Run:
             raise RunError(f"the run has no site {site!r}", f"There are: {', '.join(known)}.")
         logs = Logs(self._record, self._store, self._target, self._follower.over.is_set)
         names = known if site is None else [site]
-        return self._lines(logs, names) if follow else logs.text(names)
+        with self._told_if_deleted():
+            return self._lines(logs, names) if follow else logs.text(names)
 
     def command(
         self,
@@ -200,6 +204,7 @@ class Run:
             RunFailed: the run ended, but not with a trained model.
             RunTimeout: it was not over after `timeout` seconds; it goes on.
             Detached: the waiting was interrupted; the run goes on.
+            RunError: `timeout` is no number.
         """
         wait(self.id, self._follower, timeout)
         return self
@@ -223,11 +228,11 @@ class Run:
         Raises:
             RunError: the run has stored no model, or not yet, or keeps none of that round.
         """
-        if round is not None:
-            return load_model(self._store, self._record.prefix, self._model_class, round=round)
-        self._check_over()
-        model = load_model(self._store, self._record.prefix, self._model_class)
-        if self.state not in WITH_MODEL:
+        if round is None:
+            check_over(self.id, self.state)
+        with self._told_if_deleted():
+            model = load_model(self._store, self._record.prefix, self._model_class, round=round)
+        if round is None and self.state not in WITH_MODEL:
             warnings.warn(
                 f"run {self.id} {self.state.value}: these are the weights of the last round that was done", stacklevel=2
             )
@@ -260,13 +265,15 @@ class Run:
         from .evaluate import evaluate
 
         if round is None:
-            self._check_over()
-        return evaluate(self._store, self._record.prefix, data, round=round, model_class=self._model_class)
+            check_over(self.id, self.state)
+        with self._told_if_deleted():
+            return evaluate(self._store, self._record.prefix, data, round=round, model_class=self._model_class)
 
     @property
     def origin(self) -> Origin:
         """What the run was made of, as it lies in its store. Raises `RunError` if its files are not all there."""
-        return read_origin(self._store, self.id)
+        with self._told_if_deleted():
+            return read_origin(self._store, self.id)
 
     @property
     def config(self) -> RunConfig:
@@ -288,20 +295,22 @@ class Run:
         """
         from ..history.rerun import rerun
 
-        return rerun(self._record, self._store, self._target, self._connection, changes)
+        with self._told_if_deleted():
+            return rerun(self._record, self._store, self._target, self._connection, changes)
 
     def delete(self) -> Deleted:
         """Removes what was stored of the run, but for shards that other runs need, for good; returns what that was.
 
         Raises:
-            RunError: the run goes on.
+            RunError: the run goes on, or was deleted before.
         """
         from ..history.deletion import delete
 
         return delete(self._record, self._store, self._target)
 
     def download(self, folder: str | Path) -> list[Path]:
-        """Writes everything that the run stored as its result (model_out/, files_out/) below `folder`; returns the files."""
+        """Writes all of the run's result (model_out/, files_out/) below `folder`; returns the files. Raises `RunError`."""
+        refuse_deleted(self._store, self._record)
         return download(self._store, self._record.prefix, Path(folder))
 
     def observe(self, observer: Observer) -> Callable[[], None]:
@@ -335,13 +344,6 @@ class Run:
 
     def _repr_html_(self) -> str:
         return run_card(self).html()
-
-    def _check_over(self) -> None:
-        if not self.state.done:
-            raise RunError(
-                f"run {self.id} is {self.state.value}; its model is there when it is over",
-                "Call run.wait() first, or name a round that is done: round=0.",
-            )
 
     def _lines(self, logs: Logs, names: list[str]) -> Iterator[str]:
         with detachable(self.id):

@@ -85,7 +85,12 @@ def _scaleout_model(weights: Mapping[str, torch.Tensor], name: str) -> ScaleoutM
 
 
 def download(store: Store, prefix: str, folder: Path) -> list[Path]:
-    """Writes the objects below model_out/ and files_out/ into `folder` and returns their paths."""
+    """Writes the objects below model_out/ and files_out/ into `folder` and returns their paths.
+
+    Raises:
+        RunError: the folder cannot be written to.
+        StoreError: an object cannot be read, or written there.
+    """
     written = []
     for place in ("model_out", "files_out"):
         for info in store.list(f"{prefix}/{place}/"):
@@ -93,10 +98,17 @@ def download(store: Store, prefix: str, folder: Path) -> list[Path]:
             if relative.is_absolute() or ".." in relative.parts:
                 continue  # no key of ours; a path outside the folder must not be written
             path = folder / relative
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(path.parent)
             store.get_file(info.key, path)
             written.append(path)
     return written
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder} cannot be made: {error.strerror}", "Choose another folder: run.download('a/folder').") from None
 
 
 def _final_model(store: Store, prefix: str) -> bytes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from typing import Any
+from typing import Any, SupportsFloat
 
 from tqdm import tqdm
 
@@ -19,7 +20,7 @@ _BETWEEN_LOOKS = 0.2
 def wait(run_id: str, follower: Follower, timeout: float | None) -> None:
     """Returns when a run is over and has a trained model; see `Run.wait`."""
     progress = follower.progress
-    deadline = None if timeout is None else time.monotonic() + timeout
+    deadline = None if timeout is None else time.monotonic() + _seconds(timeout)
     with detachable(run_id), _Bar(progress, disable=follower.observed) as bar:
         while not follower.over.wait(_BETWEEN_LOOKS):
             bar.show(follower.note)
@@ -33,6 +34,26 @@ def wait(run_id: str, follower: Follower, timeout: float | None) -> None:
         raise RunError(f"run {run_id} cannot be followed any more: {follower.broken!r}", f"Try again: reson.attach({run_id!r})")
     if progress.state not in WITH_MODEL:
         raise RunFailed(f"run {run_id} {progress.state.value}: {progress.reason}", _advice(run_id, progress) or None)
+
+
+def check_over(run_id: str, state: RunState) -> None:
+    """Raises `RunError` if a run is not over, so that its final model cannot be there."""
+    if not state.done:
+        raise RunError(
+            f"run {run_id} is {state.value}; its model is there when it is over",
+            "Call run.wait() first, or name a round that is done: round=0.",
+        )
+
+
+def _seconds(timeout: object) -> float:
+    if isinstance(timeout, SupportsFloat):
+        try:
+            seconds = float(timeout)
+        except OverflowError:
+            return math.inf
+        if not math.isnan(seconds):
+            return seconds
+    raise RunError(f"timeout is {timeout!r:.40}, not a number of seconds", "Wait to the end: run.wait(); or: run.wait(60).")
 
 
 def _advice(run_id: str, progress: RunProgress) -> str:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from ...config import ResonTechConfig
 from ...errors import TargetError
 from ...home import home
+from ..carrying.lost import CARRIER_LOG
 from ..carrying.mailbox import REQUESTS_FOLDER, Mailbox
 from ..job import Job
 from ..record import LOCK_FILE, RunLock, RunRecord, is_carried
@@ -41,7 +42,7 @@ class DetachedTarget:
         command = [sys.executable, "-P", "-m", self.carrier, str(record.folder)]
         # Keys go by environment: arguments are visible to every user of the machine. The home as a full path: it works elsewhere.
         environment = {**os.environ, **connection.environment(), "RESON_HOME": str(home())}
-        with (record.folder / "runner.log").open("ab") as log:
+        with (record.folder / CARRIER_LOG).open("ab") as log:
             try:
                 runner = subprocess.Popen(
                     command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,

@@ -11,6 +11,7 @@ from ...config.urls import without_user
 from ...errors import PlatformError, StoreError, TargetError
 from ...events import Event, EventType, RunState
 from ..carrying.channel import StoreChannel, make_link
+from ..carrying.lost import NOT_SENT, lost_reason
 from ..event_log import EventLogWriter, peek
 from ..federated import federated
 from ..job import Job
@@ -27,7 +28,6 @@ from ..starting import answer_of
 from ..store import Store
 from .detached import DetachedTarget
 
-_NEVER_SUBMITTED = (RunState.PENDING, RunState.UPLOADING)
 _SET_UP = "Set the variables before the kernel starts, or by os.environ in it; notebooks/resontech.ipynb goes through it."
 
 
@@ -96,7 +96,7 @@ class PlatformTarget(DetachedTarget):
         if not record.folder.is_dir():
             return False
         latest = peek(self.open_store(record.store, connection), record.prefix)
-        if latest is None or latest.state.done or latest.state in _NEVER_SUBMITTED:
+        if latest is None or latest.state.done or latest.state in NOT_SENT:
             return False
         Platform(Client(connection)).bucket()  # a key that is refused would end the new carrier's following at once
         try:
@@ -114,11 +114,12 @@ class PlatformTarget(DetachedTarget):
         if (lock := lock_of_nobody(record.folder)) is None:
             return False
         try:
+            latest = peek(store, record.prefix)
             log = EventLogWriter(store, record.prefix)
             if not log.state.done:
                 StoreChannel(store, record.prefix).stop()
-                lost = {"state": RunState.LOST.value, "reason": "The process that carried the run ended without saying how."}
-                log.append([Event(time=record.created, type=EventType.STATE, data=lost)])
+                lost = {"state": RunState.LOST.value, "reason": lost_reason(log.state)}
+                log.append([Event(time=latest.time if latest else record.created, type=EventType.STATE, data=lost)])
             return True
         except StoreError:
             return False

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...backend.history import history
 from ...backend.history.history import RunSummary
-from ...backend.history.runs import is_unseen, known_runs
+from ...backend.history.runs import is_unseen, known_runs, load_with_strays
 from ...backend.run.handle import Run
 from ...backend.store import open_store
 from ...config import ResonTechConfig
@@ -108,7 +108,7 @@ class RunsPart:
             error = ""
             try:
                 began = time.monotonic()
-                known = history.load()
+                known = load_with_strays() if lost else history.load()
                 with self._lock:
                     self._loaded = began
                 self._set(known)
