@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 # jlpm comes with the Python package jupyter-builder.
 JLPM := cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" jlpm
 FRONT_END := reson_jupyter/notebook/live/static/run_view.js
-FRONT_END_SOURCES := $(wildcard labextension/src/*.ts labextension/src/run_view/* labextension/src/sidebar/* labextension/src/sidebar/*/* labextension/style/* labextension/style/icons/*) \
+FRONT_END_SOURCES := $(wildcard labextension/src/*.ts labextension/src/run_view/* labextension/src/comparison/* labextension/src/sidebar/* labextension/src/sidebar/*/* labextension/style/* labextension/style/icons/*) \
 	labextension/esbuild.mjs labextension/tsconfig.json labextension/tsconfig.build.json
 
 # Tests without a browser and without real NVFlare.

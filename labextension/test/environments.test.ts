@@ -83,10 +83,6 @@ it('a long value may take several lines', () => {
   expect(table.node.querySelector('.reson-long')?.textContent).toBe(path);
 });
 
-it('keys that the table needs are not taken by Jupyter', () => {
-  expect(tableOf(SOUND).node.dataset['lmSuppressShortcuts']).toBe('true');
-});
-
 it('the model has what the newest message tells, and forgets it with a full one', () => {
   const model = new RunModel();
   model.apply({ clock: 1, message: { version: 1, full: true, environments: null } });

@@ -178,9 +178,9 @@ it('a hostile failure is text in its card', () => {
   expect(list.node.textContent?.split(HOSTILE)).toHaveLength(10);
 });
 
-function headerOf(run: Message['run'], now: number): HTMLElement {
-  const model = modelOf({ run: { state: 'running', ...run } });
-  const link = { model, live: true, gone: false, answer: null, quiet: 0, now } as unknown as Link;
+function headerOf(run: Message['run'], now: number, more: Partial<Link> = {}): HTMLElement {
+  const model = modelOf({ run: { state: 'running', sentence: 'The sites are training.', ...run } });
+  const link = { model, live: true, gone: false, answer: null, quiet: 0, now, ...more } as unknown as Link;
   const header = new Header(link);
   header.update();
   return header.node;
@@ -188,11 +188,23 @@ function headerOf(run: Message['run'], now: number): HTMLElement {
 
 it('while a run is being stopped its header counts down, and there is nothing more to abort', () => {
   const node = headerOf({ stopping: 110.4, remaining: 60, started: 50 }, 103);
-  expect(node.querySelector('.reson-stopping')?.textContent).toBe('stopping, forced in 8 s');
+  expect(node.querySelector('.reson-stopping')?.textContent).toBe('forced in 8 s');
   expect(node.querySelector('button')?.disabled).toBe(true);
   expect(node.textContent).not.toContain('remaining');
-  expect(headerOf({ stopping: 110 }, 111).textContent).toContain('stopping, being forced');
+  expect(headerOf({ stopping: 110 }, 111).textContent).toContain('being forced');
   expect(headerOf({ stopping: 110, state: 'aborted', offer: 'It is kept.' }, 103).textContent).not.toContain('forced');
+});
+
+it.each([
+  ['once it was asked', { stopping: null }, { aborting: true }, true],
+  ['when the kernel tells', { stopping: 110 }, {}, true],
+  ['not of one that goes on', { stopping: null }, {}, false],
+  ['not when it is over', { stopping: null, state: 'aborted', sentence: 'Stopped.' }, { aborting: true }, false]
+])('a run that is to stop says so, in its badge and in words: %s', (_, run, link, stops) => {
+  const node = headerOf(run, 103, link);
+  expect(node.querySelector('.reson-pill')!.textContent === 'stopping').toBe(stops);
+  expect(node.querySelector('.reson-sentence')!.textContent!.startsWith('The run was asked to stop')).toBe(stops);
+  expect(node.textContent!.includes('The sites are training.')).toBe(!stops && !('state' in run));
 });
 
 it('what a stopped run leaves is offered', () => {

@@ -105,7 +105,7 @@ def test_config_refuses_a_store_with_a_password_and_shows_the_rest(
     [
         ("%reson config batch_size=0", "greater than or equal to 1"),
         ("%reson config batchsize=8", "did you mean 'batch_size'"),
-        ("%reson config batch_size", "not of the form KEY=VALUE"),
+        ("%reson config batch_size 64", "not of the form KEY=VALUE"),
         ("%reson config s3_secret_access_key=canary", "RESON_S3_SECRET"),
         ("%reson config store=s3://key:a/canary@bucket", "RESON_S3_SECRET"),
         ("%reson config s3_endpoint=https://key:a/canary@s3.example.org", "RESON_S3_SECRET"),
@@ -344,10 +344,3 @@ def test_a_capture_can_be_forgotten(shell: InteractiveShell) -> None:
     assert "model = Net of In[" in shown
     _, text = run(shell, "%reson forget model")
     assert text.startswith("forgot the model Net") and reson.session().capture("model") is None
-
-
-def test_none_puts_a_field_back_to_its_default(shell: InteractiveShell) -> None:
-    run(shell, "%reson config min_clients=2 batch_size=8")
-    run(shell, "%reson config min_clients=None batch_size=None")
-    assert "min_clients" not in reson.session().federation.model_fields_set
-    assert reson.session().training.batch_size == 32

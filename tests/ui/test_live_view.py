@@ -102,7 +102,9 @@ def test_a_run_that_went_wrong_says_where_and_keeps_its_cards_in_the_saved_noteb
     book = lab.open(page, lab.notebook("unlucky", MADE_UP, UNLUCKY_CELL, unlucky))
     for cell in range(3):
         book.start(cell)
-    expect(book.view.get_by_text(re.compile(r"stopping, forced in \d+ s"))).to_be_visible()
+    expect(book.view.get_by_text("stopping", exact=True)).to_be_visible()
+    expect(book.view.get_by_text(re.compile(r"^forced in \d+ s"))).to_be_visible()
+    expect(book.view.get_by_text("The run was asked to stop and is ending.")).to_be_visible()
     expect(book.view.get_by_role("button", name="Abort", exact=True)).to_be_disabled()
     expect(book.view.get_by_text("no progress for 15 s in In[2], line 14")).to_be_visible()
     source = re.compile(r"> +9 \| +return self\.head")

@@ -8,6 +8,15 @@ from .lab import Lab, Notebook
 pytestmark = pytest.mark.ui
 
 LOAD = "%load_ext reson_jupyter"
+BUTTONS = ("Check", "Preview", "Submit")
+SLOW_CHECK = """import reson_jupyter as reson
+from made_up_run import wait_for
+
+def check():
+    wait_for("go")
+    raise reson.ResonError("It did not pass.")
+
+reson.api.check = check"""
 
 
 def opened(lab: Lab, page: Page, name: str, *cells: str) -> Notebook:
@@ -45,3 +54,19 @@ def test_a_refused_edit_is_told_at_the_field_and_the_old_value_is_back(lab: Lab,
     batch_size.press("Tab")
     expect(page.get_by_role("alert")).to_have_count(0)
     expect(batch_size).to_have_value("8")
+
+
+def test_a_button_keeps_the_focus_while_it_works_and_afterwards(lab: Lab, page: Page) -> None:
+    book = opened(lab, page, "panel_focus", SLOW_CHECK, "%reson config model_class=package.Net")
+    book.start(2)
+    book.start(3)
+    check = page.locator(".jp-Reson-widgets").get_by_role("button", name="Check", exact=True)
+    expect(check).to_be_enabled()
+    check.press("Enter")
+    expect(page.get_by_text("check: building the job")).to_be_visible()
+    expect(check).to_be_focused()
+    book.say("go")
+    expect(page.get_by_text("It did not pass.")).to_be_visible()
+    expect(check).to_be_focused()
+    tops = {page.locator(".jp-Reson-widgets").get_by_role("button", name=name).bounding_box()["y"] for name in BUTTONS}  # type: ignore[index]
+    assert len(tops) == 1

@@ -7,6 +7,7 @@ import type { RunModel } from './state';
 import type { RunInfo } from './types';
 
 const TONES: Record<string, string> = { finished: 'good', degraded: 'warn', failed: 'bad', lost: 'bad', aborted: 'idle' };
+const STOPPING = 'The run was asked to stop and is ending.';
 /** Silence for longer than this is worth a word. */
 const QUIET_S = 10;
 
@@ -44,7 +45,6 @@ export class Header {
   update(): void {
     const { model } = this.link;
     const { run } = model;
-    setText(this.pill, run.state);
     this.bar.dataset['tone'] = TONES[run.state] ?? 'busy';
     setText(this.name, run.name || run.id);
     this.name.title = run.id;
@@ -58,17 +58,20 @@ export class Header {
   tick(): void {
     const { model, live, answer, aborting, gone } = this.link;
     const { run } = model;
-    const said = [run.sentence, run.reason].filter(Boolean).join(' ');
+    const going = live && !model.done && !gone;
+    const stopping = !model.done && !gone ? run.stopping : null;
+    const asked = stopping !== null || (going && aborting);
+    const said = [asked ? STOPPING : run.sentence, run.reason].filter(Boolean).join(' ');
     const lost = `Nothing was heard of the kernel that showed this run; the run itself may go on. Show it again: reson.attach('${run.id}')`;
     setText(this.sentence, gone ? lost : said);
-    this.pill.dataset['tone'] = gone ? 'idle' : (TONES[run.state] ?? 'busy');
-    const stopping = !model.done && !gone ? run.stopping : null;
+    setText(this.pill, asked ? 'stopping' : run.state);
+    this.pill.dataset['tone'] = gone ? 'idle' : asked ? 'warn' : (TONES[run.state] ?? 'busy');
     setText(this.stopping, stopping === null ? '' : countdown(stopping - this.link.now));
     this.stopping.hidden = stopping === null;
     // Nobody is there yet, or any more, that could be told.
     this.abort.node.hidden = !live;
-    const going = live && !model.done && !gone && stopping === null;
-    this.abort.update(going, going && aborting, answer);
+    const possible = going && stopping === null;
+    this.abort.update(possible, possible && aborting, answer);
     setText(this.times, times(this.link));
   }
 
@@ -91,7 +94,7 @@ function roundText({ state, round, rounds, preparing }: RunInfo): string {
 }
 
 function countdown(seconds: number): string {
-  return seconds > 0 ? `stopping, forced in ${duration(Math.ceil(seconds))}` : 'stopping, being forced';
+  return seconds > 0 ? `forced in ${duration(Math.ceil(seconds))}` : 'being forced';
 }
 
 function times({ model, now, live, quiet, gone }: Link): string {

@@ -12,8 +12,8 @@ import type { KernelLink } from './link';
 import { PinnedRun } from './pinned_run';
 import { RunPane } from './run_pane';
 
-// Of the sidebar's height: a chart and a table want more of it than the forms.
-const SHARES = [1, 3];
+// Of the sidebar's height: on a small screen, too, what stands in the way, the buttons and some of the forms stay in sight.
+const SHARES = [1, 1];
 
 /** The Reson sidebar: what the kernel tells, and below it the run that is pinned for this kernel. */
 export class SidebarPanel extends SplitPanel {

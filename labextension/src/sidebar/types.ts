@@ -8,16 +8,19 @@ export type Level = 'ok' | 'warning' | 'error';
 export interface Check {
   level: Level;
   text: string;
+  /** The cell that could not be captured, if that is what it is about, as people call it; and its id as in `CaptureRow`. */
+  cell?: string;
+  cell_id?: string;
 }
 
-/** What a cell gave for a role, or why it could not be captured; or the project that is loaded, of no cell. */
+/** What a cell gave for a role, or why another could not be captured; or the project that is loaded, of no cell. */
 export interface CaptureRow {
   /** Role, and of a command its name: what `forget` takes. */
   key: string;
   role: string;
   /** Class, function or project; "" if nothing is captured. */
   name: string;
-  /** As people call it: "In[4]". */
+  /** As people call it: "In[4]"; "" if nothing is captured. */
   cell: string;
   /** The notebook's id of that cell; "" if the front end that ran it gave none. */
   cell_id: string;

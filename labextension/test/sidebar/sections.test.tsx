@@ -73,6 +73,17 @@ it('a cell that was refused stands there with its reason, and marks its section'
   expect(screen.node.querySelector('#reson-section-captured .jp-Reson-mark')?.getAttribute('data-tone')).toBe('error');
 });
 
+it('a capture whose cell is refused when it is captured anew leads to its own cell, and the refusal to the other', () => {
+  const check = { level: 'error' as const, text: "Net needs 'F'", cell: 'In[8]', cell_id: 'cell-8' };
+  const [model] = madeUpState().captures;
+  const screen = screenOf({ captures: [{ ...model!, checks: [check] }] });
+  expect(screen.node.querySelector('.jp-Reson-facts')!.textContent).toContain('In[4]');
+  expect(screen.node.querySelector('.jp-Reson-check')!.textContent).toBe("errorIn[8] could not be captured:Net needs 'F'");
+  screen.click('In[4]');
+  screen.click('In[8]');
+  expect(page.shown).toEqual([['cell', 'cell-4', 'In[4]'], ['cell', 'cell-8', 'In[8]']]);
+});
+
 it('several commands are told apart', () => {
   const command: CaptureRow = {
     key: 'command evaluate', role: 'command', name: 'evaluate', cell: 'In[7]', cell_id: '', lines: 3, size: '', checks: []
@@ -150,6 +161,17 @@ it('shards are looked at on demand; why that was not possible is said there', as
   expect([ops(), screen.alerts]).toEqual([[['check_shards', {}]], ["There is no folder ./shards."]]);
 });
 
+it('of a folder that nobody looked at yet it is said that it is not checked', () => {
+  const text = (change: Partial<State>) => screenOf(change).node.textContent;
+  const data = { ...madeUpState().data, folder: '' };
+  expect(text({})).not.toContain('Not checked yet');
+  expect(text({ data })).toContain('Not checked yet: Check shards says');
+  const activity = { action: 'check_shards' as const, note: '', since: 0 };
+  expect(text({ data, submit: { obstacles: free, activity } })).not.toContain('Not checked yet');
+  const forms = madeUpState().forms.map(form => (form.id === 'data' ? { ...form, values: { shards_dir: '' } } : form));
+  expect(text({ data, forms })).not.toContain('Not checked yet');
+});
+
 it('the bars are a table, too', () => {
   const rows = [...screenOf().node.querySelectorAll('.jp-Reson-figure tr')].map(row => [...row.children].map(cell => cell.textContent));
   expect(rows[0]).toEqual(['Site', 'zero', 'one', 'two', 'All']);
@@ -180,7 +202,7 @@ it('classes stand in the order of their labels, in the colours of the picture of
 it('a run that was asked to stop says so, and is not asked again', () => {
   const run = madeUpRun('a1', { name: 'digits', state: 'running', done: false, stopping: true });
   const screen = screenOf({ runs: { rows: [run], more: 0, error: '' } });
-  expect(screen.node.querySelector('[data-run="a1"] .jp-Reson-state')?.textContent).toContain('aborting…');
+  expect(screen.node.querySelector('[data-run="a1"] .jp-Reson-state')?.textContent).toContain('stopping…');
   expect(screen.has('Abort digits')).toBe(false);
 });
 

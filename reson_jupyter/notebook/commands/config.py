@@ -8,12 +8,13 @@ from typing import Any
 
 from ...capture.roles.contract import ROLES
 from ...config import Config, FederationConfig, ModelConfig, SubmitConfig, TrainingConfig, fields_like
+from ...configuring import OWNER
 from ...names import printable
 from ...session import Session, current_session
 from ...session_card import gone, held
 from ..panel import show_panel
-from .assignments import assignments
-from .config_text import config_text
+from .assignments import assignments, cut_text, lists_explained
+from .config_text import config_text, field_text, told
 from .parser import Parser
 
 _HELD = (*ROLES, "project")
@@ -25,10 +26,14 @@ def add_config_verbs(parser: Parser) -> None:
     config = parser.add_verb(
         "config", _config, "set fields of the configs, or show all of them",
         "%reson config batch_size=64 num_rounds=3 dropout=0.1", "%reson config 'model_args={\"width\": 64}'",
-        "%reson config batch_size=None      (puts it back)", "%reson config                      (shows all)",
+        "%reson config batch_size=None      (puts it back)", "%reson config batch_size           (shows it)",
+        "%reson config                      (shows all)",
     )  # fmt: skip
     config.add_argument(
-        "fields", nargs="*", metavar="KEY=VALUE", help="any field that %%reson config shows, or a hyperparameter of your own"
+        "fields",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="any field that %%reson config shows, or a hyperparameter of your own; KEY shows it",
     )
 
     parser.add_verb("panel", _panel, "show captures and configs as forms with buttons, where there is no sidebar")
@@ -43,23 +48,30 @@ def add_config_verbs(parser: Parser) -> None:
 
 def _config(arguments: argparse.Namespace) -> None:
     session = current_session()
-    if arguments.fields:
-        given = assignments(arguments.fields)
-        session.configure(**given)
-        print(printable(", ".join(_set(name, value) for name, value in given.items())))
+    asked = [word for word in arguments.fields if word.isidentifier()]
+    given = assignments(word for word in arguments.fields if word not in asked)
+    for name in asked:  # before anything is set
+        if name not in given:
+            field_text(session, name)
+    if given:
+        with lists_explained(given):
+            session.configure(**given)
+        print(printable(", ".join(_set(session, name, value) for name, value in given.items())))
         for line in _own(session, given):
             print(line)
-        return
-    for group in config_text(session):
+    for name in asked:
+        print(printable(field_text(session, name)))
+    for group in () if arguments.fields else config_text(session):
         print(group)
 
 
-def _set(name: str, value: Any) -> str:
+def _set(session: Session, name: str, value: Any) -> str:
     if value is None:
         return f"{name}: put back"
     if name == "s3_access_key_id":
         return f"{name}: set"
-    return f"{name} = {value}"
+    config: Config = getattr(session, OWNER.get(name, "training"))
+    return f"{name} = {told(session.training.extra[name] if name not in OWNER else getattr(config, name))}"
 
 
 def _own(session: Session, given: Mapping[str, Any]) -> Iterator[str]:
@@ -71,6 +83,9 @@ def _own(session: Session, given: Mapping[str, Any]) -> Iterator[str]:
     for name, fields in alike.items():
         if fields:
             yield f"{name}: of your own, for your train function; the field is {' or '.join(fields)}"
+    for name in own:
+        if example := cut_text(name, given[name]):
+            yield f"{name}: kept as text, as it is no JSON; a list or a dict stands in quotes: {example}"
 
 
 def _panel(_: argparse.Namespace) -> None:

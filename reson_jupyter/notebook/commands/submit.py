@@ -12,8 +12,9 @@ from ...backend.rehearsal import Rehearsal
 from ...backend.run.handle import Run
 from ...preview import Preview
 from ...session import current_session
-from .assignments import assignments
+from .assignments import assignments, lists_explained
 from .build_text import saved_text
+from .in_the_way import all_told
 from .parser import Parser
 from .which_run import RUN, required_run
 
@@ -86,11 +87,13 @@ def _job_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _check(arguments: argparse.Namespace) -> Rehearsal:
-    return api.check(**_job_arguments(arguments))
+    with all_told("check", arguments):
+        return api.check(**_job_arguments(arguments))
 
 
 def _preview(arguments: argparse.Namespace) -> Preview:
-    return api.preview(**_job_arguments(arguments), store=arguments.store, target=arguments.target)
+    with all_told("preview", arguments):
+        return api.preview(**_job_arguments(arguments), store=arguments.store, target=arguments.target)
 
 
 def _build(arguments: argparse.Namespace) -> Job:
@@ -102,9 +105,14 @@ def _build(arguments: argparse.Namespace) -> Job:
 
 
 def _submit(arguments: argparse.Namespace) -> Run:
-    run = api.submit(**_job_arguments(arguments), store=arguments.store, target=arguments.target, check=not arguments.no_check)
+    places = {"store": arguments.store, "target": arguments.target}
+    with all_told("submit", arguments):
+        run = api.submit(**_job_arguments(arguments), **places, check=not arguments.no_check)
     return run.wait() if arguments.wait else run
 
 
 def _rerun(arguments: argparse.Namespace) -> Run:
-    return api.rerun(required_run(arguments.run, arguments), **assignments(arguments.fields))
+    fields = assignments(arguments.fields)
+    run = required_run(arguments.run, arguments)
+    with lists_explained(fields):
+        return api.rerun(run, **fields)

@@ -9,7 +9,10 @@ import ipywidgets as widgets
 from ...card import NO_TEX
 from ...names import printable
 
+# Buttons that wait until something is over.
+BUSY = "jp-Reson-widgets-busy"
 STYLE = """<style>
+.jp-Reson-widgets-busy > .jupyter-button { cursor: default; opacity: 0.5; }
 .jp-Reson-widgets { max-width: 760px; container-type: inline-size; }
 .jp-Reson-widgets .widget-html-content { line-height: 1.35; white-space: normal; }
 .jp-Reson-widgets .widget-html:has(> .widget-html-content:empty) { display: none; }

@@ -62,9 +62,7 @@ def _row(
     key: str, capture: Capture | None, refusal: Refusal | None, stale: Told | None, cells: CellIds, review_of: ReviewOf
 ) -> Row:
     review = (review_of(capture) if capture and capture.role == "model" else None) or Review(None)
-    # The cell to look at is the one that ran last, whatever came of it.
-    newest = refusal or capture
-    cell = newest.cell if newest else ""
+    cell = capture.cell if capture else ""
     return {
         "key": key,
         "role": key.partition(" ")[0],
@@ -73,13 +71,20 @@ def _row(
         "cell_id": cells.of(cell),
         "lines": lines_shipped(capture) if capture else 0,
         "size": model_size(review.facts) if review.facts else "",
-        "checks": [{"level": level, "text": shown(text)} for level, text in _checks(capture, refusal, stale, review)],
+        "checks": [
+            *([_refused(refusal, cells)] if refusal else []),
+            *({"level": level, "text": shown(text)} for level, text in _checks(capture, refusal, stale, review)),
+        ],
     }
 
 
+def _refused(refusal: Refusal, cells: CellIds) -> dict[str, str]:
+    """With a cell of its own: what is captured may be of another."""
+    text = shown(f"{refusal.message}\n{refusal.hint}".strip())
+    return {"level": "error", "text": text, "cell": refusal.cell, "cell_id": cells.of(refusal.cell)}
+
+
 def _checks(capture: Capture | None, refusal: Refusal | None, stale: Told | None, review: Review) -> Iterator[Told]:
-    if refusal:
-        yield "error", f"{refusal.message}\n{refusal.hint}".strip()
     if capture is None:
         return
     if stale:

@@ -94,8 +94,9 @@ def test_a_refused_cell_is_an_error_of_the_row_whose_earlier_capture_stays(page:
     session.set_capture(captured(MODEL))
     session.set_refusal(Refusal("model", "In[9]", "In[9], line 3: open is missing", "The model Net from In[4] stays captured."))
     row = page.wait_for(lambda state: "error" in _levels(state, 0) and state["captures"][0])
-    assert (row["name"], row["cell"]) == ("Net", "In[9]")
-    assert row["checks"][0]["text"] == "In[9], line 3: open is missing\nThe model Net from In[4] stays captured."
+    assert (row["name"], row["cell"]) == ("Net", "In[4]")
+    said = "In[9], line 3: open is missing\nThe model Net from In[4] stays captured."
+    assert row["checks"][0] == {"level": "error", "text": said, "cell": "In[9]", "cell_id": ""}
     session.set_capture(captured(MODEL, 10))
     page.wait_for(lambda state: state["captures"][0]["cell"] == "In[10]" and _levels(state, 0) == ["ok"])
 

@@ -61,6 +61,7 @@ def checks(state: dict[str, Any], row: int = 0) -> list[tuple[str, str]]:
 def test_a_class_that_a_plain_cell_defines_anew_is_told_until_it_is_captured(
     notebook: Notebook, page: FakePage, session: Session
 ) -> None:
+    session.configure(num_classes=2)
     first = notebook.run("%%reson_model\n" + MODEL.format(features=3))
     second = notebook.run(MODEL.format(features="1 + 2"))
     said = (
@@ -86,6 +87,7 @@ def test_a_cell_that_changes_nothing_of_it_is_not_told(notebook: Notebook, sessi
 def test_what_cannot_be_shipped_any_more_is_an_error_of_its_row_alone(
     notebook: Notebook, page: FakePage, session: Session
 ) -> None:
+    session.configure(num_classes=2)
     notebook.run("%%reson_model\n" + MODEL.format(features=3))
     notebook.run(TRAIN)
     notebook.run("import threading\nlock = threading.Lock()\ndef features(): return len(repr(lock))")

@@ -61,8 +61,9 @@ def test_a_startup_that_was_refused_is_told_below_the_roles_that_there_are(page:
     session.set_refusal(Refusal("startup", "In[2]", "In[2] defines no function startup(client)", "Write one."))
     page.wait_for(lambda state: keys(state) == ["model", "train", "executor", "persistor", "startup"])
     row = page.seen["captures"][4]
-    assert (row["name"], row["cell"]) == ("", "In[2]")
-    assert row["checks"] == [{"level": "error", "text": "In[2] defines no function startup(client)\nWrite one."}]
+    assert (row["name"], row["cell"]) == ("", "")
+    said = "In[2] defines no function startup(client)\nWrite one."
+    assert row["checks"] == [{"level": "error", "text": said, "cell": "In[2]", "cell_id": ""}]
 
 
 def test_what_a_startup_is_warned_of_is_told(page: FakePage, session: Session) -> None:

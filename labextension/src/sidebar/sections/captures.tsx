@@ -72,8 +72,16 @@ function Capture({ row, page, onForget }: { row: CaptureRow; page: PageActions; 
       {row.name && <code className="jp-Reson-code">{row.name}</code>}
       {(row.cell || row.size) && <p className="jp-Reson-facts">{facts(row, page)}</p>}
       {!row.name && <Empty role={row.role} />}
-      <Checks checks={row.checks} />
+      <Checks checks={row.checks} page={page} />
     </>
+  );
+}
+
+function CellLink({ cell, cellId, page }: { cell: string; cellId: string; page: PageActions }): JSX.Element {
+  return (
+    <button className="jp-Reson-link" type="button" title="Show this cell" onClick={() => page.showCell(cellId, cell)}>
+      {cell}
+    </button>
   );
 }
 
@@ -81,11 +89,7 @@ function facts(row: CaptureRow, page: PageActions): React.ReactNode {
   const lines = row.lines ? `${row.lines} ${row.lines === 1 ? 'line' : 'lines'}` : '';
   return (
     <>
-      {row.cell && (
-        <button className="jp-Reson-link" type="button" title="Show this cell" onClick={() => page.showCell(row.cell_id, row.cell)}>
-          {row.cell}
-        </button>
-      )}
+      {row.cell && <CellLink cell={row.cell} cellId={row.cell_id} page={page} />}
       {[lines, row.size].filter(Boolean).map(part => (row.cell ? ` · ${part}` : part))}
     </>
   );
@@ -100,12 +104,12 @@ function Empty({ role }: { role: string }): JSX.Element {
 }
 
 /** What wants attention stands there; what is well is folded. */
-function Checks({ checks }: { checks: Check[] }): JSX.Element {
+function Checks({ checks, page }: { checks: Check[]; page: PageActions }): JSX.Element {
   const fine = checks.filter(check => check.level === 'ok');
   const rest = checks.filter(check => check.level !== 'ok');
   return (
     <>
-      <CheckList checks={rest} />
+      <CheckList checks={rest} page={page} />
       {fine.length > 0 && (
         <details className="jp-Reson-checks">
           <summary>{fine.length === 1 ? '1 check passed' : `${fine.length} checks passed`}</summary>
@@ -116,13 +120,21 @@ function Checks({ checks }: { checks: Check[] }): JSX.Element {
   );
 }
 
-export function CheckList({ checks }: { checks: Check[] }): JSX.Element | null {
+/** @param page - Leads to the cells that checks are about, where there are such checks. */
+export function CheckList({ checks, page }: { checks: Check[]; page?: PageActions }): JSX.Element | null {
   return checks.length === 0 ? null : (
     <ul className="jp-Reson-list">
       {checks.map((check, index) => (
         <li key={index} className="jp-Reson-check">
           <Mark tone={check.level} text={check.level} />
-          <CheckText text={check.text} />
+          <div>
+            {check.cell && page && (
+              <p>
+                <CellLink cell={check.cell} cellId={check.cell_id ?? ''} page={page} /> could not be captured:
+              </p>
+            )}
+            <CheckText text={check.text} />
+          </div>
         </li>
       ))}
     </ul>

@@ -10,6 +10,7 @@ import { CheckList } from './captures';
 import { ShardChart } from './chart';
 
 const BARS = 12;
+const UNSEEN = 'Not checked yet: Check shards says which shards, samples and classes lie there.';
 
 interface Props {
   state: State;
@@ -22,6 +23,7 @@ export function DataSection({ state, form, link }: Props): JSX.Element {
   const [problem, setProblem] = React.useState('');
   const looking = state.submit.activity?.action === 'check_shards';
   const busy = state.submit.activity !== null;
+  const unseen = Boolean(form?.values['shards_dir']) && !state.data.folder && !looking;
   const look = () => {
     setProblem('');
     link.send('check_shards').catch(error => setProblem(sentence(problemOf(error))));
@@ -35,6 +37,7 @@ export function DataSection({ state, form, link }: Props): JSX.Element {
       <p className="jp-Reson-message" role="alert">
         {problem || state.data.error}
       </p>
+      {unseen && <p className="jp-Reson-help">{UNSEEN}</p>}
       {state.data.folder && <Found data={state.data} />}
     </>
   );

@@ -38,7 +38,7 @@ export function RunItem({ run, now, chosen, onChoose, abort, page }: Props): JSX
             {name}
           </button>
           <span className="jp-Reson-state" data-tone={tone(run)} title={run.reason}>
-            <Mark tone={tone(run)} /> {run.stopping ? 'aborting…' : run.unseen ? `${run.state}?` : run.state}
+            <Mark tone={tone(run)} /> {run.stopping ? 'stopping…' : run.unseen ? `${run.state}?` : run.state}
           </span>
         </div>
         <Rounds run={run} />
