@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from .capture.secrets.credential_names import is_credential_name
 from .capture.secrets.scan import scan
 from .errors import ConfigError
 
@@ -14,20 +15,30 @@ SECRETS = MappingProxyType(
     {"password": "RESON_PASSWORD", "platform_api_key": "RESON_API_KEY", "s3_secret_access_key": "RESON_S3_SECRET"}
 )
 
+_NOT_HERE = "{} is a secret and is not set here, where notebooks and their history would keep it."
+
 # A cell that asks for it keeps no trace of it.
 _OF_THE_PLATFORM = (
     "Set RESON_API_KEY before the kernel starts; or here: import os, getpass; os.environ['RESON_API_KEY'] = getpass.getpass()"
 )
 
 
-def refuse_secret_name(name: str) -> None:
-    """Raises `ConfigError` if a field is a secret."""
+def refuse_secret_name(name: str, value: Any) -> None:
+    """Raises `ConfigError` if a field is a secret, or text is given to a name that only a secret has, however short it is."""
     if name in SECRETS:
-        raise ConfigError(
-            f"{name} is a secret and is not set here, where notebooks and their history would keep it.",
-            f"Set {SECRETS[name]} before the kernel starts; or here: "
-            f"import os, getpass; os.environ[{SECRETS[name]!r}] = getpass.getpass()",
-        )
+        raise ConfigError(_NOT_HERE.format(name), _by_environment(name))
+    if isinstance(value, str) and value and (name.lower() == "token" or is_credential_name(name)):
+        refuse_secret(name, value)  # which knows what a longer one is
+        meant = next((field for field in SECRETS if name.lower() in field), "")
+        own = f"For the sites, set an environment variable on each, and read it where it is needed: os.environ[{name.upper()!r}]."
+        raise ConfigError(_NOT_HERE.format(name), f"{_by_environment(meant)}\n  {own}" if meant else own)
+
+
+def _by_environment(field: str) -> str:
+    return (
+        f"Set {SECRETS[field]} before the kernel starts; or here: "
+        f"import os, getpass; os.environ[{SECRETS[field]!r}] = getpass.getpass()"
+    )
 
 
 def refuse_secret(name: str, value: Any) -> None:

@@ -12,18 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .capture.across.inputs import Kernel
 from .capture.capture import Capture
 from .capture.stale import Outdated
-from .config import (
-    Config,
-    FederationConfig,
-    ModelConfig,
-    ResonTechConfig,
-    SubmitConfig,
-    TrainingConfig,
-    check_length,
-    refuse_slip,
-)
+from .config import Config, FederationConfig, ModelConfig, ResonTechConfig, SubmitConfig, TrainingConfig
+from .configuring import CONFIGS, OF_THE_ENVIRONMENT, Mistakes, routed, with_changes
 from .errors import ConfigError
-from .secret_fields import refuse_secret, refuse_secret_name
+from .secret_fields import refuse_secret
 
 if TYPE_CHECKING:
     from .edge.project import Project
@@ -31,20 +23,8 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=Config)
 Observer = Callable[["Session"], None]
 
-_CONFIGS: Mapping[str, type[Config]] = MappingProxyType(
-    {
-        "training": TrainingConfig,
-        "federation": FederationConfig,
-        "model_config": ModelConfig,
-        "submission": SubmitConfig,
-        "connection": ResonTechConfig,
-    }
-)
 # What trains instead of each other: a model of the user's own, or the callbacks that a startup registers.
 _OF_A_MODEL = ("model", "train", "executor", "persistor")
-# Their unset fields come from the environment as it is whenever they are used.
-_OF_THE_ENVIRONMENT = ("submission", "connection")
-_OWNER = {field: part for part, config in _CONFIGS.items() for field in config.model_fields}
 
 _log = logging.getLogger(__name__)
 
@@ -70,10 +50,8 @@ class Session:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._configs: dict[str, Config] = {
-            part: config() for part, config in _CONFIGS.items() if part not in _OF_THE_ENVIRONMENT
-        }
-        self._set: dict[str, dict[str, Any]] = {part: {} for part in _OF_THE_ENVIRONMENT}
+        self._configs: dict[str, Config] = {part: config() for part, config in CONFIGS.items() if part not in OF_THE_ENVIRONMENT}
+        self._set: dict[str, dict[str, Any]] = {part: {} for part in OF_THE_ENVIRONMENT}
         self._captures: dict[str, Capture] = {}
         self._refusals: dict[str, Refusal] = {}
         self._outdated: dict[str, Outdated] = {}
@@ -269,16 +247,18 @@ class Session:
         self._notify()
 
     def _configure(self, fields: Mapping[str, Any]) -> None:
-        parts: dict[str, dict[str, Any]] = {}
-        for name, value in fields.items():
-            part = parts.setdefault(_route(name), {})
-            part[name] = value
+        told = Mistakes()
+        parts = routed(fields, told)
+        configs: dict[str, Config] = {}
+        environment: dict[str, dict[str, Any]] = {}
         with self._lock:
-            environment = {name: _changed(self._set[name], parts.pop(name)) for name in _OF_THE_ENVIRONMENT if name in parts}
-            for name, values in environment.items():
-                if values != self._set[name]:
-                    _CONFIGS[name](**values)
-            configs = {part: self._configs[part].replace(**changes) for part, changes in parts.items()}
+            for part, changes in parts.items():
+                with told:
+                    if part in OF_THE_ENVIRONMENT:
+                        environment[part] = with_changes(part, self._set[part], changes)
+                    else:
+                        configs[part] = self._configs[part].replace(**changes)
+            told.raise_all()
             for name, value in fields.items():  # of which the configs know that they have an end
                 refuse_secret(name, value)
             self._configs.update(configs)
@@ -324,20 +304,6 @@ class Session:
                 observer(self)
             except Exception:
                 _log.exception("an observer of the session failed; the change itself is made")
-
-
-def _changed(fields: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields with changes, of which None puts one back."""
-    return {name: value for name, value in {**fields, **changes}.items() if value is not None}
-
-
-def _route(name: str) -> str:
-    refuse_secret_name(name)
-    if name in _OWNER:
-        return _OWNER[name]
-    check_length(name)
-    refuse_slip(name, _OWNER)
-    return "training"
 
 
 _current = Session()

@@ -64,6 +64,17 @@ def test_the_number_of_sites_that_a_round_needs_is_open_until_somebody_sets_it()
     assert "min_clients" not in form(session, "federation").values
 
 
+def test_the_jobs_name_is_open_until_somebody_sets_it() -> None:
+    session = Session()
+    field = form(session, "federation").schema["properties"]["job_name"]
+    assert field["unset"] == "the run's name" and "default" not in field
+    for unset in ({}, {"job_name": ""}, {"job_name": None}):
+        session.configure(job_name="mine")
+        assert form(session, "federation").values["job_name"] == "mine"
+        session.configure(**{"job_name": None, **unset})
+        assert "job_name" not in form(session, "federation").values
+
+
 @pytest.mark.parametrize(
     ("target", "there", "not_there"),
     [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reson_jupyter.readiness import obstacles
+from reson_jupyter.readiness import Named, obstacles
 from reson_jupyter.session import Session
 from tests.notebook.sidebar.test_parts import MODEL, captured
 
@@ -69,6 +69,22 @@ def test_an_argument_that_the_model_does_not_take_stands_in_the_way(session: Ses
     assert obstacles(session)["check"] == []
 
 
+def test_a_model_that_needs_the_number_of_classes_waits_for_the_shards(session: Session, tmp_path: Path) -> None:
+    ready(session, tmp_path).configure(shards_dir=None)
+    (found,) = obstacles(session)["check"]
+    assert "missing a required argument: 'num_classes'. Name the shards, whose labels give num_classes" in found
+    assert obstacles(session, Named(shards_dir=str(tmp_path)))["check"] == []
+    session.configure(num_classes=3)
+    assert obstacles(session)["check"] == []
+
+
+def test_what_a_call_names_takes_the_place_of_what_the_session_has(session: Session, tmp_path: Path) -> None:
+    session.set_capture(captured(MODEL))
+    assert obstacles(session, Named("digits", str(tmp_path)))["submit"] == []
+    (found,) = obstacles(session, Named("digits", "nowhere"))["submit"]
+    assert found == "There is no folder 'nowhere', which shards_dir names."
+
+
 @pytest.mark.parametrize("folder", ["no-such-folder", "~no-such-user/shards", "zero\0byte"])
 def test_a_folder_that_is_not_there_stands_in_the_way_of_everything(session: Session, tmp_path: Path, folder: str) -> None:
     ready(session, tmp_path).configure(shards_dir=folder)
@@ -88,7 +104,7 @@ def test_an_environment_that_cannot_be_used_stands_in_the_way(
 
 
 def test_a_federation_needs_a_startup_kit_and_no_shards(session: Session, tmp_path: Path) -> None:
-    ready(session, tmp_path).configure(target="flare", shards_dir=None)
+    ready(session, tmp_path).configure(target="flare", shards_dir=None, num_classes=2)
     assert obstacles(session)["submit"] == ["The target flare needs the startup kit of a user of the federation."]
     session.configure(startup_kit=str(tmp_path / "nowhere"))
     (sentence,) = obstacles(session)["submit"]

@@ -4,9 +4,10 @@ All are immutable; `replace` gives a changed copy, so a refused value leaves the
 `ConfigError` with one line per field.
 """
 
-from .base import Config, check_length
+from .base import Config
 from .connection import ResonTechConfig
 from .federation import FederationConfig, ModelConfig
+from .own import check_length
 from .slips import fields_like, refuse_slip
 from .submit import SubmitConfig
 from .training import RESERVED_KEYS, TrainingConfig

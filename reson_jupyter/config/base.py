@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
@@ -12,11 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..card import Card
 from ..errors import ConfigError
+from .own import check_text
 
-# Of a user's own entries: characters of a name, characters of a value as JSON, and levels of lists and dicts in it.
-_NAME = 100
-_VALUE = 100_000
-_DEPTH = 50
+_LONGEST = 10**20  # greater numbers are not repeated
 
 
 class Config(BaseModel):
@@ -25,10 +21,23 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     def __init__(self, /, **values: Any) -> None:
+        refused = dict(self._refused(values))
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise _as_config_error(type(self), error) from None
+            raise _as_config_error(type(self), {**_problems(type(self), error), **refused}) from None
+        if refused:
+            raise _as_config_error(type(self), refused)
+
+    @classmethod
+    def _refused(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yields what pydantic takes and nobody means or could use: the name, and what is wrong."""
+        for name, field in cls.model_fields.items():
+            value = values.get(name)
+            if isinstance(value, bool) and field.annotation in (int, float):
+                yield name, f"input should be a number (got {value})"
+            if why := refusal(check_text, name, value):
+                yield name, why
 
     def replace(self, /, **changes: Any) -> Self:
         """Returns a copy with `changes`; fields that nobody set stay unset, and None unsets a field or drops an extra key.
@@ -49,8 +58,20 @@ class Config(BaseModel):
         return Card(type(self).__name__, [(str(name), f"{value!r}") for name, value in super().__repr_args__()]).html()
 
 
-def _as_config_error(config: type[BaseModel], error: ValidationError) -> ConfigError:
-    lines, fields = [], {}
+def refusal(check: Any, key: str, *values: Any) -> str:
+    """Returns what a check says against a value, without the name of its field; "" if nothing."""
+    try:
+        check(key, *values)
+    except ValueError as error:
+        return str(error).removeprefix(f"{key}: ")
+    except ConfigError as error:
+        return error.message
+    return ""
+
+
+def _problems(config: type[BaseModel], error: ValidationError) -> dict[str, str]:
+    """What is wrong with which field; with "" what is wrong with several of them."""
+    told: dict[str, str] = {}
     for problem in error.errors():
         field = ".".join(str(part) for part in problem["loc"])
         message = problem["msg"].removeprefix("Value error, ")
@@ -59,60 +80,18 @@ def _as_config_error(config: type[BaseModel], error: ValidationError) -> ConfigE
             message = f"there is no such field{f'; did you mean {near[0]!r}?' if near else ''}"
         elif field and not problem["type"].startswith("value_error"):
             # A secret's wrong value must not be shown, so values appear only where they are numbers or short plain text.
-            given = problem["input"]
-            shown = f" (got {given!r})" if isinstance(given, int | float | bool) else ""
-            message = message[0].lower() + message[1:] + shown
-        lines.append(f"{field}: {message}" if field else message)
-        if problem["loc"]:
-            fields[str(problem["loc"][0])] = message
+            message = message[0].lower() + message[1:] + _shown(problem["input"])
+        told[field] = message
+    return told
+
+
+def _shown(given: Any) -> str:
+    is_short = isinstance(given, float | bool) or (isinstance(given, int) and abs(given) < _LONGEST)
+    return f" (got {given!r})" if is_short else ""
+
+
+def _as_config_error(config: type[BaseModel], told: Mapping[str, str]) -> ConfigError:
+    lines = [f"{field}: {message}" if field else message for field, message in told.items()]
+    # Of an entry of a field, such as worker_ids.0, the field.
+    fields = {field.split(".")[0]: message for field, message in told.items() if field}
     return ConfigError(f"{config.__name__}: " + "; ".join(lines), fields=fields)
-
-
-def check_json(key: str, value: Any) -> None:
-    """Refuses what cannot be a value of the user's own: it travels as JSON, and everybody who shows the config shows it.
-
-    Raises:
-        ValueError: it is no JSON, is too large or too deep, or NVFlare's config reader would build an object of it.
-    """
-    size = 0
-    # Added up as it goes: a list that holds itself, or another many times, has no end.
-    for piece in _pieces(key, value, 0):
-        size += piece
-        if size > _VALUE:
-            raise ValueError(f"{key}: a value may take {_VALUE:,} characters as JSON at most; larger things belong into a file")
-
-
-def _pieces(key: str, value: Any, depth: int) -> Iterator[int]:
-    """Yields how many characters the pieces of a value take, as JSON."""
-    if depth > _DEPTH:
-        raise ValueError(f"{key.split('[')[0].split('.')[0]}: lists and dicts may be nested {_DEPTH} levels deep, not deeper")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{key}: {value} cannot be written as JSON; give a finite number or null")
-    if isinstance(value, Mapping):
-        if isinstance(value.get("path"), str) or isinstance(value.get("class_path"), str):
-            raise ValueError(
-                f"{key}: a dict with a key 'path' or 'class_path' is built into an object by NVFlare; rename that key"
-            )
-        yield 2
-        for name, item in value.items():
-            if not isinstance(name, str):
-                raise ValueError(f"{key}: the key {name!r} must be a string")
-            yield len(name) + 4
-            yield from _pieces(f"{key}.{name}", item, depth + 1)
-    elif isinstance(value, list | tuple):
-        yield 2
-        for index, item in enumerate(value):
-            yield from _pieces(f"{key}[{index}]", item, depth + 1)
-    else:
-        try:
-            yield len(json.dumps(value)) + 2
-        except TypeError:
-            raise ValueError(
-                f"{key}: a {type(value).__name__} cannot travel in a config; use numbers, text, booleans, null, lists or dicts"
-            ) from None
-
-
-def check_length(name: str) -> None:
-    """Refuses a name of the user's own that nobody could read. Raises `ConfigError`."""
-    if len(name) > _NAME:
-        raise ConfigError(f"A name may have {_NAME} characters at most; that which begins with {name[:20]!r} has {len(name):,}.")

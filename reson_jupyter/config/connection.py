@@ -31,7 +31,12 @@ class ResonTechConfig(Config):
     platform_api_key: SecretStr = _from_env("RESON_API_KEY", "Platform key (rsk_live_... or rsk_dev_...).")
     gpu_models: tuple[str, ...] = _from_env("RESON_GPU_MODELS", "GPU models of the platform's workers, the preferred one first.")
     max_price_per_gpu_hour: float = _from_env(
-        "RESON_MAX_PRICE_PER_GPU_HOUR", "US dollars that an hour of one GPU may cost; 0: not said.", "0", ge=0, le=10_000
+        "RESON_MAX_PRICE_PER_GPU_HOUR",
+        "US dollars that an hour of one GPU may cost; 0: not said.",
+        "0",
+        ge=0,
+        le=10_000,
+        allow_inf_nan=False,
     )
     worker_ids: tuple[str, ...] = _from_env("RESON_WORKER_IDS", "The platform's workers by id, instead of models and a price.")
     only_mine_workers: bool = _from_env("RESON_ONLY_MINE_WORKERS", "Whether only the account's own workers are taken.")

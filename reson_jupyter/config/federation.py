@@ -6,7 +6,8 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from .base import Config, check_json, check_length
+from .base import Config
+from .own import check_json, check_length
 
 
 class FederationConfig(Config):
@@ -30,10 +31,7 @@ class FederationConfig(Config):
         600, ge=10, description="Seconds after which NVFlare's server drops a site that it no longer hears of."
     )
     job_name: str = Field(
-        "rt_job",
-        min_length=1,
-        max_length=100,
-        description="Name in the job's metadata, which NVFlare lists; unset: the run's name.",
+        "", max_length=100, description="Name in the job's metadata, which NVFlare lists; empty: the run's name."
     )
 
     @model_validator(mode="after")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Self
+from collections.abc import Iterator, Mapping
+from keyword import iskeyword
+from typing import Any
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator
 
-from .base import Config, check_json, check_length
+from .base import Config, refusal
+from .own import check_json, check_length
 from .slips import slip_of
 
 _SHORT_NAMES = {"lr": "learning_rate", "epochs": "local_epochs", "rounds": "num_rounds"}
@@ -63,20 +66,12 @@ class TrainingConfig(Config):
                 )
         return value
 
-    @model_validator(mode="after")
-    def _extras(self) -> Self:
-        for key, value in self.extra.items():
-            check_length(key)
-            if not key.isidentifier():
-                raise ValueError(f"{key!r} is not a name that Python code could use; use letters, digits and _")
-            if key.lower() in _SHORT_NAMES:
-                raise ValueError(f"{key}: did you mean {_SHORT_NAMES[key.lower()]!r}?")
-            if key.lower() in RESERVED_KEYS:
-                raise ValueError(f"{key}: this name is taken by the run itself; choose another for your hyperparameter")
-            if near := slip_of(key, type(self).model_fields):
-                raise ValueError(f"{key}: did you mean {near!r}? Choose a name less like it for your own hyperparameter")
-            check_json(key, value)
-        return self
+    @classmethod
+    def _refused(cls, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        yield from super()._refused(values)
+        for key, value in values.items():
+            if key not in cls.model_fields and (why := refusal(_check_own, key, value)):
+                yield key, why
 
     @property
     def extra(self) -> dict[str, Any]:
@@ -90,3 +85,23 @@ class TrainingConfig(Config):
         """
         usual = {name for name in _OURS if getattr(self, name) == type(self).model_fields[name].default}
         return self.model_dump(mode="json", exclude=usual)
+
+
+# What pydantic and this class call something themselves: who reads `config.copy` gets the method, not the hyperparameter.
+_OF_THE_CLASS = frozenset(dir(TrainingConfig))
+
+
+def _check_own(key: str, value: Any) -> None:
+    """Refuses a hyperparameter that could not be used. Raises `ValueError` or `ConfigError`."""
+    check_length(key)
+    if not key.isidentifier() or iskeyword(key):
+        raise ValueError(f"{key!r} is not a name that Python code could use; use letters, digits and _")
+    if key.lower() in _SHORT_NAMES:
+        raise ValueError(f"did you mean {_SHORT_NAMES[key.lower()]!r}?")
+    if key.lower() in RESERVED_KEYS:
+        raise ValueError("this name is taken by the run itself; choose another for your hyperparameter")
+    if key in _OF_THE_CLASS or key.startswith("__"):
+        raise ValueError("this name is taken by the config itself; choose another for your hyperparameter")
+    if near := slip_of(key, TrainingConfig.model_fields):
+        raise ValueError(f"did you mean {near!r}? Choose a name less like it for your own hyperparameter")
+    check_json(key, value)

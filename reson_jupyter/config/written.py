@@ -14,12 +14,14 @@ def value_of(text: str) -> Any:
     """Returns a value that somebody wrote: JSON; what is none is text, so that names need no quotes.
 
     Raises:
-        ConfigError: it is nested too deep to be read at all.
+        ConfigError: it is nested too deep, or a number is too long, to be read at all.
     """
     try:
         return json.loads(text)
-    except ValueError:
+    except json.JSONDecodeError:
         return _PYTHON.get(text, text)
+    except ValueError:  # of which Python's own text names its settings
+        raise ConfigError("This whole number has too many digits.", "Put it into quotes, as text.") from None
     except RecursionError:
         raise ConfigError("The value is nested too deep.", "Write flatter lists and dicts.") from None
 
