@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import threading
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -31,6 +32,8 @@ class Uploads:
         self._bucket = inside.bucket
         self._client = client_at(dataclasses.replace(inside, bucket=""))
         self._outside = outside
+        # Real stores end an upload in one go; moto answers 500 where two ends of the same meet.
+        self._ending = threading.Lock()
 
     @property
     def unfinished(self) -> list[str]:
@@ -62,16 +65,18 @@ class Uploads:
         """Makes an object of the parts that are named, however many they are."""
         parts = [{"PartNumber": part.PartNumber, "ETag": f'"{part.ETag}"'} for part in body.parts]
         try:
-            self._client.complete_multipart_upload(
-                Bucket=self._bucket, Key=body.key, UploadId=body.uploadId, MultipartUpload={"Parts": parts}
-            )
+            with self._ending:
+                self._client.complete_multipart_upload(
+                    Bucket=self._bucket, Key=body.key, UploadId=body.uploadId, MultipartUpload={"Parts": parts}
+                )
         except ClientError as error:
             raise _as_refused(error) from None
 
     def abort(self, body: UploadAbort) -> None:
         """Drops an upload."""
         try:
-            self._client.abort_multipart_upload(Bucket=self._bucket, Key=body.key, UploadId=body.uploadId)
+            with self._ending:
+                self._client.abort_multipart_upload(Bucket=self._bucket, Key=body.key, UploadId=body.uploadId)
         except ClientError as error:
             raise _as_refused(error) from None
 

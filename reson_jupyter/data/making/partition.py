@@ -26,7 +26,9 @@ def in_random_order(items: Iterable[Item], seed: int, purpose: str) -> list[Item
 
 
 def stratified(labels: Sequence[Labels], shares: Sequence[float], chance: random.Random) -> list[int]:
-    """Deals samples out so that every part has its share of all samples exactly, and of each label as nearly as that allows.
+    """Deals samples out so that every part has its share of all samples exactly, and of each label nearly.
+
+    Where each sample has one label, that is to within one sample of it.
 
     Samples may have several labels: the rarest label is dealt out first, each sample to the part that lacks the label most
     (Sechidis, Tsoumakas, Vlahavas: On the Stratification of Multi-Label Data, 2011). Which of those that lack it alike is left to
