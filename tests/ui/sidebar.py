@@ -6,7 +6,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from .lab import Lab, Notebook
 
-SETUP = "import os; os.environ['RESON_HOME'] = 'sidebar-tests'\n%load_ext reson_jupyter"
+SETUP = "import os; os.environ['RESON_HOME'] = 'sidebar-tests'\n%load_ext reson_jupyter\nimport reson_jupyter as reson"
 NOT_LOADED = "The extension is not loaded in this kernel."
 # Runs that nobody carries, and letters of one that is made up.
 RUNS = '''import threading, time

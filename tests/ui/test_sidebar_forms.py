@@ -11,11 +11,11 @@ from playwright.sync_api import Locator, Page, expect
 from tests.runs.conftest import write_image_shard
 
 from .axe import violations
-from .lab import Lab, Notebook
+from .lab import Lab
+from .sidebar import SETUP, field, loaded, sidebar_of
 
 pytestmark = pytest.mark.ui
 
-SETUP = "import os; os.environ['RESON_HOME'] = 'forms-home'\n%load_ext reson_jupyter\nimport reson_jupyter as reson"
 MODEL = """%%reson_model
 from torch import nn
 
@@ -47,23 +47,6 @@ runs.history.load = runs.known_runs = lambda *_: rows"""
 LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
 
 
-def sidebar_of(page: Page) -> Locator:
-    return page.get_by_role("region", name="Reson", exact=True)
-
-
-def field(page: Page, name: str) -> Locator:
-    return sidebar_of(page).get_by_label(name, exact=True)
-
-
-def opened(lab: Lab, page: Page, name: str, *cells: str) -> Notebook:
-    """A notebook whose first cell has loaded the extension, with the sidebar beside it."""
-    book = lab.open(page, lab.notebook(name, SETUP, *cells))
-    book.start(0)
-    page.get_by_role("tab", name="Reson", exact=True).click()
-    expect(field(page, "batch_size")).to_have_value("32")
-    return book
-
-
 @pytest.fixture(params=[LIGHT, DARK])
 def themed(request: pytest.FixtureRequest, page: Page) -> Iterator[str]:
     """A theme for the page; the light one is there again for the next test."""
@@ -77,7 +60,7 @@ def use(page: Page, theme: str) -> None:
 
 
 def test_an_edit_in_the_form_reaches_the_kernel_and_one_in_a_cell_the_form(lab: Lab, page: Page) -> None:
-    book = opened(
+    book = loaded(
         lab,
         page,
         "both_ways",
@@ -103,7 +86,7 @@ def test_an_edit_in_the_form_reaches_the_kernel_and_one_in_a_cell_the_form(lab: 
 
 
 def test_a_refused_edit_says_why_at_its_field_and_the_old_value_returns(lab: Lab, page: Page) -> None:
-    book = opened(lab, page, "refused", "print('kept', reson.session().training.batch_size)")
+    book = loaded(lab, page, "refused", "print('kept', reson.session().training.batch_size)")
     box = field(page, "batch_size")
     for wrong, why in (
         ("0", "input should be greater than or equal to 1 (got 0)"),
@@ -123,7 +106,7 @@ def test_a_refused_edit_says_why_at_its_field_and_the_old_value_returns(lab: Lab
 
 
 def test_hyperparameters_of_ones_own_are_rows(lab: Lab, page: Page) -> None:
-    book = opened(lab, page, "rows", "print(dict(reson.session().training.extra))", "%reson config width=4")
+    book = loaded(lab, page, "rows", "print(dict(reson.session().training.extra))", "%reson config width=4")
     rows = sidebar_of(page).get_by_role("group", name="Hyperparameters of your own")
     rows.get_by_role("button", name="Add").click()
     page.keyboard.type("dropout")
@@ -184,13 +167,17 @@ def tab_to(page: Page, wanted: Locator) -> None:
 
 
 def test_what_stands_in_the_way_is_said_and_goes_when_it_is_done(lab: Lab, page: Page) -> None:
-    book = opened(lab, page, "obstacles", MODEL)
+    book = loaded(lab, page, "obstacles", MODEL, "%reson config num_classes=3")
     submit = sidebar_of(page).get_by_role("button", name="Submit", exact=True)
     expect(submit).to_be_disabled()
     expect(submit).to_have_accessible_description(re.compile("There is no model.*Submit: The run has no name.*Submit: No shards"))
     book.start(1)
     expect(sidebar_of(page).get_by_text("There is no model")).to_have_count(0)
-    expect(sidebar_of(page).get_by_role("button", name="Check", exact=True)).to_be_enabled()
+    check = sidebar_of(page).get_by_role("button", name="Check", exact=True)
+    expect(check).to_have_accessible_description(re.compile("num_classes"))
+    expect(check).to_be_disabled()
+    book.start(2)
+    expect(check).to_be_enabled()
     expect(submit).to_be_disabled()
 
 
@@ -199,7 +186,7 @@ def test_shards_are_shown_by_class_and_site(lab: Lab, page: Page) -> None:
     shards.mkdir()
     write_image_shard(shards / "a.zip", [0, 1, 2] * 8, seed=1)
     write_image_shard(shards / "b.zip", [0, 0, 1], seed=2)
-    opened(lab, page, "shards")
+    loaded(lab, page, "shards")
     field(page, "shards_dir").fill("forms-shards")
     field(page, "shards_dir").press("Enter")
     sidebar_of(page).get_by_role("button", name="Check shards").click()
@@ -217,7 +204,7 @@ def test_the_sidebar_is_accessible_and_narrow(lab: Lab, page: Page, themed: str)
     shards.mkdir()
     write_image_shard(shards / "a.zip", [0, 1, 2] * 8, seed=1)
     refused = "%%reson_train\ndef fl_train(model, env, out_dir, logger):\n    return missing_name"
-    book = opened(
+    book = loaded(
         lab, page, f"axe_{themed.split()[-1]}", MODEL, MADE_UP_RUNS, f"%reson config shards_dir={shards.name} a=1", refused
     )
     use(page, themed)
