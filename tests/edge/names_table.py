@@ -137,7 +137,10 @@ _THE_GUIDE = [
         "edge/test_project.py::test_the_folder_around_client_and_the_project_file_name_the_project_as_well",
     ),
     Name("scaleout.yaml", _GUIDE),
-    Name("python_env", "edge/test_project.py::test_the_sites_need_the_dependencies_without_scaleouts_own_packages_and_without_what_builds"),
+    Name(
+        "python_env",
+        "edge/test_project.py::test_the_sites_need_the_dependencies_but_nothing_of_scaleouts_nor_what_builds",
+    ),
     Name("python_env is left out", "edge/test_project.py::test_without_python_env_the_environment_is_left_to_the_sites"),
     Name("entry_points", _GUIDE),
     Name("python_env.yaml", _GUIDE),

@@ -101,7 +101,7 @@ def test_the_digest_tells_where_a_files_name_ends_and_its_text_begins(tmp_path: 
     assert copy.digest() == one.digest()
 
 
-def test_the_sites_need_the_dependencies_without_scaleouts_own_packages_and_without_what_builds(tmp_path: Path) -> None:
+def test_the_sites_need_the_dependencies_but_nothing_of_scaleouts_nor_what_builds(tmp_path: Path) -> None:
     project = read_project(write(tmp_path, IMPORTER))
     assert project.environment and project.environment.build_dependencies == ("pip", "setuptools")
     assert project.requirements() == ("numpy>=1.26",)

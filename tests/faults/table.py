@@ -73,7 +73,7 @@ class Outcome:
 
     @property
     def took(self) -> float | None:
-        """Seconds from the fault to the first event that tells of it."""
+        """Seconds from the fault to the first event that tells of it, or until a run is seen to be lost."""
         return None if self.struck is None or self.found is None else max(0.0, self.found - self.struck)
 
 
@@ -97,9 +97,12 @@ def carried_out(fault: Fault, shards: Path) -> Outcome:
     struck = fault.strike(run) if fault.strike else None
     with contextlib.suppress(reson.RunFailed):
         run.wait(150)
+    over = time.time()
     events = run.events()
     struck = struck or next((event.data["values"]["struck"] for event in events if _tells_of_the_strike(event)), None)
     found = next((event.time for event in events if _tells_of_a_fault(event, struck or 0.0)), None)
+    if run.state == "lost":  # its end is when it was last heard; that it is lost is seen here
+        found = over
     return Outcome(run, struck, found, _lost(run), _left(run))
 
 

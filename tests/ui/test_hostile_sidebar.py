@@ -59,7 +59,7 @@ class Net(nn.Module):
         raise ValueError(' '.join(names))"""
 LIVE = "live = type(' '.join(files), (), {})()"
 TRAIN = "%%reson_train\ndef fl_train(model, env, out_dir, logger):\n    return {'weights': live, 'samples': 1}"
-CONFIG = """own = {"__proto__": "<b>", **{f"own_{place}": name for place, name in enumerate(names)}}
+CONFIG = """own = {"constructor": "<b>", **{f"own_{place}": name for place, name in enumerate(names)}}
 reson.session().configure(name=names[0], s3_bucket=names[1], shards_dir=str(folder), **own)"""
 CONTRADICTION = """[file.unlink() for file in folder.iterdir()]
 shard(folder / f"{files[-2]}.zip", {0: names[1], 1: names[2]})
@@ -116,7 +116,7 @@ def test_names_do_nothing_in_the_sections_of_the_sidebar(lab: Lab, page: Page) -
 
     for place, name in enumerate(HOSTILE):
         expect(section(page, "Training").get_by_label(f"Value of own_{place}", exact=True)).to_have_value(text_of(name))
-    expect(section(page, "Training").get_by_label("Value of __proto__")).to_have_value("<b>")
+    expect(section(page, "Training").get_by_label("Value of constructor")).to_have_value("<b>")
     expect(field(page, "s3_bucket")).to_have_value(HOSTILE[1])
     section(page, "Model").get_by_role("button", name="Add").click()
     page.keyboard.type(HOSTILE[0])
