@@ -128,7 +128,7 @@ def test_the_final_model_is_validated_by_every_site_and_not_changed(controlled: 
     assert second - first == pytest.approx(2, abs=1e-5)
     assert last - second == pytest.approx(2, abs=1e-5)
     saved = finished.of("saved")[-1]
-    assert validated["time"] >= saved["time"]
+    assert 0 <= validated["time"] - saved["time"] < 3
     assert finished.of("model")[-1]["round"] == 1
     assert finished.events[-1]["type"] == "run_ended"
 
@@ -157,7 +157,7 @@ def test_sites_that_fail_or_die_in_the_final_validation_do_not_hold_the_run_up(t
     (validated,) = finished.of("validated")
     assert saved["data"]["final"] is True
     assert validated["data"] == {"sites": []}
-    assert 5 < validated["time"] - saved["time"] < 60
+    assert 5 < validated["time"] - saved["time"] < 15
 
 
 def test_a_run_that_is_stopped_in_the_final_validation_ends_at_once(tmp_path: Path) -> None:
@@ -173,4 +173,4 @@ def test_a_run_that_is_stopped_in_the_final_validation_ends_at_once(tmp_path: Pa
     assert finished.of("validated", "error") == []
     assert sorted(event["site"] for event in finished.of("site") if event["data"]["phase"] == "aborted") == ["site-1", "site-2"]
     assert finished.events[-1]["type"] == "run_ended"
-    assert finished.events[-1]["time"] - asked < 30
+    assert finished.events[-1]["time"] - asked < 3

@@ -31,11 +31,11 @@ def fl_train(model, env, out_dir, logger=None):
 """
 
 
-def test_a_site_that_raises_is_told_with_its_traceback_at_once_and_ends_the_run(tmp_path: Path) -> None:
+def test_a_site_that_raises_is_told_with_its_traceback_within_two_seconds_and_ends_the_run(tmp_path: Path) -> None:
     simulation = Simulation(tmp_path, JobParts(MODEL + RAISING, "fl_train"))
     error = simulation.wait_for("error")
     raised = float(error["data"]["message"].split()[-1])
-    assert time.time() - raised < 20
+    assert time.time() - raised < 2
     assert (error["site"], error["round"]) == ("site-2", 1)
     assert error["data"]["message"].startswith("OSError: no such folder at ")
     assert 'in load_images\n    raise OSError(f"no such folder' in error["data"]["traceback"]
@@ -56,7 +56,7 @@ def test_a_file_named_stop_ends_the_run_and_both_sites_say_so(tmp_path: Path) ->
     assert "The run was asked to stop." in [event["data"]["message"] for event in finished.of("log")]
     aborted = {event["site"]: event["time"] - asked for event in finished.of("site") if event["data"]["phase"] == "aborted"}
     assert set(aborted) == {"site-1", "site-2"}
-    assert max(aborted.values()) < 20
+    assert max(aborted.values()) < 2
     assert finished.of("error", "lost", "aggregated") == []
     assert finished.events[-1]["type"] == "run_ended"
 

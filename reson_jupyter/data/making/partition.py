@@ -6,7 +6,7 @@ import hashlib
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...errors import ShardError
@@ -26,9 +26,7 @@ def in_random_order(items: Iterable[Item], seed: int, purpose: str) -> list[Item
 
 
 def stratified(labels: Sequence[Labels], shares: Sequence[float], chance: random.Random) -> list[int]:
-    """Deals samples out so that every part has its share of all samples exactly, and of each label nearly.
-
-    Where each sample has one label, that is to within one sample of it.
+    """Deals samples out so that every part has its share of all samples exactly, and of each label as nearly as that allows.
 
     Samples may have several labels: the rarest label is dealt out first, each sample to the part that lacks the label most
     (Sechidis, Tsoumakas, Vlahavas: On the Stratification of Multi-Label Data, 2011). Which of those that lack it alike is left to
@@ -68,7 +66,45 @@ def stratified(labels: Sequence[Labels], shares: Sequence[float], chance: random
             room[part] -= 1
             for label in labels[number]:
                 wanted[label][part] -= 1
+    if all(len(those) <= 1 for those in labels):
+        _swap_back(parts, labels, wanted)
     return parts
+
+
+def _swap_back(parts: list[int], labels: Sequence[Labels], lacking: Mapping[int, list[float]]) -> None:
+    """Swaps samples of two parts where one is a whole sample of a label off, as rarer labels had taken the room that it needed.
+
+    Args:
+        parts: The part of each sample.
+        labels: The labels of each sample, one at most.
+        lacking: For each label how much of it each part lacks, or has too much.
+    """
+
+    def off() -> Iterator[int]:
+        return (part for lacks in lacking.values() for part, lack in enumerate(lacks) if abs(lack) > 1 - _NOTHING)
+
+    def moved(number: int, part: int, to: int) -> float:
+        """Half of the change of the sum of all lacks' squares."""
+        return sum(lacking[label][part] - lacking[label][to] + 1 for label in labels[number])
+
+    def change(pair: tuple[int, int]) -> float:
+        one, other = pair
+        return moved(one, parts[one], parts[other]) + moved(other, parts[other], parts[one])
+
+    while (part := next(off(), None)) is not None:
+        kinds = {kind: number for number, kind in enumerate(zip(parts, labels, strict=True))}  # one sample of each
+        here = [number for (place, _), number in kinds.items() if place == part]
+        pairs = [
+            (one, other) for one in here for (place, those), other in kinds.items() if place != part and those != labels[one]
+        ]
+        best = min(pairs, key=change, default=None)
+        if best is None or change(best) > -_NOTHING:
+            return
+        for number, to in zip(best, [parts[number] for number in reversed(best)], strict=True):
+            for label in labels[number]:
+                lacking[label][parts[number]] += 1
+                lacking[label][to] -= 1
+            parts[number] = to
 
 
 def _need(lacking: float, owed: float) -> tuple[bool, bool, float]:
